@@ -1,0 +1,3 @@
+//! Owns the ledger of this node: mempool, consensus, log and state.
+
+pub mod message;

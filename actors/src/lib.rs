@@ -1,0 +1,6 @@
+//! Acts: actix actors over ports. Each actor is a synchronous state with a mailbox around it.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod ledger;
+pub mod port;

@@ -1,0 +1,218 @@
+//! Owns the constitution: the governance parameters and hard-rule limits in force, one versioned object.
+//!
+//! A threshold that is zero, above 100 % or cannot be reached is refused when it is read, never when it is used.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    name::Name,
+    quantity::{AmountMilli, DurationMs, Ratio},
+};
+
+/// A class of proposals with its own thresholds. The high, constitutional and emergency tracks are absent
+/// on purpose until their rules exist; their tags 2, 3 and 4 are reserved.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Track {
+    /// Small changes: pass unless enough of the mesh objects.
+    Routine,
+    /// Everything else.
+    Standard,
+}
+
+/// The parameters in force.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constitution {
+    /// 1 at genesis, one more with each change.
+    pub version: u32,
+    /// Thresholds and periods of each track.
+    pub tracks: BTreeMap<Track, TrackParameters>,
+    /// Largest share of the electorate's weight that one member's ballot counts for.
+    pub member_cap: Ratio,
+    /// Largest share of the electorate's weight that one organisation's ballots count for.
+    pub organisation_cap: Ratio,
+    /// Proposals that one author may have open.
+    pub open_proposals_per_author_max: u16,
+    /// Vetoes that one guardian may use.
+    pub vetoes_per_guardian: u16,
+    /// Limits of the hard rules.
+    pub hard_rules: HardRules,
+    /// Time between blocks on an idle mesh.
+    pub heartbeat: DurationMs,
+    /// How far a block's time may be ahead of a validator's own clock.
+    pub clock_ahead_max: DurationMs,
+}
+
+/// A share and how it is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Threshold {
+    /// Reached at the share itself, as in "two thirds".
+    AtLeast(Ratio),
+    /// Reached only above the share, as in "a majority".
+    MoreThan(Ratio),
+}
+
+impl Threshold {
+    /// Whether `part` of `whole` passes. Nothing passes an empty whole.
+    #[must_use]
+    pub fn is_passed_by(self, part: u64, whole: u64) -> bool {
+        whole > 0
+            && match self {
+                Self::AtLeast(ratio) => ratio.is_reached_by(part, whole),
+                Self::MoreThan(ratio) => ratio.is_exceeded_by(part, whole),
+            }
+    }
+
+    /// The share.
+    #[must_use]
+    pub const fn ratio(self) -> Ratio {
+        match self {
+            Self::AtLeast(ratio) | Self::MoreThan(ratio) => ratio,
+        }
+    }
+}
+
+/// How ballots become a decision.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum Scheme {
+    /// For, against, abstain, with three separate tests.
+    Majority {
+        /// Weight that took part (for, against, abstain) of the electorate's weight.
+        turnout: Threshold,
+        /// Weight for, of weight for and against.
+        approval: Threshold,
+        /// Organisations whose ballots are in favour, of all organisations with a voter.
+        organisations: Threshold,
+    },
+    /// Passes unless weight objects; silence of the mesh turns it into a standard vote.
+    Optimistic {
+        /// Organisations that must acknowledge having seen it, of all organisations with a voter.
+        acknowledgement: Threshold,
+        /// Weight against, of the electorate's weight, that stops it.
+        objection: Threshold,
+    },
+}
+
+/// Thresholds and periods of one track.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrackParameters {
+    /// Sign-offs needed from organisations other than the author's; 0 only on the routine track.
+    pub reviewers: u8,
+    /// Longest review.
+    pub review: DurationMs,
+    /// Length of the vote, or of the objection window.
+    pub voting: DurationMs,
+    /// A flip of the outcome within this time of the end extends the vote by as much again, up to twice
+    /// the voting period in total.
+    pub late_window: DurationMs,
+    /// How ballots become a decision.
+    pub scheme: Scheme,
+    /// Time for which a passing vote has to keep passing.
+    pub confirm: DurationMs,
+    /// Time between the decision and the first step.
+    pub timelock: DurationMs,
+    /// Opposition from this share of for-and-against weight stretches the timelock.
+    pub opposition_floor: Ratio,
+    /// The stretch grows linearly up to this multiple of the timelock when opposition reaches one third.
+    pub timelock_stretch_max: u8,
+    /// Time from the end of the timelock within which the first step must be claimed.
+    pub execute_by: DurationMs,
+    /// Time that a claim holds a step.
+    pub lease: DurationMs,
+    /// Longest time for all steps of one stage, or for a rollback.
+    pub stage: DurationMs,
+    /// Failed executions that may be resumed.
+    pub retries: u8,
+    /// Time after the end of an execution by which auditors are expected to have attested.
+    pub audit: DurationMs,
+    /// Attestations that close an audited proposal.
+    pub attestations: u8,
+}
+
+/// Limits of the hard rules, judged at submission and again before execution.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HardRules {
+    /// Cost a month above which nothing is accepted.
+    pub cost_ceiling_monthly_milli: AmountMilli,
+    /// For each class of data, the jurisdictions in which targets may hold it; a class not listed is refused.
+    pub residency: BTreeMap<Name, BTreeSet<Name>>,
+    /// Largest share of all targets in the canary stage.
+    pub canary_share_max: Ratio,
+    /// Largest share of one organisation's targets changed in one stage after the canary.
+    pub stage_share_max: Ratio,
+    /// Least share of probes that a health check must ask for.
+    pub health_success_min: Ratio,
+    /// Fewest samples that a health check must take.
+    pub health_samples_min: u16,
+    /// Most targets that a proposal may touch and still be routine.
+    pub routine_targets_max: u16,
+}
+
+/// Why a constitution cannot be in force.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConstitutionError {
+    /// A threshold that everything passes.
+    #[error("{field} is 0 %; a threshold must be above zero")]
+    ZeroThreshold {
+        /// Path of the parameter.
+        field: String,
+    },
+    /// A threshold that nothing passes.
+    #[error("{field} asks for more than 100 % and can never be reached")]
+    Unreachable {
+        /// Path of the parameter.
+        field: String,
+    },
+    /// A length of time outside its bounds.
+    #[error("{field} is {found} ms; it must be from {min} to {max} ms")]
+    Period {
+        /// Path of the parameter.
+        field: String,
+        /// As given.
+        found: DurationMs,
+        /// Lower bound.
+        min: DurationMs,
+        /// Upper bound.
+        max: DurationMs,
+    },
+    /// A number outside its bounds.
+    #[error("{field} is {found}; it must be from {min} to {max}")]
+    Number {
+        /// Path of the parameter.
+        field: String,
+        /// As given.
+        found: u64,
+        /// Lower bound.
+        min: u64,
+        /// Upper bound.
+        max: u64,
+    },
+    /// A track without parameters.
+    #[error("track {track:?} has no parameters")]
+    MissingTrack {
+        /// Which.
+        track: Track,
+    },
+}

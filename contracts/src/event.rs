@@ -1,0 +1,180 @@
+//! Owns events: what happened on the ledger, in order, each under its block's events root.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::Digest,
+    name::{Line, MemberId, OrgId, TargetId},
+    quantity::{EventSequence, Fence, Height, Revision, TimeMs},
+    rules::Finding,
+    stage::Stage,
+    tally::TallyReport,
+    transaction::{AuditVerdict, Choice, HealthReport, ProposalId, ReviewVerdict, StepOutcome},
+};
+
+/// An event with its place on the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Number on the ledger, from 1, without gaps.
+    pub sequence: EventSequence,
+    /// Block that caused it.
+    pub height: Height,
+    /// That block's time.
+    pub time: TimeMs,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened. Tags are part of the format; a retired one is never reused.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", tag = "type")]
+pub enum Event {
+    /// A proposal was received.
+    Submitted {
+        /// Which.
+        proposal: ProposalId,
+        /// By whom.
+        author: MemberId,
+        /// Which edition.
+        revision: Revision,
+        /// Hash of its plan.
+        plan_hash: Digest,
+    },
+    /// A proposal moved to another stage.
+    StageChanged {
+        /// Which.
+        proposal: ProposalId,
+        /// From where.
+        from: Stage,
+        /// To where.
+        to: Stage,
+        /// Why, for people.
+        cause: Line,
+    },
+    /// The hard rules refused a proposal.
+    RulesBroken {
+        /// Which.
+        proposal: ProposalId,
+        /// Every rule that was broken.
+        findings: Vec<Finding>,
+    },
+    /// A review was recorded.
+    Reviewed {
+        /// Which.
+        proposal: ProposalId,
+        /// By whom.
+        reviewer: MemberId,
+        /// The verdict.
+        verdict: ReviewVerdict,
+        /// Remark.
+        reason: Line,
+    },
+    /// A ballot was recorded.
+    Voted {
+        /// Which.
+        proposal: ProposalId,
+        /// By whom.
+        voter: MemberId,
+        /// The choice.
+        choice: Choice,
+    },
+    /// A vote was extended because its outcome flipped late.
+    VotingExtended {
+        /// Which.
+        proposal: ProposalId,
+        /// The new end.
+        until: TimeMs,
+    },
+    /// A vote was counted.
+    Tallied {
+        /// Which.
+        proposal: ProposalId,
+        /// The figures with every test.
+        tally: TallyReport,
+    },
+    /// An optimistic vote was not seen by enough organisations and became a full vote.
+    Promoted {
+        /// Which.
+        proposal: ProposalId,
+    },
+    /// An executor took a step.
+    StepClaimed {
+        /// Which.
+        proposal: ProposalId,
+        /// Index of the step.
+        step: u16,
+        /// Where it acts.
+        target: TargetId,
+        /// Who acts.
+        executor: MemberId,
+        /// The fence given.
+        fence: Fence,
+        /// Whether it is the step's undo.
+        undo: bool,
+    },
+    /// An executor reported.
+    StepReported {
+        /// Which.
+        proposal: ProposalId,
+        /// Index of the step.
+        step: u16,
+        /// Where it acted.
+        target: TargetId,
+        /// Who acted.
+        executor: MemberId,
+        /// Under which fence.
+        fence: Fence,
+        /// Whether it was the step's undo.
+        undo: bool,
+        /// What happened.
+        outcome: StepOutcome,
+        /// Digest of the executor's evidence.
+        evidence: Digest,
+    },
+    /// A target was judged.
+    HealthAttested {
+        /// Which.
+        proposal: ProposalId,
+        /// Stage judged.
+        stage: u8,
+        /// Target judged.
+        target: TargetId,
+        /// By whom.
+        attester: MemberId,
+        /// Whose.
+        org: OrgId,
+        /// What was measured.
+        health: HealthReport,
+    },
+    /// A failed execution was taken up again.
+    Resumed {
+        /// Which.
+        proposal: ProposalId,
+        /// Retries left.
+        retries_left: u8,
+    },
+    /// An auditor attested.
+    Attested {
+        /// Which.
+        proposal: ProposalId,
+        /// By whom.
+        auditor: MemberId,
+        /// The finding.
+        verdict: AuditVerdict,
+    },
+    /// A deadline is near or missed; nothing changed by it.
+    Warned {
+        /// Which.
+        proposal: ProposalId,
+        /// What is due.
+        warning: Line,
+    },
+    /// A validator signed twice.
+    Equivocated {
+        /// Whose validator.
+        org: OrgId,
+        /// At which height.
+        height: Height,
+    },
+}

@@ -1,0 +1,27 @@
+//! Decides: the governance contracts and the ledger's data. Pure, deterministic, bounded; no I/O, no clock.
+//!
+//! The one door into the rules is [`state::State::apply`].
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod block;
+pub mod canonical;
+pub mod certificate;
+pub mod constitution;
+pub mod digest;
+pub mod document;
+pub mod event;
+pub mod genesis;
+pub mod name;
+pub mod plan;
+pub mod proposal;
+pub mod quantity;
+pub mod reject;
+pub mod role;
+pub mod rules;
+pub mod shared_map;
+pub mod signature;
+pub mod stage;
+pub mod state;
+pub mod tally;
+pub mod transaction;

@@ -1,0 +1,282 @@
+//! Owns refusals: what the rules say no to, the same on every node.
+
+use crate::{
+    digest::Digest,
+    document::Action,
+    name::{MemberId, Name, TargetId},
+    quantity::{Fence, Height, Revision, Sequence, TimeMs},
+    role::Role,
+    stage::Stage,
+    transaction::ProposalId,
+};
+
+/// Why a transaction has no effect. Stable `code`s are part of the API.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reject {
+    /// The sender is not a member.
+    #[error("{member} is not a member of this mesh")]
+    NotAMember {
+        /// Who.
+        member: MemberId,
+    },
+    /// The member does not hold the role, or not with this key.
+    #[error("{member} does not hold the role {role} with this key")]
+    NotInRole {
+        /// Who.
+        member: MemberId,
+        /// Which role.
+        role: Role,
+    },
+    /// The call belongs to another role.
+    #[error("a {role} may not do this; it needs the role {needed}")]
+    WrongRole {
+        /// As sent.
+        role: Role,
+        /// As needed.
+        needed: Role,
+    },
+    /// Not the sender's next sequence.
+    #[error("sequence {found} is not the next one of {member}, which is {expected}")]
+    Sequence {
+        /// Who.
+        member: MemberId,
+        /// As sent.
+        found: Sequence,
+        /// As needed.
+        expected: Sequence,
+    },
+    /// Too late.
+    #[error("the transaction was valid until {not_after} and the ledger's time is {time}")]
+    Late {
+        /// As sent.
+        not_after: TimeMs,
+        /// Of the block.
+        time: TimeMs,
+    },
+    /// No such proposal.
+    #[error("there is no proposal {proposal}")]
+    UnknownProposal {
+        /// Which.
+        proposal: ProposalId,
+    },
+    /// Another edition is current.
+    #[error("revision {found} is not the current one, which is {current}")]
+    Revision {
+        /// As sent.
+        found: Revision,
+        /// As needed.
+        current: Revision,
+    },
+    /// The plan is not what the sender saw.
+    #[error("the plan hash is {current} now, not {found}; plan again and look at the difference")]
+    PlanMoved {
+        /// As sent.
+        found: Digest,
+        /// As planned now.
+        current: Digest,
+    },
+    /// The lifecycle does not allow the move.
+    #[error("{input} is not possible while the proposal is {stage}; possible now: {}", list(allowed))]
+    IllegalMove {
+        /// Where the proposal stands.
+        stage: Stage,
+        /// What was asked.
+        input: &'static str,
+        /// What may be asked.
+        allowed: Vec<&'static str>,
+    },
+    /// The document is outside its bounds.
+    #[error("{field} {problem}")]
+    Document {
+        /// Path of the field.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A target nobody registered.
+    #[error("no organisation owns a target {target}")]
+    UnknownTarget {
+        /// Which.
+        target: TargetId,
+    },
+    /// The author has too many open proposals.
+    #[error("{author} has {max} proposals open, which is the most; one has to end first")]
+    TooManyOpen {
+        /// Who.
+        author: MemberId,
+        /// The limit.
+        max: u16,
+    },
+    /// The sender's own organisation may not do this.
+    #[error("{member} belongs to the author's organisation; another one has to do this")]
+    OwnOrganisation {
+        /// Who.
+        member: MemberId,
+    },
+    /// Not the proposal's author.
+    #[error("only its author {author} may do this")]
+    NotTheAuthor {
+        /// Who may.
+        author: MemberId,
+    },
+    /// The voter had no weight when the proposal was opened.
+    #[error("{member} had no weight when this proposal was opened")]
+    NotEligible {
+        /// Who.
+        member: MemberId,
+    },
+    /// The sender already did this, differently.
+    #[error("{member} has already done this and said otherwise")]
+    AlreadyDone {
+        /// Who.
+        member: MemberId,
+    },
+    /// The step does not exist or is not due.
+    #[error("step {step} cannot be taken: {why}")]
+    Step {
+        /// Index of the step.
+        step: u16,
+        /// What stands against it.
+        why: StepRefusal,
+    },
+    /// The receipt's fence is not the step's.
+    #[error("fence {found} is not the step's, which is {current}")]
+    Fence {
+        /// As sent.
+        found: Fence,
+        /// As given by the ledger.
+        current: Fence,
+    },
+    /// The member may not act on the target.
+    #[error("{member} is not an executor of {target}")]
+    NotAnExecutor {
+        /// Who.
+        member: MemberId,
+        /// Where.
+        target: TargetId,
+    },
+    /// The guardian's vetoes are used up.
+    #[error("{member} has used all {max} vetoes")]
+    VetoesSpent {
+        /// Who.
+        member: MemberId,
+        /// The limit.
+        max: u16,
+    },
+    /// The retry budget is used up.
+    #[error("the execution was resumed as often as allowed")]
+    RetriesSpent,
+    /// The evidence does not show what it says.
+    #[error("the evidence does not hold: {problem}")]
+    Evidence {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The auditor speaks of a block that is not on this ledger.
+    #[error("block {found} at height {height} is not on this ledger")]
+    OtherHistory {
+        /// Where.
+        height: Height,
+        /// As sent.
+        found: Digest,
+    },
+    /// The resource is not what the plan found.
+    #[error("{resource} on {target} has moved since the plan was made")]
+    TargetMoved {
+        /// Where.
+        target: TargetId,
+        /// What.
+        resource: Name,
+        /// What is applied now.
+        applied: Option<Box<Action>>,
+    },
+}
+
+/// Why a step cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepRefusal {
+    /// No such step.
+    #[error("the plan has no such step")]
+    Unknown,
+    /// Its stage has not come or has gone.
+    #[error("it belongs to another stage")]
+    OtherStage,
+    /// The timelock runs.
+    #[error("the timelock runs until {until}")]
+    Timelocked {
+        /// Its end.
+        until: TimeMs,
+    },
+    /// Somebody holds it.
+    #[error("{holder} holds it until {until}")]
+    Held {
+        /// Who.
+        holder: MemberId,
+        /// End of the lease.
+        until: TimeMs,
+    },
+    /// Another proposal acts on the target.
+    #[error("proposal {by} acts on the target")]
+    TargetBusy {
+        /// Which.
+        by: ProposalId,
+    },
+    /// It is done.
+    #[error("it is already reported")]
+    Reported,
+}
+
+fn list(allowed: &[&'static str]) -> String {
+    if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") }
+}
+
+impl Reject {
+    /// The stable code of the API.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotAMember { .. } => "not-a-member",
+            Self::NotInRole { .. } => "not-in-role",
+            Self::WrongRole { .. } => "wrong-role",
+            Self::Sequence { .. } => "sequence",
+            Self::Late { .. } => "late",
+            Self::UnknownProposal { .. } => "unknown-proposal",
+            Self::Revision { .. } => "revision",
+            Self::PlanMoved { .. } => "plan-moved",
+            Self::IllegalMove { .. } => "illegal-move",
+            Self::Document { .. } => "document",
+            Self::UnknownTarget { .. } => "unknown-target",
+            Self::TooManyOpen { .. } => "too-many-open",
+            Self::OwnOrganisation { .. } => "own-organisation",
+            Self::NotTheAuthor { .. } => "not-the-author",
+            Self::NotEligible { .. } => "not-eligible",
+            Self::AlreadyDone { .. } => "already-done",
+            Self::Step { .. } => "step",
+            Self::Fence { .. } => "fence",
+            Self::NotAnExecutor { .. } => "not-an-executor",
+            Self::VetoesSpent { .. } => "vetoes-spent",
+            Self::RetriesSpent => "retries-spent",
+            Self::Evidence { .. } => "evidence",
+            Self::OtherHistory { .. } => "other-history",
+            Self::TargetMoved { .. } => "target-moved",
+        }
+    }
+
+    /// Whether the same transaction may be taken later.
+    #[must_use]
+    pub const fn can_waiting_help(&self) -> bool {
+        matches!(
+            self,
+            Self::Sequence { .. }
+                | Self::TooManyOpen { .. }
+                | Self::Step {
+                    why: StepRefusal::Timelocked { .. }
+                        | StepRefusal::Held { .. }
+                        | StepRefusal::TargetBusy { .. }
+                        | StepRefusal::OtherStage,
+                    ..
+                }
+        )
+    }
+}

@@ -1,0 +1,52 @@
+//! Owns counting: ballots become three separate tests, each with its figures.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::{constitution::Threshold, quantity::Weight};
+
+/// The outcome of a count with everything that decided it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct TallyReport {
+    /// Whether all tests hold.
+    pub passes: bool,
+    /// Capped weight for.
+    pub weight_for: Weight,
+    /// Capped weight against.
+    pub weight_against: Weight,
+    /// Capped weight of abstentions.
+    pub weight_abstain: Weight,
+    /// Every test with its figures.
+    pub tests: Vec<TallyTest>,
+}
+
+/// One test of a count.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct TallyTest {
+    /// Which.
+    pub kind: TallyTestKind,
+    /// What counted towards it.
+    pub part: u64,
+    /// Of how much.
+    pub whole: u64,
+    /// What was asked.
+    pub threshold: Threshold,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+/// Which test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TallyTestKind {
+    /// Weight that took part.
+    Turnout,
+    /// Weight for against weight for and against.
+    Approval,
+    /// Organisations in favour.
+    Organisations,
+    /// Organisations that have seen it.
+    Acknowledgement,
+    /// Weight that objects; holds while it does not pass its threshold.
+    Objection,
+}

@@ -1,0 +1,421 @@
+//! Owns the transaction: the one form in which a person, executor or auditor changes the ledger.
+//!
+//! The bytes received are the bytes stored, hashed and forwarded. Refuses any encoding but the canonical one.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::{
+    canonical::{self, DecodeError},
+    digest::{Digest, Purpose},
+    document::{DOCUMENT_LEN_MAX, ProposalDocument},
+    name::{Line, MemberId},
+    quantity::{DurationMs, Fence, Height, Revision, Round, Sequence, TimeMs},
+    role::Role,
+    signature::{PublicKey, Signature, SignatureError, Signed, SigningMessage, SigningPurpose},
+};
+
+/// Largest transaction in bytes: a full document with its envelope.
+pub const TRANSACTION_LEN_MAX: usize = DOCUMENT_LEN_MAX + 4 * 1024;
+
+/// Names a proposal: digest of (network, author, author's sequence, document), so no one can take another's id.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct ProposalId(Digest);
+
+impl ProposalId {
+    /// Derives the id of a submission.
+    #[must_use]
+    pub fn derive(network: Digest, author: &MemberId, sequence: Sequence, document: Digest) -> Self {
+        Self(Digest::of_object(Purpose::Proposal, &(network, author, sequence, document)))
+    }
+
+    /// Wraps a digest that names a proposal.
+    #[must_use]
+    pub const fn from_digest(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.0
+    }
+}
+
+impl std::fmt::Display for ProposalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a sender signs.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct TransactionBody {
+    /// Who acts.
+    pub sender: MemberId,
+    /// In which role; the key must be the sender's key for it.
+    pub role: Role,
+    /// One above the sender's last in this role.
+    pub sequence: Sequence,
+    /// The transaction has no effect in a block later than this.
+    pub not_after: TimeMs,
+    /// What is asked.
+    pub call: Call,
+}
+
+/// What a transaction asks for. Tags are part of the wire format; a retired one is never reused.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Call {
+    /// Author: opens a proposal.
+    Submit {
+        /// The change.
+        document: ProposalDocument,
+        /// Hash of the plan that the author saw; refused when the plan has moved.
+        plan_hash: Digest,
+    },
+    /// Author: replaces the content during review; earlier sign-offs are void.
+    Revise {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// The revision that this replaces.
+        replaces: Revision,
+        /// The new content.
+        document: ProposalDocument,
+        /// Hash of the new plan.
+        plan_hash: Digest,
+    },
+    /// Author, or anyone when the author lost standing: withdraws before the queue.
+    Cancel {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Why.
+        reason: Line,
+    },
+    /// Reviewer: signs off or refuses.
+    Review {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Which revision.
+        revision: Revision,
+        /// The plan that was reviewed.
+        plan_hash: Digest,
+        /// The reviewer's verdict.
+        verdict: ReviewVerdict,
+        /// Remark.
+        reason: Line,
+    },
+    /// Voter: one ballot for one revision.
+    Vote {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Which revision.
+        revision: Revision,
+        /// The plan that is voted on.
+        plan_hash: Digest,
+        /// The choice.
+        choice: Choice,
+    },
+    /// Guardian: stops a queued proposal.
+    Veto {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Why.
+        reason: Line,
+    },
+    /// Executor: takes a step and gets a fence. A second claim is possible only when the lease ran out.
+    Claim {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Index of the step in the plan.
+        step: u16,
+    },
+    /// Executor: reports one step's outcome under its fence.
+    Receipt {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Index of the step in the plan.
+        step: u16,
+        /// The fence of the claim.
+        fence: Fence,
+        /// What happened.
+        outcome: StepOutcome,
+        /// Digest of the evidence that the executor keeps.
+        evidence: Digest,
+    },
+    /// Executor of the owner or of another organisation: judges one target of the current stage.
+    AttestHealth {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Index of the stage judged; the number of stages stands for the final verification.
+        stage: u8,
+        /// Index of the step whose target was probed.
+        step: u16,
+        /// What was measured.
+        health: HealthReport,
+    },
+    /// Executor or author: continues a failed execution within its retry budget.
+    Resume {
+        /// Which proposal.
+        proposal: ProposalId,
+    },
+    /// Executor of an owner: gives a running execution up and rolls it back.
+    Abort {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Why.
+        reason: Line,
+    },
+    /// Auditor: the verdict over a finished proposal.
+    Attest {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// The auditor's finding.
+        verdict: AuditVerdict,
+        /// The height up to which the auditor re-applied the ledger.
+        height: Height,
+        /// The block at that height, as a witness against split views.
+        block: Digest,
+    },
+    /// Any node's member: two conflicting signatures of one validator.
+    ReportEquivocation {
+        /// The evidence.
+        evidence: Box<Equivocation>,
+    },
+}
+
+/// A reviewer's verdict.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReviewVerdict {
+    /// The change may be voted on.
+    Approve,
+    /// The change must not be voted on as it is.
+    Refuse,
+}
+
+/// A voter's choice.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// Do it. On the routine track: seen, no objection.
+    For,
+    /// Do not. On the routine track: an objection.
+    Against,
+    /// Counts for turnout only.
+    Abstain,
+}
+
+/// An executor's statement about one step or its undo.
+#[derive(
+    Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepOutcome {
+    /// The action took effect.
+    Done,
+    /// Nothing took effect; the target is as before.
+    Failed {
+        /// Why, for people.
+        reason: Line,
+        /// Whether trying again can help.
+        retryable: bool,
+    },
+}
+
+/// What a health probe measured.
+#[derive(
+    Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
+pub struct HealthReport {
+    /// The probe's verdict by the proposal's own health check.
+    pub healthy: bool,
+    /// Requests sent.
+    pub samples: u32,
+    /// Requests answered 2xx.
+    pub succeeded: u32,
+    /// 95th percentile of the latency.
+    pub latency_p95_ms: DurationMs,
+    /// What was wrong, for people; empty when healthy.
+    pub reason: Line,
+}
+
+/// An auditor's verdict.
+#[derive(
+    Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditVerdict {
+    /// Every invariant holds and every receipt is there.
+    Sound,
+    /// Something does not hold.
+    Unsound {
+        /// What, with the id of the invariant.
+        finding: Line,
+    },
+}
+
+/// Two different signed consensus messages of one validator for one height, round and kind.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Equivocation {
+    /// The validator's consensus key.
+    pub validator: PublicKey,
+    /// Height of both messages.
+    pub height: Height,
+    /// Round of both messages.
+    pub round: Round,
+    /// Kind of both messages.
+    pub kind: EquivocationKind,
+    /// What the first one names; `None` is nil.
+    pub first: Option<Digest>,
+    /// Signature of the first.
+    pub first_signature: Signature,
+    /// What the second one names; `None` is nil.
+    pub second: Option<Digest>,
+    /// Signature of the second.
+    pub second_signature: Signature,
+}
+
+/// Kind of a doubly signed message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum EquivocationKind {
+    /// Two prevotes.
+    Prevote,
+    /// Two precommits.
+    Precommit,
+}
+
+/// A body with the key and signature of its sender. The variant is the version of the wire format.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Transaction {
+    /// Version 1.
+    V1 {
+        /// What was signed.
+        body: TransactionBody,
+        /// The signer's public key, so that signatures can be checked in batches before any state is read.
+        key: PublicKey,
+        /// The signature over the body.
+        signature: Signature,
+    },
+}
+
+/// Names a transaction: the digest of its bytes.
+pub type TransactionId = Digest;
+
+/// A transaction whose signature was checked; the only form that [`crate::state::State`] takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedTransaction {
+    id: TransactionId,
+    key: PublicKey,
+    body: TransactionBody,
+}
+
+/// A decoded transaction whose signature has not been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedTransaction {
+    id: TransactionId,
+    body: TransactionBody,
+    signed: (PublicKey, SigningMessage, Signature),
+}
+
+impl TransactionBody {
+    /// The bytes to sign in `network`.
+    #[must_use]
+    pub fn signing_message(&self, network: Digest) -> SigningMessage {
+        SigningMessage::new(SigningPurpose::Transaction, network, &canonical::encode(self))
+    }
+}
+
+impl Transaction {
+    /// The canonical bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        canonical::encode(self)
+    }
+}
+
+impl UnverifiedTransaction {
+    /// Decodes bytes from outside.
+    ///
+    /// # Errors
+    /// Refuses oversized, truncated, trailing and non-canonical bytes.
+    pub fn decode(bytes: &[u8], network: Digest) -> Result<Self, DecodeError> {
+        let Transaction::V1 { body, key, signature } = canonical::decode(bytes, TRANSACTION_LEN_MAX)?;
+        let message = body.signing_message(network);
+        Ok(Self { id: Digest::of(Purpose::Transaction, bytes), body, signed: (key, message, signature) })
+    }
+
+    /// The id of the decoded bytes.
+    #[must_use]
+    pub const fn id(&self) -> TransactionId {
+        self.id
+    }
+
+    /// What has to be checked, for [`crate::signature::verify_batch`].
+    #[must_use]
+    pub const fn signed(&self) -> Signed {
+        let (key, message, signature) = self.signed;
+        Signed { key, message, signature }
+    }
+
+    /// Checks the signature.
+    ///
+    /// # Errors
+    /// The signature does not verify.
+    pub fn verify(self) -> Result<VerifiedTransaction, SignatureError> {
+        self.signed().verify()?;
+        Ok(self.assume_verified())
+    }
+
+    /// Takes the caller's word that [`Self::signed`] was part of a batch that verified.
+    #[must_use]
+    pub fn assume_verified(self) -> VerifiedTransaction {
+        VerifiedTransaction { id: self.id, key: self.signed.0, body: self.body }
+    }
+}
+
+impl VerifiedTransaction {
+    /// The transaction's id.
+    #[must_use]
+    pub const fn id(&self) -> TransactionId {
+        self.id
+    }
+
+    /// The key that signed.
+    #[must_use]
+    pub const fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// What was signed.
+    #[must_use]
+    pub const fn body(&self) -> &TransactionBody {
+        &self.body
+    }
+}
