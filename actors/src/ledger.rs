@@ -1,5 +1,6 @@
 //! Owns the ledger of this node: mempool, consensus, log and state.
 
+pub mod data_dir;
 pub mod index;
 pub mod log;
 pub mod message;
