@@ -26,4 +26,6 @@ pub mod signature;
 pub mod stage;
 pub mod state;
 pub mod tally;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transaction;

@@ -23,6 +23,8 @@ mod repeat;
 mod review;
 mod rollback;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub(crate) use ballot::may_vote;
