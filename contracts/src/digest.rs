@@ -34,6 +34,8 @@ pub enum Purpose {
     Journal,
     /// An object of the state that the authenticated map commits to.
     State,
+    /// A record of an audit bundle.
+    Bundle,
 }
 
 impl Purpose {
@@ -52,6 +54,7 @@ impl Purpose {
             Self::Evidence => "althing 2026 v1 evidence",
             Self::Journal => "althing 2026 v1 journal",
             Self::State => "althing 2026 v1 state",
+            Self::Bundle => "althing 2026 v1 bundle",
         }
     }
 }
