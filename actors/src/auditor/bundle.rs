@@ -6,12 +6,16 @@
 mod error;
 mod format;
 mod reader;
+mod report;
 mod trailer;
+mod verifier;
 mod writer;
 
 pub use error::{BundleError, Flaw, Place};
 pub use format::{
     BLOCK_RECORD_LEN_MAX, BUNDLE_VERSION, CERTIFICATE_LEN_MAX, EVIDENCE_LEN_MAX, GENESIS_LEN_MAX, Kind, MAGIC,
 };
+pub use report::Report;
 pub use trailer::Trailer;
+pub use verifier::{verify, verify_file};
 pub use writer::{BundleWriter, ExportError};
