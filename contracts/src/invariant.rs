@@ -21,6 +21,9 @@ mod trail;
 
 pub use trail::{ProposalTrail, StepTrail, Trail};
 
+/// Most violations of one block: the first says that something is wrong, the rest help to find out what.
+pub const VIOLATIONS_MAX: usize = 64;
+
 /// Names an invariant of the design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub enum InvariantId {
@@ -80,29 +83,40 @@ pub struct Invariants {
 }
 
 impl Invariants {
-    /// Judges the next block.
-    ///
-    /// # Errors
-    /// The first invariant that does not hold; nothing after it means anything.
-    pub fn observe(&mut self, block: &ObservedBlock<'_>) -> Result<(), Violation> {
+    /// Judges the next block and yields everything that does not hold.
+    pub fn observe(&mut self, block: &ObservedBlock<'_>) -> Vec<Violation> {
+        let mut violations = Violations::default();
         for transaction in block.transactions {
-            self.used.check(block, transaction)?;
-            g08_separation::check_transaction(block, transaction)?;
+            violations.note(self.used.check(block, transaction));
+            violations.note(g08_separation::check_transaction(block, transaction));
         }
         for event in block.events {
-            g03_approval::check(&self.trail, block, event)?;
-            g04_effect_once::check(&self.trail, event)?;
-            g08_separation::check_event(&self.trail, event)?;
-            g11_evidence::check(&self.trail, block, event)?;
+            violations.note(g03_approval::check(&self.trail, block, event));
+            violations.note(g04_effect_once::check(&self.trail, event));
+            violations.note(g08_separation::check_event(&self.trail, event));
+            violations.note(g11_evidence::check(&self.trail, block, event));
             self.trail.push(block.header.time, event);
         }
-        Ok(())
+        violations.0
     }
 
     /// What happened to each proposal.
     #[must_use]
     pub const fn proposals(&self) -> &BTreeMap<ProposalId, ProposalTrail> {
         self.trail.proposals()
+    }
+}
+
+#[derive(Default)]
+struct Violations(Vec<Violation>);
+
+impl Violations {
+    fn note(&mut self, judged: Result<(), Violation>) {
+        if let Err(violation) = judged
+            && self.0.len() < VIOLATIONS_MAX
+        {
+            self.0.push(violation);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod document;
 pub mod event;
 pub mod genesis;
+pub mod invariant;
 pub mod ledger;
 mod lifecycle;
 pub mod name;

@@ -8,6 +8,7 @@ use althing_contracts::{
     digest::Digest,
     event::Event,
     genesis::{Genesis, GenesisError},
+    invariant::ObservedBlock,
     ledger::{self, InvalidBlock},
     name::MemberId,
     quantity::{Height, TimeMs},
@@ -260,6 +261,12 @@ impl Replay {
 }
 
 impl Replayed {
+    /// What the invariants judge, with the state after the block.
+    #[must_use]
+    pub fn observed<'a>(&'a self, after: &'a State) -> ObservedBlock<'a> {
+        ObservedBlock { header: &self.header, transactions: &self.transactions, events: &self.events, after }
+    }
+
     /// What the witness list keeps of the block.
     #[must_use]
     pub const fn witness(&self) -> Witness {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use althing_contracts::{canonical::DecodeError, digest::Digest, genesis::GenesisError, quantity::Height};
+use althing_contracts::{canonical::DecodeError, digest::Digest, genesis::GenesisError, invariant::Violation, quantity::Height, state::StageProofError};
 
 use super::format::{BUNDLE_VERSION, Kind};
 use crate::auditor::{explain::explain, replay::ReplayError};
@@ -117,7 +117,7 @@ pub enum Flaw {
     #[error("the chain digest does not match: the record was changed after export, or one before it was dropped, added or moved")]
     Chain,
     /// A record in the wrong place.
-    #[error("a {found} record may not stand here: a bundle is one genesis, the blocks, their evidence, one trailer")]
+    #[error("a {found} record may not stand here: a bundle is one genesis, the blocks with their evidence, the stage proofs, one trailer")]
     Order {
         /// What stands here.
         found: Kind,
@@ -144,12 +144,18 @@ pub enum Flaw {
     /// The block does not follow from those before it.
     #[error(transparent)]
     Replay(ReplayError),
+    /// The history breaks an invariant.
+    #[error(transparent)]
+    Invariant(Violation),
     /// Evidence that no receipt asked for.
     #[error("no receipt of this ledger names evidence {found}: it was changed, or it belongs elsewhere")]
     Evidence {
         /// Digest of the payload.
         found: Digest,
     },
+    /// A proof that leads elsewhere.
+    #[error("{0}: the proof was changed, or it is of another block")]
+    StageProof(StageProofError),
     /// The trailer says something else than the records.
     #[error("the trailer says {field} {said}, the records say {is}: records and trailer are of different exports")]
     Trailer {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use althing_contracts::{
     digest::Digest,
     event::Event,
+    invariant::InvariantId,
     name::{Line, Name},
     quantity::{Height, TimeMs},
     state::State,
@@ -46,8 +47,10 @@ pub struct Report {
     pub audits: u64,
     /// Evidence in the bundle that a receipt names by digest.
     pub evidence: u64,
+    /// Proofs of where a proposal stands that lead to the last state root.
+    pub stage_proofs: u64,
     /// Invariants that were judged after every block.
-    pub invariants: Vec<String>,
+    pub invariants: Vec<InvariantId>,
     /// Who says to have written the bundle; nothing rests on it.
     pub exporter: Line,
 }
@@ -62,6 +65,7 @@ pub(super) struct Counts {
     pub(super) health_attestations: u64,
     pub(super) audits: u64,
     pub(super) evidence: u64,
+    pub(super) stage_proofs: u64,
 }
 
 impl Counts {

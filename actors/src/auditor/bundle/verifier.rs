@@ -9,7 +9,9 @@ use althing_contracts::{
     digest::{Digest, Purpose},
     event::Event,
     genesis::Genesis,
+    invariant::{InvariantId, Invariants},
     name::Name,
+    state::StageProof,
 };
 
 use super::{
@@ -52,6 +54,7 @@ pub fn verify(reader: impl Read, expected_genesis: Option<Digest>) -> Result<Rep
             Kind::Genesis => return Err(at(Flaw::Order { found: Kind::Genesis })),
             Kind::Block => verifier.block(&record.payload).map_err(at)?,
             Kind::Evidence => verifier.evidence(&record.payload).map_err(at)?,
+            Kind::StageProof => verifier.stage_proof(&record.payload).map_err(at)?,
             Kind::Trailer => {
                 let report = verifier.finish(&record).map_err(at)?;
                 return match records.is_at_end()? {
@@ -75,6 +78,7 @@ struct Verifier {
     name: Name,
     network: Digest,
     replay: Replay,
+    invariants: Invariants,
     evidence_named: BTreeSet<Digest>,
     counts: Counts,
 }
@@ -94,14 +98,22 @@ impl Verifier {
             name: genesis.name,
             network,
             replay,
+            invariants: Invariants::default(),
             evidence_named: BTreeSet::new(),
             counts: Counts::default(),
         })
     }
 
     fn block(&mut self, payload: &[u8]) -> Result<(), Flaw> {
+        if self.counts.stage_proofs > 0 {
+            return Err(Flaw::Order { found: Kind::Block });
+        }
         let certified: CertifiedBlock = decode(Kind::Block, payload)?;
         let block = self.replay.apply(&certified).map_err(Flaw::Replay)?;
+        let violations = self.invariants.observe(&block.observed(self.replay.state()));
+        if let Some(violation) = violations.into_iter().next() {
+            return Err(Flaw::Invariant(violation));
+        }
         self.counts.add(&block, certified.certificate.precommits.len());
         self.evidence_named.extend(block.events.iter().filter_map(|event| match event {
             Event::StepReported { evidence, .. } => Some(*evidence),
@@ -116,6 +128,17 @@ impl Verifier {
             return Err(Flaw::Evidence { found });
         }
         self.counts.evidence += 1;
+        Ok(())
+    }
+
+    /// The path has to lead to the root by itself, without the state that this verifier has anyway: an outsider
+    /// who does not know the rules checks no more than this.
+    fn stage_proof(&mut self, payload: &[u8]) -> Result<(), Flaw> {
+        let kind = Kind::StageProof;
+        let proof = StageProof::decode(payload).map_err(|source| Flaw::Payload { kind, source })?;
+        let root = self.replay.head().state_root;
+        proof.verify(root).map_err(Flaw::StageProof)?;
+        self.counts.stage_proofs += 1;
         Ok(())
     }
 
@@ -143,7 +166,8 @@ impl Verifier {
             health_attestations: self.counts.health_attestations,
             audits: self.counts.audits,
             evidence: self.counts.evidence,
-            invariants: Vec::new(),
+            stage_proofs: self.counts.stage_proofs,
+            invariants: InvariantId::ALL.to_vec(),
             exporter: trailer.exporter,
         })
     }
