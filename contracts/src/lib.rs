@@ -12,6 +12,8 @@ pub mod digest;
 pub mod document;
 pub mod event;
 pub mod genesis;
+pub mod ledger;
+mod lifecycle;
 pub mod name;
 pub mod plan;
 pub mod proposal;
@@ -24,4 +26,6 @@ pub mod signature;
 pub mod stage;
 pub mod state;
 pub mod tally;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transaction;

@@ -1,0 +1,10 @@
+//! Owns the second opinion: re-applies every block by itself, judges the invariants, attests finished proposals,
+//! and makes the bundle that an outsider checks without a network. Writes nothing but attestations.
+
+pub mod alarm;
+pub mod bundle;
+mod chain_file;
+pub mod heads;
+pub mod witness;
+
+pub use chain_file::ChainFileError;
