@@ -32,8 +32,12 @@ pub enum Purpose {
     Evidence,
     /// A record of a hash-chained journal.
     Journal,
+    /// An event on the ledger.
+    Event,
     /// An object of the state that the authenticated map commits to.
     State,
+    /// A record of an audit bundle.
+    Bundle,
 }
 
 impl Purpose {
@@ -51,7 +55,9 @@ impl Purpose {
             Self::Ballots => "althing 2026 v1 ballots",
             Self::Evidence => "althing 2026 v1 evidence",
             Self::Journal => "althing 2026 v1 journal",
+            Self::Event => "althing 2026 v1 event",
             Self::State => "althing 2026 v1 state",
+            Self::Bundle => "althing 2026 v1 bundle",
         }
     }
 }
@@ -119,7 +125,7 @@ impl Digest {
     /// The first eight hexadecimal digits, for people.
     #[must_use]
     pub fn short(&self) -> String {
-        self.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        self.to_string().chars().take(8).collect()
     }
 }
 
