@@ -1,3 +1,5 @@
 //! Owns the ledger of this node: mempool, consensus, log and state.
 
+pub mod consensus;
 pub mod message;
+pub mod wire;
