@@ -5,7 +5,10 @@
 //! the next time (fsyncgate): the caller stops the process. Opening reads everything. It cuts what a crash left
 //! of the last, never acknowledged write, reports it, and refuses any other damage.
 
+#[cfg(test)]
+mod crash_tests;
 pub mod disk;
+mod mark;
 pub mod metrics;
 pub mod record;
 mod scan;
@@ -21,6 +24,7 @@ use althing_contracts::digest::Digest;
 
 use self::{
     disk::Disk,
+    mark::MARK_NAME,
     record::{
         Damage, Link, RECORD_HEADER_LEN, RECORD_LEN_MAX, Record, RecordHeader, RecordKind, RecordPosition,
     },
@@ -52,6 +56,9 @@ pub struct Log<D> {
     /// Encoded records that are not written yet.
     pending: Vec<u8>,
     pending_count: u32,
+    /// Records that were durable by the mark when the log was opened.
+    marked: u64,
+    segment_len_max: u64,
     is_poisoned: bool,
 }
 
@@ -110,6 +117,9 @@ pub enum LogError {
         /// What is wrong.
         damage: Damage,
     },
+    /// The file that says how many records are durable cannot be read.
+    #[error("the log's file {MARK_NAME} is missing or damaged; {REMEDY}")]
+    DamagedMark,
     /// A file in the directory has a segment's suffix and no segment's name.
     #[error("`{0}` in the log's directory is not the name of a segment; move it away")]
     StrangeFile(String),
@@ -151,9 +161,14 @@ impl<D: Disk> Log<D> {
     ///
     /// # Errors
     /// Refuses damage before the last write, another network's log, a newer format, and what the disk refuses.
-    pub fn open(mut disk: D, network: Digest) -> Result<(Self, Recovery), LogError> {
+    pub fn open(disk: D, network: Digest) -> Result<(Self, Recovery), LogError> {
+        Self::open_sized(disk, network, SEGMENT_LEN_MAX)
+    }
+
+    fn open_sized(mut disk: D, network: Digest, segment_len_max: u64) -> Result<(Self, Recovery), LogError> {
         let mut firsts = Self::list(&disk)?;
         let mut torn_tail = Self::remove_unborn(&mut disk, &mut firsts)?;
+        let marked = Self::take_mark(&mut disk, firsts.is_empty())?;
         let mut log = Self {
             disk,
             network,
@@ -162,6 +177,8 @@ impl<D: Disk> Log<D> {
             link: Link::start(network),
             pending: Vec::new(),
             pending_count: 0,
+            marked,
+            segment_len_max,
             is_poisoned: false,
         };
         let mut last = None;
@@ -171,9 +188,11 @@ impl<D: Disk> Log<D> {
             last = found.or(last);
             torn_tail = torn_tail.or(torn);
         }
+        log.check_mark()?;
         if log.segments.is_empty() {
             log.start_segment()?;
         }
+        log.settle()?;
         if torn_tail.is_some() {
             ::metrics::counter!(metrics::TORN_TAILS_TOTAL).increment(1);
         }
@@ -193,7 +212,7 @@ impl<D: Disk> Log<D> {
         if self.pending.len() + record_len > PENDING_LEN_MAX {
             self.sync()?;
         }
-        if self.end_of_last() + record_len as u64 > SEGMENT_LEN_MAX {
+        if self.end_of_last() + record_len as u64 > self.segment_len_max {
             self.sync()?;
             self.start_segment()?;
         }
@@ -219,8 +238,9 @@ impl<D: Disk> Log<D> {
         }
         let start = Instant::now();
         let name = name_of(self.last_span().first);
-        self.change("append to", &name, |disk, name, pending| disk.append(name, pending))?;
+        self.change("append to", &name, D::append)?;
         self.change("sync", &name, |disk, name, _| disk.sync(name))?;
+        self.mark()?;
         let written = self.pending.len() as u64;
         self.last_span_mut().len += written;
         self.pending.clear();
@@ -258,12 +278,6 @@ impl<D: Disk> Log<D> {
         self.scan_from(first_of(segment))
     }
 
-    /// Where the next record goes, unless it starts a segment.
-    pub fn next_position(&self) -> RecordPosition {
-        let offset = u32::try_from(self.end_of_last()).expect("bounded by SEGMENT_LEN_MAX");
-        RecordPosition { number: self.next, segment: self.last_span().first, offset }
-    }
-
     /// The network that the log is of.
     pub const fn network(&self) -> Digest {
         self.network
@@ -276,11 +290,7 @@ impl<D: Disk> Log<D> {
             file: "directory".to_owned(),
             source,
         })?;
-        names
-            .into_iter()
-            .filter(|name| name.ends_with(".seg"))
-            .map(|name| segment::first_in(&name).ok_or(LogError::StrangeFile(name)))
-            .collect()
+        names.iter().filter_map(|name| segment::first_in(name)).collect()
     }
 
     /// Removes a last segment that a crash left without its header.
@@ -295,6 +305,43 @@ impl<D: Disk> Log<D> {
         disk.remove(&name).and_then(|()| disk.sync_dir()).map_err(failed)?;
         firsts.pop();
         Ok(Some(TornTail { segment: name, offset: 0, len }))
+    }
+
+    /// Records that are durable by the mark; makes the mark of a log without segments.
+    fn take_mark(disk: &mut D, is_new: bool) -> Result<u64, LogError> {
+        match mark::read(disk)? {
+            Some(records) => Ok(records),
+            None if is_new => mark::start(disk).map(|()| 0),
+            None => Err(LogError::DamagedMark),
+        }
+    }
+
+    /// Makes durable what was found: a killed process may have left records that only the kernel holds.
+    fn settle(&mut self) -> Result<(), LogError> {
+        let name = name_of(self.last_span().first);
+        self.change("sync", &name, |disk, name, _| disk.sync(name))?;
+        self.change("sync the directory of", &name, |disk, _, _| disk.sync_dir())?;
+        self.mark()
+    }
+
+    /// Writes how many records are durable.
+    fn mark(&mut self) -> Result<(), LogError> {
+        let mark = mark::encode(self.next);
+        self.change("overwrite", MARK_NAME, |disk, name, _| disk.overwrite(name, &mark))
+    }
+
+    /// Refuses a log that ends before records that were durable.
+    fn check_mark(&self) -> Result<(), LogError> {
+        if self.next >= self.marked {
+            return Ok(());
+        }
+        let last = self.segments.last().copied().unwrap_or(Span { first: self.next, len: 0 });
+        Err(LogError::Damaged {
+            segment: name_of(last.first),
+            offset: last.len,
+            record: self.next,
+            damage: Damage::Gone,
+        })
     }
 
     /// Reads a segment through and takes its records into the log; cuts a torn tail of the last one.
@@ -323,7 +370,7 @@ impl<D: Disk> Log<D> {
             }
         };
         if let Some(damage) = damage
-            && !(is_last && walk.is_torn(damage)?)
+            && !(is_last && walk.position.number >= self.marked && walk.is_torn(damage)?)
         {
             return Err(walk.damaged(damage));
         }
@@ -387,6 +434,12 @@ impl<D: Disk> Log<D> {
 
     fn last_span_mut(&mut self) -> &mut Span {
         self.segments.last_mut().expect("open leaves at least one segment")
+    }
+
+    /// Where the next record goes, unless it starts a segment.
+    fn next_position(&self) -> RecordPosition {
+        let offset = u32::try_from(self.end_of_last()).expect("bounded by SEGMENT_LEN_MAX");
+        RecordPosition { number: self.next, segment: self.last_span().first, offset }
     }
 
     /// Length of the last segment once all that is pending is written.

@@ -13,6 +13,9 @@ use std::{
 /// Longest file name taken.
 const NAME_LEN_MAX: usize = 64;
 
+/// Most bytes of an overwrite: one sector, which a disk writes whole or not at all.
+pub const OVERWRITE_LEN_MAX: usize = 512;
+
 /// Files of one directory. Bytes are durable after [`Disk::sync`] of their file, names after [`Disk::sync_dir`].
 pub trait Disk: Send + 'static {
     /// The names of all files, sorted.
@@ -38,6 +41,12 @@ pub trait Disk: Send + 'static {
     /// # Errors
     /// As the file system says; a part of `bytes` may have been written.
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Replaces the first bytes of a file by `bytes`, at most [`OVERWRITE_LEN_MAX`]: whole or not at all.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn overwrite(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Fills `buffer` from `offset` on; fewer bytes than asked for mean the end of the file.
     ///
@@ -76,12 +85,13 @@ pub trait Disk: Send + 'static {
     fn sync_dir(&mut self) -> io::Result<()>;
 }
 
-/// A directory of the real file system. Keeps the file that was written last open.
+/// A directory of the real file system. Keeps the files that were appended to and overwritten last open.
 #[derive(Debug)]
 pub struct FileDisk {
     directory: PathBuf,
     handle: File,
     writing: Option<(String, File)>,
+    overwriting: Option<(String, File)>,
 }
 
 impl FileDisk {
@@ -95,7 +105,8 @@ impl FileDisk {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-        Ok(Self { directory: directory.to_owned(), handle: File::open(directory)?, writing: None })
+        let handle = File::open(directory)?;
+        Ok(Self { directory: directory.to_owned(), handle, writing: None, overwriting: None })
     }
 
     fn path(&self, name: &str) -> io::Result<PathBuf> {
@@ -120,6 +131,7 @@ impl FileDisk {
 
     fn forget(&mut self, name: &str) {
         self.writing.take_if(|(open, _)| open == name);
+        self.overwriting.take_if(|(open, _)| open == name);
     }
 }
 
@@ -155,6 +167,18 @@ impl Disk for FileDisk {
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut file = self.writing(name)?;
         file.write_all(bytes)
+    }
+
+    fn overwrite(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > OVERWRITE_LEN_MAX {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        // A file opened for appending takes no offset on Linux, so it has a handle of its own.
+        if self.overwriting.as_ref().is_none_or(|(open, _)| open != name) {
+            let file = OpenOptions::new().write(true).open(self.path(name)?)?;
+            self.overwriting = Some((name.to_owned(), file));
+        }
+        self.overwriting.as_ref().map_or(Ok(()), |(_, file)| file.write_all_at(bytes, 0))
     }
 
     fn read(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -218,13 +242,14 @@ mod tests {
         disk.sync("a.seg").unwrap();
         disk.truncate("a.seg", 4).unwrap();
         disk.append("a.seg", b"!").unwrap();
+        disk.overwrite("a.seg", b"O").unwrap();
         disk.rename("a.seg", "b.seg").unwrap();
         disk.sync_dir().unwrap();
 
         let disk = FileDisk::open(&directory).unwrap();
         let mut bytes = [0; 8];
-        assert_eq!(disk.read("b.seg", 1, &mut bytes).unwrap(), 4);
-        assert_eq!(&bytes[..4], b"net!");
+        assert_eq!(disk.read("b.seg", 0, &mut bytes).unwrap(), 5);
+        assert_eq!(&bytes[..5], b"Onet!");
         assert_eq!(disk.list().unwrap(), ["b.seg"]);
         assert_eq!(disk.len("b.seg").unwrap(), 5);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

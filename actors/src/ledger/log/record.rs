@@ -117,6 +117,9 @@ pub enum Damage {
     /// This version does not know the kind.
     #[error("the record's kind {0} is unknown to this version")]
     Kind(u8),
+    /// The file ends before records that were durable.
+    #[error("records that were durable are gone")]
+    Gone,
     /// The segment's header is damaged.
     #[error("the segment's header is damaged")]
     SegmentHeader,

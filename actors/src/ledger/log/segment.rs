@@ -32,18 +32,17 @@ const CHUNK_LEN_MIN: usize = 4 * 1024;
 const CHUNK_LEN_MAX: usize = 256 * 1024;
 /// What a disk writes as a whole, or leaves as zeros when a crash comes between.
 const SECTOR_LEN: u64 = 512;
-/// Fewer zeros than this may be the record's own; they reach from a record's start into its digests.
-const ZEROS_LEN_MIN: usize = 24;
 
 /// The file name of the segment whose first record has this number; names sort as numbers do.
 pub(super) fn name_of(first: u64) -> String {
     format!("{first:020}{SUFFIX}")
 }
 
-/// The first record of the segment that `name` names; `None` if it is no segment.
-pub(super) fn first_in(name: &str) -> Option<u64> {
-    let number = name.strip_suffix(SUFFIX)?.parse().ok()?;
-    (name_of(number) == name).then_some(number)
+/// The first record of the segment that `name` names; `None` if the file is no segment by its suffix.
+pub(super) fn first_in(name: &str) -> Option<Result<u64, LogError>> {
+    let number = name.strip_suffix(SUFFIX)?.parse().ok();
+    let number = number.filter(|number| name_of(*number) == name);
+    Some(number.ok_or_else(|| LogError::StrangeFile(name.to_owned())))
 }
 
 /// What stands before the records.
@@ -177,7 +176,8 @@ impl<'a, D: Disk> SegmentReader<'a, D> {
     /// durable is among them.
     ///
     /// A torn record is cut short, or holds a sector that was never written and reads as zeros. A record of a later
-    /// write after it proves that this one had been made durable: a write starts only when the one before is.
+    /// write after it proves that this one had been made durable: a write starts only when the one before is. Zeros
+    /// may be the record's own, so this is asked only beyond the mark.
     pub(super) fn is_torn(&mut self, offset: u64, number: u64, damage: Damage) -> Result<bool, LogError> {
         let is_unwritten = match damage {
             Damage::Incomplete => true,
@@ -201,7 +201,7 @@ impl<'a, D: Disk> SegmentReader<'a, D> {
         while at < end {
             let next = self.len.min((at / SECTOR_LEN + 1) * SECTOR_LEN);
             let part = self.bytes(at, usize::try_from(next - at).expect("at most a sector"))?;
-            if part.len() >= ZEROS_LEN_MIN && part.iter().all(|byte| *byte == 0) {
+            if part.iter().all(|byte| *byte == 0) {
                 return Ok(true);
             }
             at = next;

@@ -11,6 +11,8 @@ use super::disk::Disk;
 
 /// What a disk writes as a whole.
 const SECTOR_LEN: usize = 512;
+/// Most volatile changes of a file: the kernel writes older ones back by itself.
+const CHANGES_MAX: usize = 64;
 
 /// A handle to a simulated disk; clones share the disk. [`SimDisk::crash`] gives the handle of the next process.
 #[derive(Debug, Clone)]
@@ -75,6 +77,7 @@ struct SimFile {
 enum Change {
     Append(Vec<u8>),
     Truncate(usize),
+    Overwrite(Vec<u8>),
 }
 
 impl SimDisk {
@@ -210,6 +213,9 @@ impl SimFile {
     fn change(&mut self, change: Change) {
         change.clone().apply(&mut self.current);
         self.changes.push(change);
+        if self.changes.len() > CHANGES_MAX && !self.has_lost_sync {
+            self.changes.remove(0).apply(&mut self.durable);
+        }
     }
 
     fn sync(&mut self) {
@@ -231,7 +237,7 @@ impl SimFile {
                     self.durable.extend(torn(bytes, self.durable.len(), random));
                     break;
                 }
-                Change::Truncate(_) => break,
+                Change::Truncate(_) | Change::Overwrite(_) => break,
             }
         }
         self.current.clone_from(&self.durable);
@@ -244,6 +250,10 @@ impl Change {
         match self {
             Self::Append(more) => bytes.extend(more),
             Self::Truncate(len) => bytes.truncate(len),
+            Self::Overwrite(start) => {
+                bytes.resize(bytes.len().max(start.len()), 0);
+                bytes[..start.len()].copy_from_slice(&start);
+            }
         }
     }
 }
@@ -293,6 +303,14 @@ impl Disk for SimDisk {
         }
         file.change(Change::Append(bytes[..bytes.len().min(room)].to_vec()));
         if bytes.len() > room { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn overwrite(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > SECTOR_LEN {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        self.operation()?.file(name)?.change(Change::Overwrite(bytes.to_vec()));
+        Ok(())
     }
 
     fn read(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -348,7 +366,7 @@ impl Disk for SimDisk {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, and the same on every machine.
+/// `SplitMix64` (Steele, Lea, Flood 2014): small, seeded, and the same on every machine.
 #[derive(Debug)]
 struct Random(u64);
 
