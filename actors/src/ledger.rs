@@ -1,6 +1,9 @@
 //! Owns the ledger of this node: mempool, consensus, log and state.
 
 pub mod consensus;
+mod equivocation;
 pub mod log;
+pub mod mempool;
 pub mod message;
+pub mod state;
 pub mod wire;

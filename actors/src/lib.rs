@@ -4,3 +4,4 @@
 
 pub mod ledger;
 pub mod port;
+pub mod sync;

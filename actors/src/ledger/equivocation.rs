@@ -22,14 +22,14 @@ const REPORTED_MAX: usize = 4_096;
 
 /// Compares votes.
 #[derive(Debug, Default)]
-pub struct EquivocationDetector {
+pub(super) struct EquivocationDetector {
     votes: BTreeMap<(Height, Round, VoteKind, PublicKey), (Option<Digest>, Signature)>,
     reported: BTreeSet<(Height, PublicKey)>,
 }
 
 impl EquivocationDetector {
     /// Compares a verified vote with the earlier one; answers with evidence once for each validator and height.
-    pub fn observe(&mut self, vote: &SignedVote) -> Option<Equivocation> {
+    pub(super) fn observe(&mut self, vote: &SignedVote) -> Option<Equivocation> {
         let statement = &vote.statement;
         let key = (statement.height, statement.round, statement.kind, vote.voter);
         let Some((first, first_signature)) = self.votes.get(&key).copied() else {
@@ -57,12 +57,12 @@ impl EquivocationDetector {
     }
 
     /// Remembers evidence that the log holds, so that it is not reported again.
-    pub fn recover(&mut self, evidence: &Equivocation) {
+    pub(super) fn recover(&mut self, evidence: &Equivocation) {
         self.mark_reported(evidence.height, evidence.validator);
     }
 
     /// Forgets what is too far behind the last final height.
-    pub fn prune(&mut self, head: Height) {
+    pub(super) fn prune(&mut self, head: Height) {
         let oldest = Height::new(head.get().saturating_sub(HEIGHTS_BACK));
         self.votes.retain(|(height, ..), _| *height >= oldest);
     }

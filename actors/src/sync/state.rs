@@ -93,11 +93,8 @@ impl SyncState {
             return None;
         }
         let able = |peer: &&mut PeerLedger| peer.height > head && peer.not_before_us <= now_us;
-        let (peer, known) = self
-            .peers
-            .iter_mut()
-            .filter(|(_, known)| able(known))
-            .min_by_key(|(_, known)| known.asked)?;
+        let (peer, known) =
+            self.peers.iter_mut().filter(|(_, known)| able(known)).min_by_key(|(_, known)| known.asked)?;
         self.next_id = self.next_id.saturating_add(1);
         known.asked = self.next_id;
         let wanted = Wanted { id: self.next_id, peer: *peer, from: head.next() };

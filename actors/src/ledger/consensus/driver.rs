@@ -4,7 +4,7 @@
 //! The core (Tendermint: Buchman, Kwon, Milosevic 2018) is synchronous here: [`Driver::feed`] returns what has to
 //! happen, and nothing of that may leave the process before the log is synced.
 
-use std::{collections::BTreeSet, io};
+use std::collections::BTreeSet;
 
 use althing_contracts::{
     certificate::{Certificate, Roster},
@@ -26,7 +26,10 @@ use super::{
     key::ConsensusKey,
     timeouts::ConsensusTimeouts,
 };
-use crate::ledger::wire::{Message, PolkaCertificate, RoundCertificate, SignedProposal, SignedVote};
+use crate::ledger::{
+    log::LogError,
+    wire::{Message, PolkaCertificate, RoundCertificate, SignedProposal, SignedVote},
+};
 
 /// Heights that the core may buffer by itself; it is never fed any but its own, so the least will do.
 const CORE_QUEUE_MAX: usize = 1;
@@ -37,7 +40,7 @@ pub trait EntryLog {
     ///
     /// # Errors
     /// The disk refused; the process has to stop.
-    fn append_entry(&mut self, entry: &ConsensusEntry) -> io::Result<()>;
+    fn append_entry(&mut self, entry: &ConsensusEntry) -> Result<(), LogError>;
 }
 
 /// What the core is told. All of it was checked: signatures, roster, height.
@@ -67,6 +70,8 @@ pub enum DriverInput {
 pub enum Act {
     /// Send to every other validator.
     Broadcast(Message),
+    /// Send to every other validator again: this one has been waiting.
+    Rebroadcast(Message),
     /// Send the bytes of a block again, for a round.
     Restream {
         /// The round it is proposed in this time.
@@ -95,7 +100,7 @@ pub enum Act {
 pub enum DriverFault {
     /// The log did not take an entry.
     #[error("the log does not take consensus entries")]
-    Log(#[source] io::Error),
+    Log(#[source] LogError),
     /// The validator would have contradicted itself.
     #[error("this validator was about to sign twice; is another process running with the same key?")]
     DoubleSign(#[from] DoubleSign),

@@ -61,7 +61,6 @@ impl Effects {
     /// Prepares for a height.
     pub(super) fn enter(&mut self, height: Height) {
         self.guard.enter(height);
-        self.verdicts.clear();
         self.timers.clear();
     }
 
@@ -94,11 +93,14 @@ impl Effects {
                 resume.resume_with(self.publish_liveness(&message))
             }
             Effect::RepublishVote(vote, resume) => {
-                resume.resume_with(self.broadcast(wire_vote(&vote).map(Message::Vote)))
+                let message = wire_vote(&vote).map(Message::Vote);
+                self.acts.extend(message.map(Act::Rebroadcast));
+                resume.resume_with(())
             }
             Effect::RepublishRoundCertificate(certificate, resume) => {
                 let message = wire_round_certificate(&certificate).map(Message::RoundCertificate);
-                resume.resume_with(self.broadcast(message))
+                self.acts.extend(message.map(Act::Rebroadcast));
+                resume.resume_with(())
             }
             Effect::GetValue(height, round, _, resume) => {
                 let round = round_of(round);

@@ -8,7 +8,7 @@ use althing_contracts::signature::{PublicKey, Signature, Signed};
 /// Most signatures remembered: two votes of each of a hundred validators in some twenty rounds.
 const VERDICTS_MAX: usize = 4_096;
 
-/// Signatures known to be valid, for the current height.
+/// Signatures known to be valid, of the current height and of messages that came early.
 #[derive(Debug, Default)]
 pub struct Verdicts {
     valid: BTreeSet<(PublicKey, [u8; 32], [u8; 64])>,
@@ -31,11 +31,6 @@ impl Verdicts {
     /// Remembers a signature that was verified elsewhere, or made here.
     pub fn remember(&mut self, signed: &Signed) {
         self.insert(key_of(signed));
-    }
-
-    /// Forgets everything; the next height brings other signatures.
-    pub fn clear(&mut self) {
-        self.valid.clear();
     }
 
     fn insert(&mut self, key: (PublicKey, [u8; 32], [u8; 64])) {

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_contracts::{block::Block, digest::Digest, ledger::Executed, quantity::Round, signature::PublicKey};
+use althing_contracts::{
+    block::Block, digest::Digest, ledger::Executed, quantity::Round, signature::PublicKey,
+};
 use bytes::Bytes;
 
-use crate::{
-    ledger::log::record::RecordPosition,
-    port::NodeId,
-};
+use crate::{ledger::log::record::RecordPosition, port::NodeId};
 
 /// Most digests remembered as proposed: two for each of a hundred rounds.
 const PROPOSED_MAX: usize = 256;

@@ -217,8 +217,18 @@ pub enum Fatal {
     /// The genesis document cannot start a ledger.
     #[error("the genesis document cannot start a ledger")]
     Genesis(#[from] althing_contracts::genesis::GenesisError),
+    /// A block was decided that this node does not hold; a defect.
+    #[error("block {block} was decided at height {height} and is not among the candidates")]
+    Lost {
+        /// Where.
+        height: Height,
+        /// Which.
+        block: Digest,
+    },
     /// The key is not the roster's key of this node.
-    #[error("this node has no place on the roster with its consensus key; check its key file against the genesis")]
+    #[error(
+        "this node has no place on the roster with its consensus key; check its key file against the genesis"
+    )]
     NotOnRoster,
     /// The starting state is newer than the log.
     #[error("the snapshot is of height {snapshot}, the log ends at height {log}; remove the snapshot")]
