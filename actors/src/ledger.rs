@@ -2,8 +2,10 @@
 
 pub mod consensus;
 mod equivocation;
+pub mod index;
 pub mod log;
 pub mod mempool;
 pub mod message;
+pub mod snapshot;
 pub mod state;
 pub mod wire;

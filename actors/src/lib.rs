@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod auditor;
 pub mod ledger;
 pub mod port;
 pub mod sync;

@@ -36,6 +36,8 @@ pub enum Purpose {
     Event,
     /// An object of the state that the authenticated map commits to.
     State,
+    /// A record of an audit bundle.
+    Bundle,
 }
 
 impl Purpose {
@@ -55,6 +57,7 @@ impl Purpose {
             Self::Journal => "althing 2026 v1 journal",
             Self::Event => "althing 2026 v1 event",
             Self::State => "althing 2026 v1 state",
+            Self::Bundle => "althing 2026 v1 bundle",
         }
     }
 }
@@ -122,7 +125,7 @@ impl Digest {
     /// The first eight hexadecimal digits, for people.
     #[must_use]
     pub fn short(&self) -> String {
-        self.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        self.to_string().chars().take(8).collect()
     }
 }
 

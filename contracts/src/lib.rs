@@ -11,7 +11,9 @@ pub mod constitution;
 pub mod digest;
 pub mod document;
 pub mod event;
+pub mod explain;
 pub mod genesis;
+pub mod invariant;
 pub mod ledger;
 mod lifecycle;
 pub mod name;
@@ -26,4 +28,6 @@ pub mod signature;
 pub mod stage;
 pub mod state;
 pub mod tally;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transaction;
