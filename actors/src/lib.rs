@@ -5,3 +5,4 @@
 pub mod auditor;
 pub mod ledger;
 pub mod port;
+pub mod sync;
