@@ -4,7 +4,13 @@
 pub mod alarm;
 pub mod bundle;
 mod chain_file;
+mod explain;
 pub mod heads;
+pub mod message;
+pub mod metrics;
+pub mod port;
+pub mod replay;
+pub mod state;
 pub mod witness;
 
 pub use chain_file::ChainFileError;

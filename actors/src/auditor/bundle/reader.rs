@@ -6,7 +6,7 @@ use althing_contracts::{digest::Digest, quantity::Height};
 
 use super::{
     error::{BundleError, Flaw, Place},
-    format::{self, BUNDLE_VERSION, Chain, FRAME_HEAD_LEN, FRAME_TAIL_LEN, HEADER_LEN, Kind, MAGIC},
+    format::{BUNDLE_VERSION, Chain, FRAME_HEAD_LEN, FRAME_TAIL_LEN, HEADER_LEN, Kind, MAGIC},
 };
 
 /// A record whose bytes are as exported.
@@ -80,6 +80,12 @@ impl<R: Read> RecordReader<R> {
     /// Where the next record would stand.
     pub(super) fn next_place(&self) -> Place {
         Place { record: Some(self.records + 1), kind: None, height: None, offset: self.offset }
+    }
+
+    /// Whether nothing follows.
+    pub(super) fn is_at_end(&mut self) -> Result<bool, BundleError> {
+        let place = self.next_place();
+        Ok(self.fill_from(&mut [0], &place)? == 0)
     }
 
     fn read_payload(&mut self, kind: Kind, len: u32, place: &Place) -> Result<Vec<u8>, BundleError> {
