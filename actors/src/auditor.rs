@@ -14,3 +14,6 @@ pub mod state;
 pub mod witness;
 
 pub use chain_file::ChainFileError;
+
+#[cfg(test)]
+pub(crate) mod story;
