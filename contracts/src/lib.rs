@@ -11,6 +11,7 @@ pub mod constitution;
 pub mod digest;
 pub mod document;
 pub mod event;
+pub mod explain;
 pub mod genesis;
 pub mod invariant;
 pub mod ledger;
