@@ -2,5 +2,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod executor;
+pub mod journal;
 pub mod ledger;
 pub mod port;
+pub mod watcher;
