@@ -7,6 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+mod check;
+mod default;
+
+pub use check::PERIOD_MAX;
+
 use crate::{
     name::Name,
     quantity::{AmountMilli, DurationMs, Ratio},
@@ -34,6 +39,15 @@ pub enum Track {
     Routine,
     /// Everything else.
     Standard,
+}
+
+impl std::fmt::Display for Track {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Routine => "routine",
+            Self::Standard => "standard",
+        })
+    }
 }
 
 /// The parameters in force.
@@ -208,6 +222,12 @@ pub enum ConstitutionError {
         min: u64,
         /// Upper bound.
         max: u64,
+    },
+    /// A standard vote that passes by silence.
+    #[error("{field} is optimistic; the standard track must count a majority")]
+    OptimisticFallback {
+        /// Path of the parameter.
+        field: String,
     },
     /// A track without parameters.
     #[error("track {track:?} has no parameters")]

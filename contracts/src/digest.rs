@@ -32,6 +32,8 @@ pub enum Purpose {
     Evidence,
     /// A record of a hash-chained journal.
     Journal,
+    /// An event on the ledger.
+    Event,
     /// An object of the state that the authenticated map commits to.
     State,
 }
@@ -51,6 +53,7 @@ impl Purpose {
             Self::Ballots => "althing 2026 v1 ballots",
             Self::Evidence => "althing 2026 v1 evidence",
             Self::Journal => "althing 2026 v1 journal",
+            Self::Event => "althing 2026 v1 event",
             Self::State => "althing 2026 v1 state",
         }
     }

@@ -5,6 +5,10 @@
 
 use std::collections::BTreeSet;
 
+mod check;
+
+pub use check::{DATA_CLASSES_MAX, INSTANCES_MAX, SAMPLES_MAX};
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 

@@ -177,4 +177,11 @@ pub enum Event {
         /// At which height.
         height: Height,
     },
+    /// The timelock of a proposal is over: executors may claim.
+    TimelockElapsed {
+        /// Which.
+        proposal: ProposalId,
+        /// Last instant at which execution may begin.
+        execute_by: TimeMs,
+    },
 }

@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+mod check;
+
+pub use check::{ENDPOINTS_MAX, OBSERVERS_MAX, WEIGHT_MAX};
+
 use crate::{
     constitution::Constitution,
     digest::{Digest, Purpose},

@@ -12,6 +12,8 @@ pub mod digest;
 pub mod document;
 pub mod event;
 pub mod genesis;
+pub mod ledger;
+mod lifecycle;
 pub mod name;
 pub mod plan;
 pub mod proposal;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest slug in bytes: long enough for a host name's label, short enough to print in a table.
 pub const NAME_LEN_MAX: usize = 63;
+/// Longest line of text in bytes.
+pub const LINE_LEN_MAX: usize = 200;
 
 /// Why a name or a text was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +88,12 @@ macro_rules! text_type {
             }
         }
 
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)
@@ -135,7 +143,7 @@ text_type! {
 }
 text_type! {
     /// One line of text for people, up to 200 bytes.
-    Line, |text| check_text(text, 200, false)
+    Line, |text| check_text(text, LINE_LEN_MAX, false)
 }
 text_type! {
     /// Text for people, with line breaks, up to 8 KiB.
@@ -156,6 +164,22 @@ fn check_text(text: &str, max: usize, breaks: bool) -> Result<(), NameError> {
     match text.chars().find(|c| c.is_control() && !(breaks && *c == '\n')) {
         Some(found) => Err(NameError::Control { found }),
         None => Ok(()),
+    }
+}
+
+impl Line {
+    /// A text as a line: control characters become spaces, and what is too long is cut.
+    #[must_use]
+    pub fn shortened(text: &str) -> Self {
+        let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let mut line = String::new();
+        for c in plain {
+            if line.len().saturating_add(c.len_utf8()) > LINE_LEN_MAX {
+                break;
+            }
+            line.push(c);
+        }
+        Self(line.into())
     }
 }
 

@@ -9,14 +9,15 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     constitution::{Track, TrackParameters},
-    digest::Digest,
+    digest::{Digest, Purpose},
     document::ProposalDocument,
-    name::{MemberId, OrgId},
+    name::{Line, MemberId, OrgId},
     plan::Plan,
-    quantity::{Fence, Height, Revision, TimeMs, Weight},
+    quantity::{Fence, Height, Ratio, Revision, TimeMs, Weight},
     rules::Finding,
+    shared_map::SharedMap,
     stage::Stage,
-    tally::TallyReport,
+    tally::{self, Choices, TallyReport},
     transaction::{AuditVerdict, Choice, HealthReport, ProposalId, ReviewVerdict, StepOutcome},
 };
 
@@ -41,10 +42,16 @@ pub struct Proposal {
     pub track: Track,
     /// Thresholds and periods pinned at submission.
     pub parameters: Arc<TrackParameters>,
+    /// Thresholds of the full vote that an unseen optimistic one turns into; pinned at submission.
+    pub fallback: Option<Arc<TrackParameters>>,
+    /// Cap for organisations pinned at submission.
+    pub organisation_cap: Ratio,
     /// Version of the constitution pinned at submission.
     pub constitution: u32,
     /// Who may vote with what weight: the members as of the height before submission.
     pub electorate: Arc<Electorate>,
+    /// Digest of the electorate.
+    pub electorate_digest: Digest,
     /// Where it stands.
     pub stage: Stage,
     /// Since when.
@@ -61,8 +68,21 @@ pub struct Proposal {
     pub eta: Option<TimeMs>,
     /// What executors did.
     pub execution: Execution,
+    /// How its execution ended, once it did.
+    pub ended: Option<Ending>,
+    /// The guardian who vetoed it.
+    pub vetoed_by: Option<MemberId>,
     /// What auditors found.
     pub attestations: BTreeMap<MemberId, AuditVerdict>,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Ending {
+    /// [`Stage::Executed`], [`Stage::RolledBack`], [`Stage::RollbackFailed`] or [`Stage::Failed`].
+    pub stage: Stage,
+    /// Height of the block in which it ended; an audit has to reach it.
+    pub height: Height,
 }
 
 /// Who may vote on a proposal.
@@ -85,20 +105,22 @@ pub struct Vote {
     pub closes: TimeMs,
     /// Whether an optimistic vote was turned into a full one.
     pub promoted: bool,
-    /// The outcome as last evaluated inside the late window, to notice a flip.
-    pub last_outcome: Option<bool>,
+    /// Which tests held when last looked at in the late window, to notice a flip.
+    pub late_outcome: Option<Vec<bool>>,
     /// Chain over the ballots in the order cast: `H(previous ‖ voter ‖ choice)`.
     pub ballots_digest: Digest,
     /// One ballot a voter.
     pub ballots: BallotBox,
+    /// The voters in the order in which they cast.
+    pub order: SharedMap<u32, MemberId>,
     /// Weight by organisation and choice, before the cap for organisations: for, against, abstain.
-    pub by_org: BTreeMap<OrgId, [Weight; 3]>,
+    pub by_org: BTreeMap<OrgId, Choices>,
     /// The last count.
     pub tally: Option<TallyReport>,
 }
 
 /// Ballots with cheap copies: structure is shared between the states of successive blocks.
-pub type BallotBox = crate::shared_map::SharedMap<MemberId, Choice>;
+pub type BallotBox = SharedMap<MemberId, Choice>;
 
 /// What executors did about a proposal.
 #[derive(Debug, Clone, PartialEq, Default, BorshSerialize, BorshDeserialize)]
@@ -114,7 +136,7 @@ pub struct Execution {
     /// Failed executions resumed so far.
     pub retries: u8,
     /// Why it is rolled back, once it is.
-    pub rollback_cause: Option<String>,
+    pub rollback_cause: Option<Line>,
 }
 
 /// How far one step is.
@@ -173,4 +195,97 @@ pub enum Work {
         /// Organisations that have attested.
         attested: BTreeSet<OrgId>,
     },
+}
+
+impl Electorate {
+    /// The voters with their weights under the cap for members.
+    #[must_use]
+    pub fn of<'a>(voters: impl Iterator<Item = (&'a MemberId, Weight)>, member_cap: Ratio) -> Self {
+        let raw: BTreeMap<MemberId, Weight> =
+            voters.map(|(member, weight)| (member.clone(), weight)).collect();
+        let total = raw.values().fold(Weight::ZERO, |sum, weight| sum.saturating_add(*weight));
+        let cap = Weight::new(member_cap.floor_of(total.get()));
+        let organisations = raw.keys().map(MemberId::org).collect();
+        let weights = raw.into_iter().map(|(member, weight)| (member, weight.min(cap))).collect();
+        Self { weights, organisations, total }
+    }
+
+    /// The digest that a proposal's record commits to.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of_object(Purpose::State, self)
+    }
+}
+
+impl Vote {
+    /// Takes a voter's only ballot into the box, the chain and the sums; the caller has checked the slot.
+    pub fn cast(&mut self, voter: &MemberId, choice: Choice, weight: Weight) {
+        self.ballots_digest = link(self.ballots_digest, voter, choice);
+        let ordinal = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
+        self.order.insert(ordinal, voter.clone());
+        self.ballots.insert(voter.clone(), choice);
+        self.add(voter, choice, weight);
+    }
+
+    /// Adds weight to the sums alone.
+    pub fn add(&mut self, voter: &MemberId, choice: Choice, weight: Weight) {
+        if !self.by_org.contains_key(voter.org_str()) {
+            self.by_org.insert(voter.org(), Choices::default());
+        }
+        let sums = self.by_org.get_mut(voter.org_str());
+        if let Some(sum) = sums.and_then(|sums| sums.get_mut(tally::slot(choice))) {
+            *sum = sum.saturating_add(weight);
+        }
+    }
+
+    /// Whether the chain, the order and the box tell the same story.
+    #[must_use]
+    pub fn is_consistent(&self) -> bool {
+        let chained = self.order.iter().try_fold(Digest::ZERO, |digest, (_, voter)| {
+            self.ballots.get(voter).map(|choice| link(digest, voter, *choice))
+        });
+        self.order.len() == self.ballots.len() && chained == Some(self.ballots_digest)
+    }
+}
+
+fn link(previous: Digest, voter: &MemberId, choice: Choice) -> Digest {
+    Digest::of_object(Purpose::Ballots, &(previous, voter, choice))
+}
+
+impl StepProgress {
+    /// Whether the action took effect, or may have because nobody has reported yet.
+    #[must_use]
+    pub fn may_have_effect(&self) -> bool {
+        match &self.outcome {
+            Some(StepOutcome::Done) => true,
+            Some(StepOutcome::Failed { .. }) => false,
+            None => self.claim.is_some(),
+        }
+    }
+
+    /// Whether the step took or may have taken effect and is not undone.
+    #[must_use]
+    pub fn needs_undo(&self) -> bool {
+        self.may_have_effect() && self.undo_outcome != Some(StepOutcome::Done)
+    }
+}
+
+impl Proposal {
+    /// Whether an author's limit counts it: it has not ended.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        !self.stage.is_terminal() && !matches!(self.stage, Stage::Auditing | Stage::Disputed)
+    }
+
+    /// Counts the vote as it stands.
+    #[must_use]
+    pub fn count(&self) -> TallyReport {
+        tally::count(&self.vote, &self.electorate, &self.parameters.scheme, self.organisation_cap)
+    }
+
+    /// Index of the stage that stands for the final verification.
+    #[must_use]
+    pub fn verification_stage(&self) -> u8 {
+        u8::try_from(self.document.stages.len()).unwrap_or(u8::MAX)
+    }
 }

@@ -184,6 +184,29 @@ pub enum RatioError {
 }
 
 impl Ratio {
+    /// A tenth.
+    pub const ONE_TENTH: Self = Self { numerator: 1, denominator: 10 };
+    /// A third.
+    pub const ONE_THIRD: Self = Self { numerator: 1, denominator: 3 };
+    /// Two fifths.
+    pub const TWO_FIFTHS: Self = Self { numerator: 2, denominator: 5 };
+    /// A half.
+    pub const ONE_HALF: Self = Self { numerator: 1, denominator: 2 };
+    /// Nine tenths.
+    pub const NINE_TENTHS: Self = Self { numerator: 9, denominator: 10 };
+
+    /// The upper number.
+    #[must_use]
+    pub const fn numerator(self) -> u32 {
+        self.numerator
+    }
+
+    /// The lower number.
+    #[must_use]
+    pub const fn denominator(self) -> u32 {
+        self.denominator
+    }
+
     /// Builds `numerator/denominator`.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Owns refusals: what the rules say no to, the same on every node.
 
 use crate::{
+    constitution::Track,
     digest::Digest,
     document::Action,
     name::{MemberId, Name, TargetId},
@@ -59,6 +60,15 @@ pub enum Reject {
     UnknownProposal {
         /// Which.
         proposal: ProposalId,
+    },
+    /// The call speaks of no proposal.
+    #[error("the call names no proposal")]
+    NoProposal,
+    /// The constitution has no such track.
+    #[error("the constitution has no {track} track")]
+    NoTrack {
+        /// Which.
+        track: Track,
     },
     /// Another edition is current.
     #[error("revision {found} is not the current one, which is {current}")]
@@ -181,6 +191,18 @@ pub enum Reject {
         /// As sent.
         found: Digest,
     },
+    /// A block that does not follow the last one.
+    #[error("a block at height {height} and time {time} cannot follow height {last} at {last_time}")]
+    OutOfOrder {
+        /// Of the block.
+        height: Height,
+        /// Of the block.
+        time: TimeMs,
+        /// Of the state.
+        last: Height,
+        /// Of the state.
+        last_time: TimeMs,
+    },
     /// The resource is not what the plan found.
     #[error("{resource} on {target} has moved since the plan was made")]
     TargetMoved {
@@ -222,6 +244,18 @@ pub enum StepRefusal {
         /// Which.
         by: ProposalId,
     },
+    /// Undoing goes from the last step to the first.
+    #[error("step {next} has to be undone first")]
+    UndoOrder {
+        /// The step that is next.
+        next: u16,
+    },
+    /// It needs no undo.
+    #[error("it has nothing to undo")]
+    NothingToUndo,
+    /// Nobody has claimed it.
+    #[error("nobody has claimed it")]
+    NotClaimed,
     /// It is done.
     #[error("it is already reported")]
     Reported,
@@ -241,6 +275,8 @@ impl Reject {
             Self::WrongRole { .. } => "wrong-role",
             Self::Sequence { .. } => "sequence",
             Self::Late { .. } => "late",
+            Self::NoTrack { .. } => "no-track",
+            Self::NoProposal => "no-proposal",
             Self::UnknownProposal { .. } => "unknown-proposal",
             Self::Revision { .. } => "revision",
             Self::PlanMoved { .. } => "plan-moved",
@@ -259,6 +295,7 @@ impl Reject {
             Self::RetriesSpent => "retries-spent",
             Self::Evidence { .. } => "evidence",
             Self::OtherHistory { .. } => "other-history",
+            Self::OutOfOrder { .. } => "out-of-order",
             Self::TargetMoved { .. } => "target-moved",
         }
     }
@@ -274,7 +311,8 @@ impl Reject {
                     why: StepRefusal::Timelocked { .. }
                         | StepRefusal::Held { .. }
                         | StepRefusal::TargetBusy { .. }
-                        | StepRefusal::OtherStage,
+                        | StepRefusal::OtherStage
+                        | StepRefusal::UndoOrder { .. },
                     ..
                 }
         )

@@ -3,7 +3,14 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::name::Line;
+use crate::{document::ProposalDocument, name::Line, state::Registry};
+
+mod blast_radius;
+mod cost;
+mod health;
+mod residency;
+mod rollback;
+mod slo;
 
 /// Which hard rule. The names are stable and appear in `docs/constitution.md`.
 #[derive(
@@ -42,4 +49,28 @@ pub struct Finding {
     pub rule: RuleId,
     /// What broke it and what would keep it.
     pub message: Line,
+}
+
+/// A rule: says everything that breaks it.
+type Rule = fn(&ProposalDocument, &Registry, &mut Vec<String>);
+
+/// The hard rules in the order in which they are reported.
+const RULES: [(RuleId, Rule); 6] = [
+    (RuleId::DataResidency, residency::check),
+    (RuleId::CostCeiling, cost::check),
+    (RuleId::SloPresent, slo::check),
+    (RuleId::HealthCheckPresent, health::check),
+    (RuleId::RollbackPresent, rollback::check),
+    (RuleId::BlastRadius, blast_radius::check),
+];
+
+/// Everything in a document that breaks a hard rule.
+#[must_use]
+pub fn findings(document: &ProposalDocument, registry: &Registry) -> Vec<Finding> {
+    let broken = RULES.iter().flat_map(|(rule, check)| {
+        let mut found = Vec::new();
+        check(document, registry, &mut found);
+        found.into_iter().map(|message| Finding { rule: *rule, message: Line::shortened(&message) })
+    });
+    broken.collect()
 }

@@ -1,31 +1,50 @@
 //! Owns the state of the ledger and the one door into its rules.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     certificate::Roster,
-    constitution::Constitution,
+    constitution::{Constitution, Track},
     digest::Digest,
     document::{Action, ProposalDocument},
     event::Event,
     genesis::{Genesis, GenesisError, TargetRecord},
-    name::{MemberId, Name, OrgId, TargetId},
+    lifecycle,
+    name::{MemberId, Name, TargetId},
     plan::Plan,
     proposal::{Order, Proposal},
     quantity::{EventSequence, Height, Sequence, TimeMs, Weight},
     reject::Reject,
     role::Role,
+    rules::{self, Finding},
+    shared_map::SharedMap,
     signature::PublicKey,
     transaction::{ProposalId, VerifiedTransaction},
 };
 
+mod door;
+mod leaf;
+mod planning;
+mod registry;
+mod snapshot;
+mod timer;
+mod tree;
+
+pub use leaf::{LeafKey, ProposalSummary};
+pub use registry::{BLOCK_WINDOW, Registry};
+pub use snapshot::SNAPSHOT_LEN_MAX;
+pub use tree::{STAGE_PROOF_LEN_MAX, StageProof, StageProofError};
+
 /// Everything the rules know: a value; a copy shares structure and costs next to nothing.
 #[derive(Debug, Clone)]
 pub struct State {
-    _todo: (),
+    registry: Registry,
+    proposals: SharedMap<ProposalId, Arc<Proposal>>,
+    /// Proposals on which the ledger acts by itself, in the order in which they fall due.
+    deadlines: SharedMap<(TimeMs, ProposalId), ()>,
+    /// Proposals that have not ended.
+    open: SharedMap<ProposalId, ()>,
+    tree: tree::Tree,
 }
 
 /// What asks the state to change.
@@ -37,6 +56,8 @@ pub enum Input<'a> {
         height: Height,
         /// The block's time.
         time: TimeMs,
+        /// Digest of the block before.
+        parent: Digest,
     },
     /// A transaction of the block.
     Transaction(&'a VerifiedTransaction),
@@ -73,4 +94,208 @@ pub struct Target {
     pub applied: BTreeMap<Name, Action>,
     /// The proposal that acts on it.
     pub busy: Option<ProposalId>,
+}
+
+impl State {
+    /// The state at height 0.
+    ///
+    /// # Errors
+    /// Names the first thing in the document that cannot start a mesh.
+    pub fn genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
+        genesis.check()?;
+        Ok(Self::assemble(Registry::genesis(genesis), SharedMap::default()))
+    }
+
+    /// The one door into the rules. On [`Reject`] nothing has changed.
+    ///
+    /// # Errors
+    /// The rules refuse the input; every node refuses it in the same words.
+    pub fn apply(&mut self, input: Input<'_>) -> Result<Applied, Reject> {
+        let applied = match input {
+            Input::Begin { height, time, parent } => self.begin(height, time, parent)?,
+            Input::Transaction(transaction) => self.enter(transaction)?,
+        };
+        if let Applied::New(events) = &applied {
+            self.registry.count_events(events.len());
+        }
+        Ok(applied)
+    }
+
+    /// The dry run of a document against what is applied where.
+    ///
+    /// # Errors
+    /// The document is outside its bounds or names a target that nobody owns.
+    pub fn plan(&self, document: &ProposalDocument) -> Result<Plan, Reject> {
+        self.registry.plan(document)
+    }
+
+    /// The hard rules that a document breaks.
+    #[must_use]
+    pub fn findings(&self, document: &ProposalDocument) -> Vec<Finding> {
+        rules::findings(document, &self.registry)
+    }
+
+    /// The class that a document belongs to.
+    #[must_use]
+    pub fn track_of(&self, document: &ProposalDocument) -> Track {
+        self.registry.track_of(document)
+    }
+
+    /// When a block is due without any transaction.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<TimeMs> {
+        self.deadlines.get_min().map(|((time, _), ())| *time)
+    }
+
+    /// Work that is due for executors.
+    #[must_use]
+    pub fn orders(&self) -> Vec<Order> {
+        let open = self.open.keys().filter_map(|id| self.proposals.get(id));
+        open.flat_map(|proposal| lifecycle::orders(proposal, &self.registry)).collect()
+    }
+
+    /// The authenticated root over everything touched since the last call.
+    pub fn root(&mut self) -> Digest {
+        let touched = self.registry.touched.take();
+        let leaves = touched.into_iter().filter_map(|key| {
+            let value = self.leaf_value(&key)?;
+            Some((key, value))
+        });
+        let leaves = leaves.collect();
+        self.tree.put(leaves)
+    }
+
+    /// A proof, under the last root, of where a proposal stands; `None` when the root does not know it.
+    #[must_use]
+    pub fn prove(&self, proposal: ProposalId) -> Option<StageProof> {
+        let summary = ProposalSummary::of(self.proposals.get(&proposal)?);
+        let path = self.tree.prove(&LeafKey::Proposal(proposal))?;
+        Some(StageProof { summary, path })
+    }
+
+    /// The network's identity.
+    #[must_use]
+    pub const fn network(&self) -> Digest {
+        self.registry.network
+    }
+
+    /// Height of the last block.
+    #[must_use]
+    pub const fn height(&self) -> Height {
+        self.registry.height
+    }
+
+    /// Time of the last block.
+    #[must_use]
+    pub const fn time(&self) -> TimeMs {
+        self.registry.time
+    }
+
+    /// Number of the last event.
+    #[must_use]
+    pub const fn event_sequence(&self) -> EventSequence {
+        self.registry.events
+    }
+
+    /// The parameters in force.
+    #[must_use]
+    pub fn constitution(&self) -> &Constitution {
+        &self.registry.constitution
+    }
+
+    /// The validators.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.registry.roster
+    }
+
+    /// One proposal.
+    #[must_use]
+    pub fn proposal(&self, id: ProposalId) -> Option<&Proposal> {
+        self.proposals.get(&id).map(Arc::as_ref)
+    }
+
+    /// Every proposal, in the order of the ids.
+    pub fn proposals(&self) -> impl Iterator<Item = &Proposal> {
+        self.proposals.values().map(Arc::as_ref)
+    }
+
+    /// One member.
+    #[must_use]
+    pub fn member(&self, id: &MemberId) -> Option<&Member> {
+        self.registry.members.get(id).map(Arc::as_ref)
+    }
+
+    /// Every member, by name.
+    pub fn members(&self) -> impl Iterator<Item = (&MemberId, &Member)> {
+        self.registry.members.iter().map(|(id, member)| (id, member.as_ref()))
+    }
+
+    /// One target.
+    #[must_use]
+    pub fn target(&self, id: &TargetId) -> Option<&Target> {
+        self.registry.targets.get(id).map(Arc::as_ref)
+    }
+
+    /// Every target, by name.
+    pub fn targets(&self) -> impl Iterator<Item = (&TargetId, &Target)> {
+        self.registry.targets.iter().map(|(id, target)| (id, target.as_ref()))
+    }
+
+    /// The sequence that the member's next transaction in this role must carry.
+    #[must_use]
+    pub fn next_sequence(&self, member: &MemberId, role: Role) -> Sequence {
+        self.registry.next_sequence(member, role)
+    }
+
+    /// What may be asked of a proposal as it stands.
+    #[must_use]
+    pub fn allowed_moves(&self, id: ProposalId) -> Vec<&'static str> {
+        self.proposal(id).map(|proposal| lifecycle::allowed(proposal.stage)).unwrap_or_default()
+    }
+
+    /// The weight of the ballot that a member may cast.
+    ///
+    /// # Errors
+    /// Says why the member may not vote, or not any more.
+    pub fn may_vote(&self, id: ProposalId, member: &MemberId) -> Result<Weight, Reject> {
+        let proposal = self.proposal(id).ok_or(Reject::UnknownProposal { proposal: id })?;
+        lifecycle::may_vote(proposal, member)
+    }
+
+    /// Digest of a past block of the last [`BLOCK_WINDOW`].
+    #[must_use]
+    pub fn block_digest(&self, height: Height) -> Option<Digest> {
+        self.registry.blocks.get(&height).copied()
+    }
+
+    /// Puts parts together, derives what is derived, and computes the root.
+    fn assemble(registry: Registry, proposals: SharedMap<ProposalId, Arc<Proposal>>) -> Self {
+        let open = proposals.iter().filter(|(_, proposal)| proposal.is_open());
+        let due = proposals.iter().filter_map(|(id, proposal)| Some(((proposal.deadline?, *id), ())));
+        let mut state = Self {
+            open: open.map(|(id, _)| (*id, ())).collect(),
+            deadlines: due.collect(),
+            tree: tree::Tree::default(),
+            registry,
+            proposals,
+        };
+        for key in leaf::registry_keys(&state.registry) {
+            state.registry.touched.insert(key);
+        }
+        for id in state.proposals.keys() {
+            state.registry.touched.proposal(*id);
+        }
+        state.root();
+        state
+    }
+
+    fn leaf_value(&self, key: &LeafKey) -> Option<Vec<u8>> {
+        match key {
+            LeafKey::Proposal(id) => {
+                Some(crate::canonical::encode(&ProposalSummary::of(self.proposals.get(id)?)))
+            }
+            other => leaf::registry_value(&self.registry, other),
+        }
+    }
 }

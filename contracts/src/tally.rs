@@ -3,6 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+mod count;
+
+pub use count::{Choices, best_case, count, slot};
+
 use crate::{constitution::Threshold, quantity::Weight};
 
 /// The outcome of a count with everything that decided it.
@@ -49,4 +53,30 @@ pub enum TallyTestKind {
     Acknowledgement,
     /// Weight that objects; holds while it does not pass its threshold.
     Objection,
+}
+
+impl TallyReport {
+    /// Which tests hold, in their order; a change of any of them late in a vote extends it.
+    #[must_use]
+    pub fn outcome(&self) -> Vec<bool> {
+        self.tests.iter().map(|test| test.holds).collect()
+    }
+
+    /// Whether the test of this kind holds; a test that the scheme does not have holds.
+    #[must_use]
+    pub fn holds(&self, kind: TallyTestKind) -> bool {
+        self.tests.iter().filter(|test| test.kind == kind).all(|test| test.holds)
+    }
+}
+
+impl std::fmt::Display for TallyTestKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Turnout => "turnout",
+            Self::Approval => "approval",
+            Self::Organisations => "organisations",
+            Self::Acknowledgement => "acknowledgement",
+            Self::Objection => "objection",
+        })
+    }
 }

@@ -4,6 +4,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+mod equivocation;
+
 use crate::{
     canonical::{self, DecodeError},
     digest::{Digest, Purpose},

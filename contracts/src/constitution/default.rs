@@ -1,0 +1,114 @@
+//! Owns the parameters that a mesh starts with, and their shorter form for development.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    constitution::{Constitution, HardRules, Scheme, Threshold, Track, TrackParameters},
+    name::Name,
+    quantity::{AmountMilli, DurationMs, Ratio},
+};
+
+const SECOND: DurationMs = DurationMs::new(1_000);
+
+impl Constitution {
+    /// The parameters of `docs/constitution.md`, in force when a genesis names no others.
+    #[must_use]
+    pub fn default_genesis() -> Self {
+        Self {
+            version: 1,
+            tracks: BTreeMap::from([(Track::Routine, routine()), (Track::Standard, standard())]),
+            member_cap: Ratio::ONE_THIRD,
+            organisation_cap: Ratio::ONE_THIRD,
+            open_proposals_per_author_max: 8,
+            vetoes_per_guardian: 3,
+            hard_rules: hard_rules(),
+            heartbeat: DurationMs::new(60_000),
+            clock_ahead_max: DurationMs::new(5_000),
+        }
+    }
+
+    /// The same rules with every governance period divided by `divisor`, so that a person sees a whole life.
+    ///
+    /// A lease, a stage and the bounds of clocks stay long enough for a machine to work in.
+    #[must_use]
+    pub fn divided(mut self, divisor: u64) -> Self {
+        for track in self.tracks.values_mut() {
+            track.divide(divisor);
+        }
+        self.heartbeat = self.heartbeat.divided(divisor).max(SECOND);
+        self
+    }
+}
+
+impl TrackParameters {
+    fn divide(&mut self, divisor: u64) {
+        for period in
+            [&mut self.review, &mut self.voting, &mut self.late_window, &mut self.confirm, &mut self.timelock]
+        {
+            *period = period.divided(divisor);
+        }
+        let machine_min = DurationMs::new(15_000);
+        for period in [&mut self.execute_by, &mut self.lease, &mut self.stage, &mut self.audit] {
+            *period = period.divided(divisor).max(machine_min);
+        }
+    }
+}
+
+fn routine() -> TrackParameters {
+    TrackParameters {
+        reviewers: 0,
+        review: DurationMs::from_hours(24),
+        voting: DurationMs::from_hours(24),
+        late_window: DurationMs::from_hours(2),
+        scheme: Scheme::Optimistic {
+            acknowledgement: Threshold::MoreThan(Ratio::ONE_THIRD),
+            objection: Threshold::AtLeast(Ratio::ONE_THIRD),
+        },
+        confirm: DurationMs::from_hours(1),
+        timelock: DurationMs::from_hours(1),
+        opposition_floor: Ratio::ONE_TENTH,
+        timelock_stretch_max: 3,
+        execute_by: DurationMs::from_hours(24),
+        lease: DurationMs::new(10 * 60_000),
+        stage: DurationMs::from_hours(2),
+        retries: 2,
+        audit: DurationMs::from_hours(24),
+        attestations: 1,
+    }
+}
+
+fn standard() -> TrackParameters {
+    TrackParameters {
+        reviewers: 1,
+        review: DurationMs::from_hours(7 * 24),
+        voting: DurationMs::from_hours(72),
+        late_window: DurationMs::from_hours(12),
+        scheme: Scheme::Majority {
+            turnout: Threshold::AtLeast(Ratio::TWO_FIFTHS),
+            approval: Threshold::MoreThan(Ratio::ONE_HALF),
+            organisations: Threshold::AtLeast(Ratio::ONE_THIRD),
+        },
+        confirm: DurationMs::from_hours(12),
+        timelock: DurationMs::from_hours(24),
+        execute_by: DurationMs::from_hours(7 * 24),
+        ..routine()
+    }
+}
+
+fn hard_rules() -> HardRules {
+    HardRules {
+        cost_ceiling_monthly_milli: AmountMilli::new(10_000_000),
+        residency: residency(),
+        canary_share_max: Ratio::ONE_THIRD,
+        stage_share_max: Ratio::ONE_HALF,
+        health_success_min: Ratio::NINE_TENTHS,
+        health_samples_min: 5,
+        routine_targets_max: 2,
+    }
+}
+
+fn residency() -> BTreeMap<Name, BTreeSet<Name>> {
+    let allowed = [("personal", &["eu"][..]), ("operational", &["eu", "us"]), ("public", &["eu", "us"])];
+    let names = |texts: &[&str]| texts.iter().filter_map(|text| Name::new(text).ok()).collect();
+    allowed.iter().filter_map(|(class, places)| Some((Name::new(class).ok()?, names(places)))).collect()
+}

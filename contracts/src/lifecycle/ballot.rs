@@ -1,0 +1,185 @@
+//! Owns the vote: ballots, the late extension, the count at its end, and the confirm period after it.
+
+use crate::{
+    constitution::TrackParameters,
+    digest::Digest,
+    event::Event,
+    lifecycle::{Cast, queue},
+    name::MemberId,
+    proposal::{Proposal, Vote},
+    quantity::{Revision, TimeMs, Weight},
+    reject::Reject,
+    stage::Stage,
+    tally::TallyTestKind,
+    transaction::Choice,
+};
+
+/// The weight of the ballot that a member may cast.
+pub(crate) fn may_vote(proposal: &Proposal, member: &MemberId) -> Result<Weight, Reject> {
+    let stage = proposal.stage;
+    if !matches!(stage, Stage::Voting | Stage::Confirming) {
+        return Err(Reject::IllegalMove { stage, input: "vote", allowed: super::allowed(stage) });
+    }
+    let not_eligible = || Reject::NotEligible { member: member.clone() };
+    let weight = proposal.electorate.weights.get(member).copied().ok_or_else(not_eligible)?;
+    if weight == Weight::ZERO {
+        return Err(not_eligible());
+    }
+    if proposal.vote.ballots.contains_key(member) {
+        return Err(Reject::AlreadyDone { member: member.clone() });
+    }
+    Ok(weight)
+}
+
+/// Opens the vote.
+pub(super) fn open(cast: &mut Cast<'_>, cause: &str) {
+    cast.go(Stage::Voting, cause);
+    let (opened, parameters) = (cast.registry.time, &cast.proposal.parameters);
+    let closes = opened.after(parameters.voting);
+    cast.proposal.vote = Vote { opened, closes, ..Vote::default() };
+    cast.wait_until(closes);
+}
+
+/// Takes a ballot; one that changes a test near the end extends the vote.
+pub(super) fn vote(
+    cast: &mut Cast<'_>,
+    sender: &MemberId,
+    edition: (Revision, Digest),
+    choice: Choice,
+) -> Result<(), Reject> {
+    let weight = check(cast, sender, edition)?;
+    let late = is_late(cast.proposal, cast.registry.time);
+    if late && cast.proposal.vote.late_outcome.is_none() {
+        cast.proposal.vote.late_outcome = Some(cast.proposal.count().outcome());
+    }
+    take(cast, sender, choice, weight);
+    if late {
+        extend_on_flip(cast);
+    }
+    Ok(())
+}
+
+/// Takes a ballot while a passing vote has to keep passing.
+pub(super) fn vote_while_confirming(
+    cast: &mut Cast<'_>,
+    sender: &MemberId,
+    edition: (Revision, Digest),
+    choice: Choice,
+) -> Result<(), Reject> {
+    let weight = check(cast, sender, edition)?;
+    take(cast, sender, choice, weight);
+    if !cast.proposal.count().passes {
+        tally(cast);
+        reopen(cast);
+    }
+    Ok(())
+}
+
+/// Counts at the end of the vote.
+#[expect(clippy::unnecessary_wraps, reason = "every arm of the table has one shape")]
+pub(super) fn close(cast: &mut Cast<'_>) -> Result<(), Reject> {
+    if tally(cast) {
+        cast.go(Stage::Confirming, "every test of the count holds");
+        cast.wait_for(cast.proposal.parameters.confirm);
+    } else if is_unseen(cast.proposal) {
+        promote(cast);
+    } else {
+        cast.go(Stage::Defeated, &shortfall(cast.proposal));
+    }
+    Ok(())
+}
+
+fn check(cast: &Cast<'_>, sender: &MemberId, edition: (Revision, Digest)) -> Result<Weight, Reject> {
+    cast.check_edition(edition)?;
+    may_vote(cast.proposal, sender)
+}
+
+fn take(cast: &mut Cast<'_>, sender: &MemberId, choice: Choice, weight: Weight) {
+    cast.proposal.vote.cast(sender, choice, weight);
+    cast.events.push(Event::Voted { proposal: cast.proposal.id, voter: sender.clone(), choice });
+}
+
+/// Counts, keeps the figures, and says whether every test holds.
+fn tally(cast: &mut Cast<'_>) -> bool {
+    let tally = cast.proposal.count();
+    let passes = tally.passes;
+    cast.events.push(Event::Tallied { proposal: cast.proposal.id, tally: tally.clone() });
+    cast.proposal.vote.tally = Some(tally);
+    passes
+}
+
+fn is_late(proposal: &Proposal, time: TimeMs) -> bool {
+    let TrackParameters { late_window, .. } = *proposal.parameters;
+    time.after(late_window) >= proposal.vote.closes || proposal.vote.late_outcome.is_some()
+}
+
+/// No vote lasts longer than twice its period, whatever happens in it.
+fn latest_end(proposal: &Proposal) -> TimeMs {
+    let voting = proposal.parameters.voting;
+    proposal.vote.opened.after(voting).after(voting)
+}
+
+fn extend_on_flip(cast: &mut Cast<'_>) {
+    let outcome = cast.proposal.count().outcome();
+    let flipped = cast.proposal.vote.late_outcome.as_ref() != Some(&outcome);
+    cast.proposal.vote.late_outcome = Some(outcome);
+    let vote = &cast.proposal.vote;
+    let extended = vote.closes.after(cast.proposal.parameters.late_window);
+    let until = extended.min(latest_end(cast.proposal));
+    if !flipped || until <= vote.closes {
+        return;
+    }
+    cast.proposal.vote.closes = until;
+    cast.wait_until(until);
+    cast.events.push(Event::VotingExtended { proposal: cast.proposal.id, until });
+}
+
+/// Goes back to the vote for one more window, or ends it when the vote has had all its time.
+fn reopen(cast: &mut Cast<'_>) {
+    let now = cast.registry.time;
+    let until = now.after(cast.proposal.parameters.late_window).min(latest_end(cast.proposal));
+    cast.go(Stage::Voting, "it stopped passing while it was to be confirmed");
+    if until <= now {
+        cast.go(Stage::Defeated, &shortfall(cast.proposal));
+        return;
+    }
+    cast.proposal.vote.closes = until;
+    cast.wait_until(until);
+}
+
+/// Whether an optimistic vote failed only because too few organisations have seen it.
+fn is_unseen(proposal: &Proposal) -> bool {
+    let tally = proposal.vote.tally.as_ref();
+    proposal.fallback.is_some()
+        && tally.is_some_and(|tally| {
+            tally.holds(TallyTestKind::Objection) && !tally.holds(TallyTestKind::Acknowledgement)
+        })
+}
+
+/// Turns an unseen optimistic vote into a full one; ballots that were cast stay cast.
+fn promote(cast: &mut Cast<'_>) {
+    let Some(fallback) = cast.proposal.fallback.take() else { return };
+    let opened = cast.registry.time;
+    let closes = opened.after(fallback.voting);
+    cast.proposal.parameters = fallback;
+    let vote = &mut cast.proposal.vote;
+    (vote.opened, vote.closes, vote.promoted, vote.late_outcome) = (opened, closes, true, None);
+    cast.wait_until(closes);
+    cast.events.push(Event::Promoted { proposal: cast.proposal.id });
+}
+
+/// The tests that do not hold, in words.
+fn shortfall(proposal: &Proposal) -> String {
+    let tests = proposal.vote.tally.iter().flat_map(|tally| &tally.tests).filter(|test| !test.holds);
+    let words: Vec<String> =
+        tests.map(|test| format!("{} {} of {}", test.kind, test.part, test.whole)).collect();
+    format!("the count fails: {}", words.join(", "))
+}
+
+/// The end of the confirm period.
+#[expect(clippy::unnecessary_wraps, reason = "every arm of the table has one shape")]
+pub(super) fn confirm(cast: &mut Cast<'_>) -> Result<(), Reject> {
+    tally(cast);
+    queue::enter(cast);
+    Ok(())
+}

@@ -1,0 +1,281 @@
+//! Owns the carrying out of steps: claims with fences and leases, receipts, failure, and taking it up again.
+
+use crate::{
+    digest::Digest,
+    event::Event,
+    lifecycle::{Cast, audit, gate, rollback},
+    name::{MemberId, TargetId},
+    plan::PlannedStep,
+    proposal::{Ending, Proposal, StepClaim, StepProgress},
+    quantity::Fence,
+    reject::{Reject, StepRefusal},
+    role::Role,
+    stage::Stage,
+    state::Registry,
+    transaction::StepOutcome,
+};
+
+/// The first claim of a queued proposal: locks its targets and begins the canary.
+pub(super) fn start(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
+    let until = cast.proposal.eta.unwrap_or(cast.registry.time);
+    if cast.registry.time < until {
+        return Err(Reject::Step { step, why: StepRefusal::Timelocked { until } });
+    }
+    check_claim(cast, sender, step)?;
+    check_ground(cast.proposal, cast.registry, step)?;
+    lock_targets(cast);
+    cast.go(Stage::Canary, &format!("{sender} took the first step"));
+    cast.wait_for(cast.proposal.parameters.stage);
+    cast.proposal.execution.stage_since = cast.registry.time;
+    grant(cast, sender, step, false);
+    Ok(())
+}
+
+/// Takes a step of the current stage.
+pub(super) fn claim(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
+    check_claim(cast, sender, step)?;
+    grant(cast, sender, step, false);
+    Ok(())
+}
+
+/// Reports the outcome of a step of the current stage.
+pub(super) fn receipt(
+    cast: &mut Cast<'_>,
+    sender: &MemberId,
+    (step, fence): (u16, Fence),
+    outcome: &StepOutcome,
+    evidence: Digest,
+) -> Result<(), Reject> {
+    check_receipt(cast.proposal, sender, step, fence)?;
+    record(cast, step, outcome, evidence);
+    match outcome {
+        StepOutcome::Done => {
+            if gate::steps_are_done(cast.proposal) {
+                gate::open(cast);
+            }
+        }
+        StepOutcome::Failed { reason, .. } => {
+            rollback::stop(cast, &format!("step {step} failed: {reason}"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes a failed execution up again; nothing had taken effect.
+pub(super) fn resume(cast: &mut Cast<'_>, sender: &MemberId, role: Role) -> Result<(), Reject> {
+    check_resume(cast, sender, role)?;
+    check_ground(cast.proposal, cast.registry, 0)?;
+    lock_targets(cast);
+    cast.go(Stage::Canary, &format!("{sender} took it up again"));
+    cast.wait_for(cast.proposal.parameters.stage);
+    let now = cast.registry.time;
+    let max = cast.proposal.parameters.retries;
+    cast.proposal.ended = None;
+    let execution = &mut cast.proposal.execution;
+    execution.retries = execution.retries.saturating_add(1);
+    execution.stage = 0;
+    execution.stage_since = now;
+    execution.health.clear();
+    execution.steps.fill(StepProgress::default());
+    let retries_left = max.saturating_sub(execution.retries);
+    cast.events.push(Event::Resumed { proposal: cast.proposal.id, retries_left });
+    Ok(())
+}
+
+/// Ends an execution, frees its targets, and hands it to the auditors unless it may be taken up again.
+pub(super) fn end(cast: &mut Cast<'_>, stage: Stage, cause: &str) {
+    cast.go(stage, cause);
+    cast.proposal.ended = Some(Ending { stage, height: cast.registry.height });
+    free_targets(cast);
+    if stage == Stage::Failed && may_resume(cast) {
+        return;
+    }
+    audit::begin(cast, "its execution has ended");
+}
+
+/// Leaves a failed execution resumable until the instant that was fixed when it was queued.
+fn may_resume(cast: &mut Cast<'_>) -> bool {
+    let last = cast.proposal.eta.map(|eta| eta.after(cast.proposal.parameters.execute_by));
+    let budget = cast.proposal.execution.retries < cast.proposal.parameters.retries;
+    match last {
+        Some(last) if budget && last > cast.registry.time => {
+            cast.wait_until(last);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn check_resume(cast: &Cast<'_>, sender: &MemberId, role: Role) -> Result<(), Reject> {
+    if cast.proposal.execution.retries >= cast.proposal.parameters.retries {
+        return Err(Reject::RetriesSpent);
+    }
+    if role == Role::Author {
+        return cast.check_author(sender);
+    }
+    let mut steps = cast.proposal.plan.steps.iter();
+    if steps.any(|step| cast.registry.is_executor_of(sender, &step.target)) {
+        return Ok(());
+    }
+    let target = first_target(cast.proposal)?;
+    Err(Reject::NotAnExecutor { member: sender.clone(), target })
+}
+
+fn first_target(proposal: &Proposal) -> Result<TargetId, Reject> {
+    let step = proposal.plan.steps.first();
+    step.map(|step| step.target.clone()).ok_or(Reject::Step { step: 0, why: StepRefusal::Unknown })
+}
+
+/// The planned step and its progress.
+pub(super) fn find(proposal: &Proposal, step: u16) -> Result<(&PlannedStep, &StepProgress), Reject> {
+    let index = usize::from(step);
+    let planned = proposal.plan.steps.get(index);
+    let progress = proposal.execution.steps.get(index);
+    planned.zip(progress).ok_or(Reject::Step { step, why: StepRefusal::Unknown })
+}
+
+fn check_claim(cast: &Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
+    let (planned, progress) = find(cast.proposal, step)?;
+    check_executor(cast.registry, sender, &planned.target)?;
+    let refuse = |why| Err(Reject::Step { step, why });
+    if planned.stage != cast.proposal.execution.stage {
+        return refuse(StepRefusal::OtherStage);
+    }
+    if progress.outcome.is_some() {
+        return refuse(StepRefusal::Reported);
+    }
+    check_lease(cast.registry, progress, step, |_| false)
+}
+
+/// Refuses while somebody holds the step, except whom `spared` names.
+pub(super) fn check_lease(
+    registry: &Registry,
+    progress: &StepProgress,
+    step: u16,
+    spared: impl Fn(&StepClaim) -> bool,
+) -> Result<(), Reject> {
+    match &progress.claim {
+        Some(claim) if claim.until > registry.time && !spared(claim) => {
+            let (holder, until) = (claim.executor.clone(), claim.until);
+            Err(Reject::Step { step, why: StepRefusal::Held { holder, until } })
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_executor(
+    registry: &Registry,
+    sender: &MemberId,
+    target: &TargetId,
+) -> Result<(), Reject> {
+    if registry.is_executor_of(sender, target) {
+        return Ok(());
+    }
+    Err(Reject::NotAnExecutor { member: sender.clone(), target: target.clone() })
+}
+
+/// Every target must be free and as the plan found it.
+fn check_ground(proposal: &Proposal, registry: &Registry, step: u16) -> Result<(), Reject> {
+    for planned in &proposal.plan.steps {
+        let busy = registry.targets.get(&planned.target).and_then(|target| target.busy);
+        if let Some(by) = busy.filter(|by| *by != proposal.id) {
+            return Err(Reject::Step { step, why: StepRefusal::TargetBusy { by } });
+        }
+    }
+    match registry.first_moved(&proposal.plan) {
+        None => Ok(()),
+        Some(moved) => Err(Reject::TargetMoved {
+            target: moved.target.clone(),
+            resource: moved.action.resource().clone(),
+            applied: registry.applied(moved).cloned().map(Box::new),
+        }),
+    }
+}
+
+/// All targets are locked at once, so that two changes never wait for each other.
+fn lock_targets(cast: &mut Cast<'_>) {
+    for step in &cast.proposal.plan.steps {
+        if let Some(target) = cast.registry.target_mut(&step.target) {
+            target.busy = Some(cast.proposal.id);
+        }
+    }
+}
+
+fn free_targets(cast: &mut Cast<'_>) {
+    for step in &cast.proposal.plan.steps {
+        if let Some(target) = cast.registry.target_mut(&step.target) {
+            target.busy = target.busy.filter(|by| *by != cast.proposal.id);
+        }
+    }
+}
+
+/// Gives the step to the sender under a fence above every earlier one.
+pub(super) fn grant(cast: &mut Cast<'_>, sender: &MemberId, step: u16, undo: bool) {
+    let fence = cast.registry.next_fence();
+    let until = cast.registry.time.after(cast.proposal.parameters.lease);
+    let index = usize::from(step);
+    let claim = StepClaim { executor: sender.clone(), fence, until, undo };
+    if let Some(progress) = cast.proposal.execution.steps.get_mut(index) {
+        progress.claim = Some(claim);
+    }
+    let Some(planned) = cast.proposal.plan.steps.get(index) else { return };
+    cast.events.push(Event::StepClaimed {
+        proposal: cast.proposal.id,
+        step,
+        target: planned.target.clone(),
+        executor: sender.clone(),
+        fence,
+        undo,
+    });
+}
+
+/// A receipt counts under the fence of the claim in force, from the member who holds it, once.
+pub(super) fn check_receipt(
+    proposal: &Proposal,
+    sender: &MemberId,
+    step: u16,
+    fence: Fence,
+) -> Result<bool, Reject> {
+    let (planned, progress) = find(proposal, step)?;
+    let Some(claim) = &progress.claim else {
+        return Err(Reject::Step { step, why: StepRefusal::NotClaimed });
+    };
+    if claim.fence != fence {
+        return Err(Reject::Fence { found: fence, current: claim.fence });
+    }
+    if claim.executor != *sender {
+        return Err(Reject::NotAnExecutor { member: sender.clone(), target: planned.target.clone() });
+    }
+    let reported = if claim.undo { &progress.undo_outcome } else { &progress.outcome };
+    match reported {
+        Some(_) => Err(Reject::AlreadyDone { member: sender.clone() }),
+        None => Ok(claim.undo),
+    }
+}
+
+/// Keeps the outcome of an action and what it left on the target.
+pub(super) fn record(cast: &mut Cast<'_>, step: u16, outcome: &StepOutcome, evidence: Digest) {
+    let index = usize::from(step);
+    let Some(planned) = cast.proposal.plan.steps.get(index) else { return };
+    let Some(progress) = cast.proposal.execution.steps.get_mut(index) else { return };
+    let Some(claim) = progress.claim.clone() else { return };
+    if claim.undo {
+        progress.undo_outcome = Some(outcome.clone());
+    } else {
+        progress.outcome = Some(outcome.clone());
+    }
+    if *outcome == StepOutcome::Done {
+        let action = if claim.undo { &planned.undo } else { &planned.action };
+        cast.registry.set_applied(&planned.target, action);
+    }
+    cast.events.push(Event::StepReported {
+        proposal: cast.proposal.id,
+        step,
+        target: planned.target.clone(),
+        executor: claim.executor,
+        fence: claim.fence,
+        undo: claim.undo,
+        outcome: outcome.clone(),
+        evidence,
+    });
+}

@@ -1,0 +1,105 @@
+//! Owns the queue: the timelock and its stretch, veto, supersession, and the last instant to begin.
+
+use crate::{
+    event::Event,
+    lifecycle::Cast,
+    name::{Line, MemberId},
+    proposal::Proposal,
+    quantity::DurationMs,
+    reject::Reject,
+    rules,
+    stage::Stage,
+    state::Registry,
+    tally::TallyReport,
+};
+
+/// Opposition at which the timelock is stretched in full: one part in this many of the decided weight.
+const FULL_STRETCH_DIVISOR: u128 = 3;
+
+/// Queues a decided proposal behind its timelock.
+pub(super) fn enter(cast: &mut Cast<'_>) {
+    let timelock = timelock(cast.proposal);
+    let eta = cast.registry.time.after(timelock);
+    cast.go(Stage::Queued, &format!("decided; its timelock runs for {timelock} ms"));
+    cast.proposal.eta = Some(eta);
+    cast.wait_until(eta);
+    if is_overtaken(cast.proposal, cast.registry) {
+        cast.go(Stage::Superseded, "a target has moved since the plan was made");
+    }
+}
+
+/// The end of the timelock, or of the time in which execution may begin.
+#[expect(clippy::unnecessary_wraps, reason = "every arm of the table has one shape")]
+pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
+    let now = cast.registry.time;
+    let eta = cast.proposal.eta.unwrap_or(now);
+    let last = eta.after(cast.proposal.parameters.execute_by);
+    if last <= now {
+        cast.go(Stage::Expired, "no executor began it in time");
+        return Ok(());
+    }
+    if let Some(finding) = rules::findings(&cast.proposal.document, cast.registry).first() {
+        cast.go(Stage::Superseded, finding.message.as_str());
+        return Ok(());
+    }
+    cast.wait_until(last);
+    cast.events.push(Event::TimelockElapsed { proposal: cast.proposal.id, execute_by: last });
+    Ok(())
+}
+
+/// A guardian stops it, within a budget and with a reason.
+pub(super) fn veto(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> Result<(), Reject> {
+    cast.check_other_organisation(sender)?;
+    if reason.as_str().trim().is_empty() {
+        return Err(Reject::Evidence { problem: "a veto needs a reason" });
+    }
+    let max = cast.registry.constitution.vetoes_per_guardian;
+    let used = cast.registry.members.get(sender).map_or(max, |member| member.vetoes);
+    if used >= max {
+        return Err(Reject::VetoesSpent { member: sender.clone(), max });
+    }
+    if let Some(guardian) = cast.registry.member_mut(sender) {
+        guardian.vetoes = used.saturating_add(1);
+    }
+    cast.proposal.vetoed_by = Some(sender.clone());
+    cast.go(Stage::Vetoed, &format!("vetoed by {sender}: {reason}"));
+    Ok(())
+}
+
+/// What it was planned against has moved.
+#[expect(clippy::unnecessary_wraps, reason = "every arm of the table has one shape")]
+pub(super) fn supersede(cast: &mut Cast<'_>, cause: &str) -> Result<(), Reject> {
+    cast.go(Stage::Superseded, cause);
+    Ok(())
+}
+
+/// Whether a queued proposal no longer finds what its plan was made for.
+pub(crate) fn is_overtaken(proposal: &Proposal, registry: &Registry) -> bool {
+    proposal.stage == Stage::Queued && registry.first_moved(&proposal.plan).is_some()
+}
+
+/// The pinned timelock, stretched linearly while opposition grows from its floor to one third.
+fn timelock(proposal: &Proposal) -> DurationMs {
+    let parameters = &proposal.parameters;
+    let base = parameters.timelock;
+    let (excess, range) = opposition(proposal);
+    let stretches = u128::from(parameters.timelock_stretch_max.saturating_sub(1));
+    let longest = u128::from(base.get()).saturating_mul(stretches);
+    let extra = longest.saturating_mul(excess.min(range)).checked_div(range).unwrap_or(0);
+    base.saturating_add(DurationMs::new(u64::try_from(extra).unwrap_or(u64::MAX)))
+}
+
+/// How far opposition is above its floor, as a part of the way to one third.
+///
+/// With share `a/d` and floor `p/q` the part is `(a/d − p/q) / (1/3 − p/q) = 3(aq − pd) / d(q − 3p)`.
+fn opposition(proposal: &Proposal) -> (u128, u128) {
+    let floor = proposal.parameters.opposition_floor;
+    let (p, q) = (u128::from(floor.numerator()), u128::from(floor.denominator()));
+    let Some(TallyReport { weight_for, weight_against, .. }) = proposal.vote.tally else { return (0, 1) };
+    let a = u128::from(weight_against.get());
+    let d = a.saturating_add(weight_for.get().into());
+    let excess = a.saturating_mul(q).saturating_sub(p.saturating_mul(d)).saturating_mul(FULL_STRETCH_DIVISOR);
+    let range = d.saturating_mul(q.saturating_sub(p.saturating_mul(FULL_STRETCH_DIVISOR)));
+    // A floor of a third or more leaves no way to grow: what is above it stretches in full.
+    if range == 0 { (excess.min(1), 1) } else { (excess, range) }
+}

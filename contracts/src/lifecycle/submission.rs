@@ -1,0 +1,136 @@
+//! Owns how a proposal comes to be, is edited, and is withdrawn.
+
+use std::sync::Arc;
+
+use crate::{
+    constitution::{Scheme, Track},
+    digest::Digest,
+    document::ProposalDocument,
+    event::Event,
+    lifecycle::{Cast, review},
+    name::{Line, MemberId},
+    plan::Plan,
+    proposal::{Execution, Proposal, StepProgress, Vote},
+    quantity::Revision,
+    reject::Reject,
+    rules,
+    stage::Stage,
+    state::{Registry, State},
+    transaction::{ProposalId, TransactionBody},
+};
+
+/// Opens a proposal and brings it to review, or to rejection by the hard rules.
+pub(crate) fn submit(
+    state: &mut State,
+    body: &TransactionBody,
+    document: &ProposalDocument,
+    plan_hash: Digest,
+    events: &mut Vec<Event>,
+) -> Result<Proposal, Reject> {
+    check_open_limit(state, &body.sender)?;
+    let plan = planned(state.registry(), document, plan_hash)?;
+    let id = ProposalId::derive(state.network(), &body.sender, body.sequence, plan.document);
+    let mut proposal = blank(id, &body.sender, document, plan, state.registry())?;
+    let mut cast = Cast { proposal: &mut proposal, registry: state.registry_mut(), events };
+    enter(&mut cast);
+    Ok(proposal)
+}
+
+/// Replaces the content; everything said about the old edition is void.
+pub(super) fn revise(
+    cast: &mut Cast<'_>,
+    sender: &MemberId,
+    replaces: Revision,
+    document: &ProposalDocument,
+    plan_hash: Digest,
+) -> Result<(), Reject> {
+    cast.check_author(sender)?;
+    if replaces != cast.proposal.revision {
+        return Err(Reject::Revision { found: replaces, current: cast.proposal.revision });
+    }
+    let plan = planned(cast.registry, document, plan_hash)?;
+    let edited = blank(cast.proposal.id, sender, document, plan, cast.registry)?;
+    cast.go(Stage::Submitted, "its author edited it");
+    *cast.proposal = Proposal { revision: cast.proposal.revision.next(), ..edited };
+    enter(cast);
+    Ok(())
+}
+
+/// Withdraws a proposal before it is queued.
+pub(super) fn cancel(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> Result<(), Reject> {
+    cast.check_author(sender)?;
+    cast.go(Stage::Cancelled, &format!("withdrawn by its author: {reason}"));
+    Ok(())
+}
+
+fn check_open_limit(state: &State, author: &MemberId) -> Result<(), Reject> {
+    let max = state.constitution().open_proposals_per_author_max;
+    if state.open_count(author) < usize::from(max) {
+        return Ok(());
+    }
+    Err(Reject::TooManyOpen { author: author.clone(), max })
+}
+
+fn planned(registry: &Registry, document: &ProposalDocument, found: Digest) -> Result<Plan, Reject> {
+    let plan = registry.plan(document)?;
+    let current = plan.hash();
+    if current == found { Ok(plan) } else { Err(Reject::PlanMoved { found, current }) }
+}
+
+/// A new edition with the rules, parameters and electorate that are in force pinned to it.
+fn blank(
+    id: ProposalId,
+    author: &MemberId,
+    document: &ProposalDocument,
+    plan: Plan,
+    registry: &Registry,
+) -> Result<Proposal, Reject> {
+    let track = registry.track_of(document);
+    let parameters = registry.parameters(track)?;
+    let optimistic = matches!(parameters.scheme, Scheme::Optimistic { .. });
+    let fallback = if optimistic { Some(registry.parameters(Track::Standard)?) } else { None };
+    Ok(Proposal {
+        id,
+        author: author.clone(),
+        revision: Revision::new(1),
+        submitted_at: registry.height,
+        document: Arc::new(document.clone()),
+        plan_hash: plan.hash(),
+        execution: Execution {
+            steps: vec![StepProgress::default(); plan.steps.len()],
+            ..Execution::default()
+        },
+        plan: Arc::new(plan),
+        track,
+        parameters,
+        fallback,
+        organisation_cap: registry.constitution.organisation_cap,
+        constitution: registry.constitution.version,
+        electorate: Arc::clone(&registry.electorate),
+        electorate_digest: registry.electorate_digest,
+        stage: Stage::Submitted,
+        stage_since: registry.time,
+        deadline: None,
+        findings: rules::findings(document, registry),
+        reviews: std::collections::BTreeMap::new(),
+        vote: Vote::default(),
+        eta: None,
+        ended: None,
+        vetoed_by: None,
+        attestations: std::collections::BTreeMap::new(),
+    })
+}
+
+fn enter(cast: &mut Cast<'_>) {
+    let Proposal { id, author, revision, plan_hash, .. } = &*cast.proposal;
+    let (proposal, revision, plan_hash) = (*id, *revision, *plan_hash);
+    cast.events.push(Event::Submitted { proposal, author: author.clone(), revision, plan_hash });
+    if cast.proposal.findings.is_empty() {
+        review::open(cast);
+        return;
+    }
+    let findings = cast.proposal.findings.clone();
+    let cause = findings.first().map(|finding| finding.message.as_str().to_owned()).unwrap_or_default();
+    cast.events.push(Event::RulesBroken { proposal, findings });
+    cast.go(Stage::Rejected, &cause);
+}

@@ -1,0 +1,51 @@
+//! Owns the derivation of work: what executors should do next, from the record alone.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    lifecycle::{gate, rollback},
+    proposal::{Order, Proposal, StepProgress, Work},
+    stage::Stage,
+    state::Registry,
+};
+
+/// Everything that is due about one proposal.
+pub(crate) fn orders(proposal: &Proposal, registry: &Registry) -> Vec<Order> {
+    let work = match proposal.stage {
+        Stage::Queued if proposal.eta.is_some_and(|eta| eta <= registry.time) => steps_of(proposal, 0),
+        Stage::Canary | Stage::Rollout(_) if !gate::steps_are_done(proposal) => {
+            steps_of(proposal, proposal.execution.stage)
+        }
+        Stage::Canary | Stage::Rollout(_) | Stage::Verifying => judgements(proposal),
+        Stage::RollingBack => undo(proposal),
+        _ => Vec::new(),
+    };
+    work.into_iter()
+        .map(|work| Order { proposal: proposal.id, plan_hash: proposal.plan_hash, work })
+        .collect()
+}
+
+fn steps_of(proposal: &Proposal, stage: u8) -> Vec<Work> {
+    let steps = (0..=u16::MAX).zip(proposal.plan.steps.iter().zip(&proposal.execution.steps));
+    let due = steps.filter(|(_, (planned, progress))| planned.stage == stage && progress.outcome.is_none());
+    due.map(|(step, (_, progress))| Work::Step { step, undo: false, claim: progress.claim.clone() }).collect()
+}
+
+fn undo(proposal: &Proposal) -> Vec<Work> {
+    let Some(step) = rollback::next_undo(proposal) else { return Vec::new() };
+    let progress = proposal.execution.steps.get(usize::from(step));
+    let claim = progress.and_then(|progress: &StepProgress| progress.claim.clone());
+    vec![Work::Step { step, undo: true, claim: claim.filter(|claim| claim.undo) }]
+}
+
+fn judgements(proposal: &Proposal) -> Vec<Work> {
+    let stage = proposal.execution.stage;
+    let none = BTreeMap::new();
+    let judged = gate::judged_steps(proposal, stage).into_values();
+    let missing = judged.filter_map(|(step, planned)| {
+        let attested = proposal.execution.health.get(&step).unwrap_or(&none);
+        let enough = gate::is_judged(&planned.owner, attested);
+        (!enough).then(|| Work::Judge { stage, step, attested: attested.keys().cloned().collect() })
+    });
+    missing.collect()
+}

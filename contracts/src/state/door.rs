@@ -1,0 +1,155 @@
+//! Owns the entrance of a transaction: who sends, in which role, in which order, and whether it is a repeat.
+
+use std::sync::Arc;
+
+use crate::{
+    event::Event,
+    lifecycle::{self, Cast, Move},
+    proposal::Proposal,
+    quantity::TimeMs,
+    reject::Reject,
+    role::Role,
+    state::{Applied, State},
+    transaction::{Call, ProposalId, TransactionBody, VerifiedTransaction},
+};
+
+impl State {
+    pub(super) fn enter(&mut self, transaction: &VerifiedTransaction) -> Result<Applied, Reject> {
+        let body = transaction.body();
+        self.check_sender(transaction)?;
+        check_role(body)?;
+        if body.not_after < self.registry.time {
+            return Err(Reject::Late { not_after: body.not_after, time: self.registry.time });
+        }
+        if lifecycle::is_repeat(self, body) {
+            return Ok(Applied::Same);
+        }
+        let expected = self.next_sequence(&body.sender, body.role);
+        if body.sequence != expected {
+            return Err(Reject::Sequence { member: body.sender.clone(), found: body.sequence, expected });
+        }
+        let mut events = Vec::new();
+        self.take(body, &mut events)?;
+        if let Some(member) = self.registry.member_mut(&body.sender) {
+            member.sequences.insert(body.role, body.sequence);
+        }
+        Ok(Applied::New(events))
+    }
+
+    fn check_sender(&self, transaction: &VerifiedTransaction) -> Result<(), Reject> {
+        let TransactionBody { sender, role, .. } = transaction.body();
+        let member = self.member(sender).ok_or_else(|| Reject::NotAMember { member: sender.clone() })?;
+        if member.keys.get(role) == Some(&transaction.key()) {
+            return Ok(());
+        }
+        Err(Reject::NotInRole { member: sender.clone(), role: *role })
+    }
+
+    fn take(&mut self, body: &TransactionBody, events: &mut Vec<Event>) -> Result<(), Reject> {
+        match &body.call {
+            Call::Submit { document, plan_hash } => {
+                let proposal = lifecycle::submit(self, body, document, *plan_hash, events)?;
+                self.insert(proposal);
+                Ok(())
+            }
+            Call::ReportEquivocation { evidence } => self.registry.record_equivocation(evidence, events),
+            call => {
+                let id = lifecycle::proposal_of(call).ok_or(Reject::NoProposal)?;
+                self.with_proposal(id, events, |cast| {
+                    lifecycle::step(cast, Move::Call { sender: &body.sender, role: body.role, call })
+                })
+            }
+        }
+    }
+
+    /// Runs one transition on a proposal and keeps the indexes in step with it.
+    pub(super) fn with_proposal(
+        &mut self,
+        id: ProposalId,
+        events: &mut Vec<Event>,
+        transition: impl FnOnce(&mut Cast<'_>) -> Result<(), Reject>,
+    ) -> Result<(), Reject> {
+        let stored = self.proposals.get_mut(&id).ok_or(Reject::UnknownProposal { proposal: id })?;
+        let before = Standing::of(stored);
+        let mut cast = Cast { proposal: Arc::make_mut(stored), registry: &mut self.registry, events };
+        transition(&mut cast)?;
+        let after = Standing::of(stored);
+        self.registry.touched.proposal(id);
+        self.reindex(id, before, after);
+        if before.open && !after.open {
+            self.supersede_overtaken(events);
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert(&mut self, proposal: Proposal) {
+        let (id, after) = (proposal.id, Standing::of(&proposal));
+        self.proposals.insert(id, Arc::new(proposal));
+        self.registry.touched.proposal(id);
+        self.reindex(id, Standing::default(), after);
+    }
+
+    fn reindex(&mut self, id: ProposalId, before: Standing, after: Standing) {
+        if before.deadline != after.deadline {
+            if let Some(deadline) = before.deadline {
+                self.deadlines.remove(&(deadline, id));
+            }
+            if let Some(deadline) = after.deadline {
+                self.deadlines.insert((deadline, id), ());
+            }
+        }
+        match (before.open, after.open) {
+            (false, true) => drop(self.open.insert(id, ())),
+            (true, false) => drop(self.open.remove(&id)),
+            _ => {}
+        }
+    }
+
+    /// A change that ended may have moved what queued proposals were planned against.
+    fn supersede_overtaken(&mut self, events: &mut Vec<Event>) {
+        let overtaken = |id: &&ProposalId| {
+            self.proposal(**id).is_some_and(|proposal| lifecycle::is_overtaken(proposal, &self.registry))
+        };
+        let overtaken: Vec<ProposalId> = self.open.keys().filter(overtaken).copied().collect();
+        for id in overtaken {
+            // A proposal that is overtaken is queued, and a queued one may always be superseded.
+            let _superseded = self.with_proposal(id, events, |cast| lifecycle::step(cast, Move::Overtaken));
+        }
+    }
+
+    /// Proposals of an author that have not ended.
+    pub(crate) fn open_count(&self, author: &crate::name::MemberId) -> usize {
+        let open = self.open.keys().filter_map(|id| self.proposals.get(id));
+        open.filter(|proposal| proposal.author == *author).count()
+    }
+
+    pub(crate) fn registry_mut(&mut self) -> &mut super::Registry {
+        &mut self.registry
+    }
+
+    pub(crate) const fn registry(&self) -> &super::Registry {
+        &self.registry
+    }
+}
+
+/// What the indexes know of a proposal.
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    deadline: Option<TimeMs>,
+    open: bool,
+}
+
+impl Standing {
+    fn of(proposal: &Proposal) -> Self {
+        Self { deadline: proposal.deadline, open: proposal.is_open() }
+    }
+}
+
+fn check_role(body: &TransactionBody) -> Result<(), Reject> {
+    let needed = lifecycle::role_of(&body.call);
+    if needed.contains(&body.role) {
+        return Ok(());
+    }
+    let needed = needed.first().copied().unwrap_or(Role::Author);
+    Err(Reject::WrongRole { role: body.role, needed })
+}

@@ -1,0 +1,189 @@
+//! Owns the leaves of the authenticated map: what each commits to, and which changed since the last root.
+//!
+//! One leaf a proposal, a target and a bucket of members; one each for the constitution, the roster and the
+//! ledger's own counters. A block updates only the leaves that it touched, so a thousand ballots on one
+//! proposal cost one leaf.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::{
+    canonical,
+    constitution::Track,
+    digest::{Digest, Purpose},
+    name::{MemberId, TargetId},
+    proposal::{Ending, Proposal},
+    quantity::{Revision, TimeMs, Weight},
+    stage::Stage,
+    state::registry::Registry,
+    transaction::ProposalId,
+};
+
+/// Members share leaves by the first byte of their name's digest, this many.
+const MEMBER_BUCKETS: u8 = 64;
+
+/// Names a leaf.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub enum LeafKey {
+    /// A proposal; its value is a [`ProposalSummary`].
+    Proposal(ProposalId),
+    /// A target; its value is the digest of the record.
+    Target(TargetId),
+    /// The members of one bucket.
+    Members(u8),
+    /// The parameters in force.
+    Constitution,
+    /// The validators.
+    Roster,
+    /// Network, height, time, counters, known blocks, proofs of equivocation.
+    Ledger,
+}
+
+/// What the state root says about a proposal: enough for a person, and a commitment to all the rest.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize)]
+pub struct ProposalSummary {
+    /// Which.
+    pub id: ProposalId,
+    /// Current edition.
+    pub revision: Revision,
+    /// Its class.
+    pub track: Track,
+    /// Where it stands.
+    pub stage: Stage,
+    /// Since when.
+    pub stage_since: TimeMs,
+    /// How its execution ended, once it did.
+    pub ended: Option<Stage>,
+    /// Hash of its plan, and so of its document.
+    pub plan_hash: Digest,
+    /// Ballots cast.
+    pub ballots: u32,
+    /// Chain over the ballots.
+    pub ballots_digest: Digest,
+    /// Weight for, against and abstaining at the last count, under the caps.
+    pub tally: Option<[Weight; 3]>,
+    /// Whether the last count passed.
+    pub passes: bool,
+    /// Digest of what executors did.
+    pub execution: Digest,
+    /// Digest of what auditors found.
+    pub attestations: Digest,
+    /// Digest of the rest of the record: author, pinned parameters, electorate, sign-offs, sums, timers.
+    pub record: Digest,
+}
+
+impl ProposalSummary {
+    /// Summarises a proposal; its cost does not grow with the number of ballots.
+    #[must_use]
+    pub fn of(proposal: &Proposal) -> Self {
+        let vote = &proposal.vote;
+        let tally = vote.tally.as_ref();
+        Self {
+            id: proposal.id,
+            revision: proposal.revision,
+            track: proposal.track,
+            stage: proposal.stage,
+            stage_since: proposal.stage_since,
+            ended: proposal.ended.map(|Ending { stage, .. }| stage),
+            plan_hash: proposal.plan_hash,
+            ballots: u32::try_from(vote.ballots.len()).unwrap_or(u32::MAX),
+            ballots_digest: vote.ballots_digest,
+            tally: tally.map(|tally| [tally.weight_for, tally.weight_against, tally.weight_abstain]),
+            passes: tally.is_some_and(|tally| tally.passes),
+            execution: Digest::of_object(Purpose::State, &proposal.execution),
+            attestations: Digest::of_object(Purpose::State, &proposal.attestations),
+            record: record_digest(proposal),
+        }
+    }
+}
+
+fn record_digest(proposal: &Proposal) -> Digest {
+    let vote = &proposal.vote;
+    let identity =
+        (&proposal.author, proposal.submitted_at, proposal.constitution, proposal.electorate_digest);
+    let rules = (&proposal.parameters, &proposal.fallback, proposal.organisation_cap);
+    let times = (proposal.deadline, proposal.eta, proposal.ended, vote.opened, vote.closes, vote.promoted);
+    let rest = (&proposal.findings, &proposal.reviews, &proposal.vetoed_by);
+    let counts = (&vote.late_outcome, &vote.by_org, &vote.tally);
+    Digest::of_object(Purpose::State, &(identity, rules, times, rest, counts))
+}
+
+/// The leaves that changed since the last root.
+#[derive(Debug, Clone, Default)]
+pub struct Touched(BTreeSet<LeafKey>);
+
+impl Touched {
+    pub(crate) fn proposal(&mut self, id: ProposalId) {
+        self.0.insert(LeafKey::Proposal(id));
+    }
+
+    pub(crate) fn target(&mut self, id: &TargetId) {
+        self.0.insert(LeafKey::Target(id.clone()));
+    }
+
+    pub(crate) fn member(&mut self, id: &MemberId) {
+        self.0.insert(LeafKey::Members(bucket(id)));
+    }
+
+    pub(crate) fn ledger(&mut self) {
+        self.0.insert(LeafKey::Ledger);
+    }
+
+    pub(crate) fn insert(&mut self, key: LeafKey) {
+        self.0.insert(key);
+    }
+
+    pub(crate) fn take(&mut self) -> BTreeSet<LeafKey> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// The members of each bucket.
+pub(crate) type Buckets = BTreeMap<u8, Vec<MemberId>>;
+
+pub(crate) fn buckets<'a>(members: impl Iterator<Item = &'a MemberId>) -> Buckets {
+    let mut buckets = Buckets::new();
+    for member in members {
+        buckets.entry(bucket(member)).or_default().push(member.clone());
+    }
+    buckets
+}
+
+fn bucket(member: &MemberId) -> u8 {
+    let digest = Digest::of(Purpose::State, member.as_str().as_bytes());
+    let [first, ..] = digest.as_bytes();
+    first.checked_rem(MEMBER_BUCKETS).unwrap_or(0)
+}
+
+/// Every leaf that is not a proposal's.
+pub(crate) fn registry_keys(registry: &Registry) -> Vec<LeafKey> {
+    let fixed = [LeafKey::Constitution, LeafKey::Roster, LeafKey::Ledger].into_iter();
+    let targets = registry.targets.keys().cloned().map(LeafKey::Target);
+    let members = registry.buckets.keys().copied().map(LeafKey::Members);
+    fixed.chain(targets).chain(members).collect()
+}
+
+/// The bytes that a leaf of the registry holds: a digest of the object.
+pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u8>> {
+    let digest = match key {
+        LeafKey::Proposal(_) => return None,
+        LeafKey::Target(id) => Digest::of_object(Purpose::State, registry.targets.get(id)?),
+        LeafKey::Members(bucket) => members_digest(registry, *bucket)?,
+        LeafKey::Constitution => Digest::of_object(Purpose::State, &registry.constitution),
+        LeafKey::Roster => registry.roster.digest(),
+        LeafKey::Ledger => ledger_digest(registry),
+    };
+    Some(canonical::encode(&digest))
+}
+
+fn members_digest(registry: &Registry, bucket: u8) -> Option<Digest> {
+    let ids = registry.buckets.get(&bucket)?;
+    let members: Vec<_> = ids.iter().filter_map(|id| Some((id, registry.members.get(id)?))).collect();
+    Some(Digest::of_object(Purpose::State, &members))
+}
+
+fn ledger_digest(registry: &Registry) -> Digest {
+    let place = (registry.network, registry.height, registry.time, registry.events, registry.fence);
+    Digest::of_object(Purpose::State, &(place, &registry.blocks, &registry.equivocations))
+}

@@ -1,0 +1,93 @@
+//! Owns the dry run: from a document and what is applied where to a plan that leaves nothing to choose.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    constitution::{Track, TrackParameters},
+    document::{Action, ProposalDocument, StepDocument},
+    event::Event,
+    genesis::Tier,
+    name::TargetId,
+    plan::{Plan, PlannedStep},
+    reject::Reject,
+    state::Registry,
+    transaction::Equivocation,
+};
+
+impl Registry {
+    pub(crate) fn plan(&self, document: &ProposalDocument) -> Result<Plan, Reject> {
+        document.check()?;
+        let steps = document.steps().map(|(stage, step)| self.plan_step(stage, step));
+        Ok(Plan { document: document.digest(), steps: steps.collect::<Result<_, _>>()? })
+    }
+
+    fn plan_step(&self, stage: usize, step: &StepDocument) -> Result<PlannedStep, Reject> {
+        let unknown = || Reject::UnknownTarget { target: step.target.clone() };
+        let target = self.targets.get(&step.target).ok_or_else(unknown)?;
+        let resource = step.action.resource();
+        let before = target.applied.get(resource).cloned();
+        if before.is_none() && matches!(step.action, Action::Remove { .. }) {
+            return Err(Reject::Document {
+                field: format!("stages[{stage}]"),
+                problem: format!("removes {resource}, which is not on {}", step.target),
+            });
+        }
+        let undo = before.clone().unwrap_or_else(|| Action::Remove { resource: resource.clone() });
+        Ok(PlannedStep {
+            stage: u8::try_from(stage).unwrap_or(u8::MAX),
+            target: step.target.clone(),
+            owner: target.record.owner.clone(),
+            action: step.action.clone(),
+            before,
+            undo,
+        })
+    }
+
+    /// Routine is what touches few targets on which little depends.
+    pub(crate) fn track_of(&self, document: &ProposalDocument) -> Track {
+        let targets: BTreeSet<&TargetId> = document.steps().map(|(_, step)| &step.target).collect();
+        let small = targets.len() <= usize::from(self.constitution.hard_rules.routine_targets_max);
+        let low =
+            |id: &&TargetId| self.targets.get(*id).is_some_and(|target| target.record.tier == Tier::Low);
+        if small && targets.iter().all(low) { Track::Routine } else { Track::Standard }
+    }
+
+    pub(crate) fn parameters(&self, track: Track) -> Result<Arc<TrackParameters>, Reject> {
+        self.parameters.get(&track).map(Arc::clone).ok_or(Reject::NoTrack { track })
+    }
+
+    /// What is applied to the resource of a step.
+    pub(crate) fn applied(&self, step: &PlannedStep) -> Option<&Action> {
+        self.targets.get(&step.target)?.applied.get(step.action.resource())
+    }
+
+    /// The first step of a plan that would not find what the plan found.
+    pub(crate) fn first_moved<'a>(&self, plan: &'a Plan) -> Option<&'a PlannedStep> {
+        plan.steps.iter().find(|step| self.applied(step) != step.before.as_ref())
+    }
+
+    /// Keeps what a step left on its target.
+    pub(crate) fn set_applied(&mut self, target: &TargetId, action: &Action) {
+        let Some(target) = self.target_mut(target) else { return };
+        match action {
+            Action::Remove { resource } => drop(target.applied.remove(resource)),
+            other => drop(target.applied.insert(other.resource().clone(), other.clone())),
+        }
+    }
+
+    /// Keeps the first proof that a validator signed twice.
+    pub(crate) fn record_equivocation(
+        &mut self,
+        evidence: &Equivocation,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Reject> {
+        let Some(validator) = self.roster.by_consensus_key(evidence.validator) else {
+            return Err(Reject::Evidence { problem: "the key belongs to no validator" });
+        };
+        let org = validator.org.clone();
+        evidence.verify(self.network)?;
+        self.equivocations.insert(evidence.validator, evidence.clone());
+        events.push(Event::Equivocated { org, height: evidence.height });
+        Ok(())
+    }
+}

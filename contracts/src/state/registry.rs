@@ -1,0 +1,151 @@
+//! Owns what the ledger knows apart from proposals: members, targets, rules, clock, fences.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::{
+    certificate::{Roster, Validator},
+    constitution::{Constitution, Track, TrackParameters},
+    digest::Digest,
+    genesis::{Genesis, MemberRecord, TargetRecord},
+    name::{MemberId, TargetId},
+    proposal::Electorate,
+    quantity::{EventSequence, Fence, Height, Sequence, TimeMs},
+    role::Role,
+    shared_map::SharedMap,
+    signature::PublicKey,
+    state::{
+        Member, Target,
+        leaf::{self, Buckets, Touched},
+    },
+    transaction::Equivocation,
+};
+
+/// Digests of so many past blocks are kept, for auditors to name the history that they saw.
+pub const BLOCK_WINDOW: u64 = 512;
+
+/// Everything but the proposals.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub struct Registry {
+    pub(crate) network: Digest,
+    pub(crate) height: Height,
+    pub(crate) time: TimeMs,
+    pub(crate) events: EventSequence,
+    pub(crate) fence: Fence,
+    pub(crate) constitution: Arc<Constitution>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) members: SharedMap<MemberId, Arc<Member>>,
+    pub(crate) targets: SharedMap<TargetId, Arc<Target>>,
+    pub(crate) blocks: SharedMap<Height, Digest>,
+    /// The first proof against each validator that signed twice.
+    pub(crate) equivocations: BTreeMap<PublicKey, Equivocation>,
+    #[borsh(skip)]
+    pub(crate) electorate: Arc<Electorate>,
+    /// Digest of the electorate.
+    #[borsh(skip)]
+    pub(crate) electorate_digest: Digest,
+    #[borsh(skip)]
+    pub(crate) buckets: Arc<Buckets>,
+    #[borsh(skip)]
+    pub(crate) parameters: BTreeMap<Track, Arc<TrackParameters>>,
+    #[borsh(skip)]
+    pub(crate) touched: Touched,
+}
+
+impl Registry {
+    pub(crate) fn genesis(genesis: &Genesis) -> Self {
+        let members = genesis.members.iter().map(|(id, record)| (id.clone(), Arc::new(member(record))));
+        let targets = genesis.targets.iter().map(|(id, record)| (id.clone(), Arc::new(target(record))));
+        let mut registry = Self {
+            network: genesis.network(),
+            height: Height::ZERO,
+            time: genesis.time,
+            events: EventSequence::ZERO,
+            fence: Fence::ZERO,
+            constitution: Arc::new(genesis.constitution.clone()),
+            roster: Arc::new(roster(genesis)),
+            members: members.collect(),
+            targets: targets.collect(),
+            blocks: SharedMap::default(),
+            equivocations: BTreeMap::new(),
+            electorate: Arc::default(),
+            electorate_digest: Digest::ZERO,
+            buckets: Arc::default(),
+            parameters: BTreeMap::new(),
+            touched: Touched::default(),
+        };
+        registry.derive();
+        registry
+    }
+
+    /// Recomputes what is derived and never stored.
+    pub(crate) fn derive(&mut self) {
+        let voters = self.members.iter().filter(|(_, member)| member.keys.contains_key(&Role::Voter));
+        let voters = voters.map(|(id, member)| (id, member.weight));
+        self.electorate = Arc::new(Electorate::of(voters, self.constitution.member_cap));
+        self.electorate_digest = self.electorate.digest();
+        self.buckets = Arc::new(leaf::buckets(self.members.keys()));
+        let tracks = self.constitution.tracks.iter();
+        self.parameters = tracks.map(|(track, parameters)| (*track, Arc::new(parameters.clone()))).collect();
+    }
+
+    /// Numbers events; they are part of the ledger's own leaf.
+    pub(crate) fn count_events(&mut self, len: usize) {
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        self.events = self.events.saturating_add(EventSequence::new(len));
+    }
+
+    pub(crate) fn member_mut(&mut self, id: &MemberId) -> Option<&mut Member> {
+        let member = self.members.get_mut(id)?;
+        self.touched.member(id);
+        Some(Arc::make_mut(member))
+    }
+
+    pub(crate) fn target_mut(&mut self, id: &TargetId) -> Option<&mut Target> {
+        let target = self.targets.get_mut(id)?;
+        self.touched.target(id);
+        Some(Arc::make_mut(target))
+    }
+
+    /// Whether the member may act on the target for its owner.
+    pub(crate) fn is_executor_of(&self, member: &MemberId, target: &TargetId) -> bool {
+        self.targets.get(target).is_some_and(|target| target.record.executors.contains(member))
+    }
+
+    pub(crate) fn next_fence(&mut self) -> Fence {
+        self.fence = self.fence.next();
+        self.fence
+    }
+
+    pub(crate) fn next_sequence(&self, member: &MemberId, role: Role) -> Sequence {
+        let used = self.members.get(member).and_then(|member| member.sequences.get(&role));
+        used.map_or(Sequence::new(1), |used| used.next())
+    }
+
+    /// Takes the parent's digest into the window of known blocks.
+    pub(crate) fn remember_block(&mut self, height: Height, digest: Digest) {
+        self.blocks.insert(height, digest);
+        if let Some(oldest) = height.get().checked_sub(BLOCK_WINDOW) {
+            self.blocks.remove(&Height::new(oldest));
+        }
+    }
+}
+
+fn member(record: &MemberRecord) -> Member {
+    Member { weight: record.weight, keys: record.keys.clone(), sequences: BTreeMap::new(), vetoes: 0 }
+}
+
+fn target(record: &TargetRecord) -> Target {
+    Target { record: record.clone(), applied: BTreeMap::new(), busy: None }
+}
+
+fn roster(genesis: &Genesis) -> Roster {
+    let validators = genesis.organisations.iter().map(|(org, record)| Validator {
+        org: org.clone(),
+        node: record.validator.node,
+        consensus: record.validator.consensus,
+        weight: record.weight,
+    });
+    Roster::new(validators.collect())
+}

@@ -1,0 +1,50 @@
+//! Owns the beginning of a block: time moves, and everything that fell due happens in the order (deadline, id).
+
+use crate::{
+    digest::Digest,
+    event::Event,
+    lifecycle::{self, Cast, Move},
+    quantity::{Height, TimeMs},
+    reject::Reject,
+    state::{Applied, State},
+    transaction::ProposalId,
+};
+
+/// Deadlines of one proposal that may pass in one block: a life has fewer stages than this.
+const DEADLINES_PER_PROPOSAL_MAX: usize = 16;
+
+impl State {
+    pub(super) fn begin(&mut self, height: Height, time: TimeMs, parent: Digest) -> Result<Applied, Reject> {
+        let (last, last_time) = (self.registry.height, self.registry.time);
+        if last.checked_add(Height::new(1)) != Some(height) || time <= last_time {
+            return Err(Reject::OutOfOrder { height, time, last, last_time });
+        }
+        self.registry.height = height;
+        self.registry.time = time;
+        self.registry.remember_block(last, parent);
+        self.registry.touched.ledger();
+        let mut events = Vec::new();
+        let most = self.deadlines.len().saturating_mul(DEADLINES_PER_PROPOSAL_MAX);
+        for _ in 0..most {
+            let Some((due, id)) = self.next_due() else { break };
+            self.fire(due, id, &mut events);
+        }
+        Ok(Applied::New(events))
+    }
+
+    fn next_due(&self) -> Option<(TimeMs, ProposalId)> {
+        let (due, ()) = self.deadlines.get_min()?;
+        (due.0 <= self.registry.time).then_some(*due)
+    }
+
+    /// A timer that the rules do not know is dropped, so that one proposal never holds the ledger up.
+    fn fire(&mut self, due: TimeMs, id: ProposalId, events: &mut Vec<Event>) {
+        let fired = self.with_proposal(id, events, |cast: &mut Cast<'_>| {
+            cast.proposal.deadline = None;
+            lifecycle::step(cast, Move::Deadline)
+        });
+        if fired.is_err() {
+            self.deadlines.remove(&(due, id));
+        }
+    }
+}
