@@ -6,4 +6,5 @@ pub mod executor;
 pub mod journal;
 pub mod ledger;
 pub mod port;
+pub mod signer;
 pub mod watcher;

@@ -189,7 +189,7 @@ impl<A: Actor> Watched<A> {
     {
         let address = self.address().await?;
         let answer = address.send(message).await;
-        answer.map_err(|MailboxError::Closed | MailboxError::Timeout| ActorUnavailable(self.name))
+        answer.map_err(|_: MailboxError| ActorUnavailable(self.name))
     }
 
     /// The address of the actor's current life.

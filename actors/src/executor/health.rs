@@ -50,7 +50,7 @@ impl Prober {
         let answer_within = answer_within.clamp(ANSWER_WITHIN_MIN, ANSWER_WITHIN_MAX);
         let end = Instant::now() + Duration::from_millis(check.within_ms.get() / 3);
         let urls: Vec<String> = endpoints.iter().map(|endpoint| url(endpoint, check)).collect();
-        let requests = (0..check.samples).flat_map(|_| urls.iter().cloned());
+        let requests: Vec<String> = (0..check.samples).flat_map(|_| urls.clone()).collect();
         let samples: Vec<Sample> = stream::iter(requests)
             .map(|url| self.sample(url, answer_within))
             .buffer_unordered(IN_FLIGHT_MAX)

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, ArbiterHandle, Context, Handler};
 
 use super::{
     journal,

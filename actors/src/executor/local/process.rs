@@ -141,7 +141,7 @@ struct Stat {
 
 fn open(pid: i32) -> io::Result<AsyncFd<OwnedFd>> {
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
-    AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)
+    AsyncFd::register_with_interest(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)
 }
 
 /// Reads `/proc/PID/stat` (proc(5)): the name in parentheses may hold anything, the fields after it do not.

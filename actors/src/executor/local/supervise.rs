@@ -50,6 +50,15 @@ pub(super) struct End {
     pub(super) exit: Exit,
 }
 
+/// What a worker has to look after.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// A process ended.
+    Ended(End),
+    /// An instance is to be started again.
+    RestartDue(Key),
+}
+
 #[derive(Debug)]
 struct Running {
     process: Arc<Process>,
@@ -103,15 +112,15 @@ impl Supervision {
         }
     }
 
-    /// The next instance whose restart is due; waits for ever when none is.
-    pub(super) async fn next_restart(&self) -> Key {
+    /// What happens next: a process ends or a restart falls due.
+    pub(super) async fn next(&mut self) -> Notice {
         let due = self.restarts.iter().filter_map(|(key, restart)| Some((restart.due?, key)));
-        match due.min() {
-            Some((due, key)) => {
-                tokio::time::sleep_until(due).await;
-                key.clone()
-            }
-            None => std::future::pending().await,
+        let Some((due, key)) = due.min().map(|(due, key)| (due, key.clone())) else {
+            return Notice::Ended(self.next_end().await);
+        };
+        tokio::select! {
+            end = self.next_end() => Notice::Ended(end),
+            () = tokio::time::sleep_until(due) => Notice::RestartDue(key),
         }
     }
 

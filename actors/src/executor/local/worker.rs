@@ -25,7 +25,7 @@ use super::{
     config::{ConfigError, LocalTarget},
     effects::{Effects, Progress},
     state_file::{Changing, StateFileError, TargetState},
-    supervise::Supervision,
+    supervise::{Notice, Supervision},
 };
 use crate::{
     journal::JournalError,
@@ -49,7 +49,6 @@ pub(super) enum Command {
 }
 
 /// The worker of one target.
-#[derive(Debug)]
 pub(super) struct Worker {
     pub(super) id: TargetId,
     pub(super) config: LocalTarget,
@@ -106,8 +105,10 @@ impl Worker {
                     Some(command) => self.handle(command).await,
                     None => return,
                 },
-                ended = self.supervision.next_end() => self.note_end(&ended),
-                key = self.supervision.next_restart() => self.restart(key).await,
+                notice = self.supervision.next() => match notice {
+                    Notice::Ended(end) => self.note_end(&end),
+                    Notice::RestartDue(key) => self.restart(key).await,
+                },
                 _ = log_check.tick() => self.bound_logs(),
             }
         }
