@@ -1,3 +1,4 @@
 //! Owns the ledger of this node: mempool, consensus, log and state.
 
+pub mod log;
 pub mod message;

@@ -1,1 +1,3 @@
-//! chaos
+//! Breaks the mesh on purpose: a harness over real processes, for tests and benchmarks.
+
+pub mod process;

@@ -11,6 +11,7 @@ pub mod constitution;
 pub mod digest;
 pub mod document;
 pub mod event;
+pub mod explain;
 pub mod genesis;
 pub mod ledger;
 mod lifecycle;
@@ -26,4 +27,6 @@ pub mod signature;
 pub mod stage;
 pub mod state;
 pub mod tally;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transaction;

@@ -23,9 +23,13 @@ mod repeat;
 mod review;
 mod rollback;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub(crate) use ballot::may_vote;
+pub(crate) use execution::are_targets_free;
+pub(crate) use gate::judged;
 pub(crate) use queue::is_overtaken;
 pub(crate) use repeat::is_repeat;
 pub(crate) use submission::submit;

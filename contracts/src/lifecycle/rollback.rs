@@ -4,7 +4,7 @@ use crate::{
     digest::Digest,
     lifecycle::{Cast, execution},
     name::{Line, MemberId},
-    proposal::Proposal,
+    proposal::{Proposal, StepClaim, StepProgress},
     quantity::Fence,
     reject::{Reject, StepRefusal},
     stage::Stage,
@@ -62,10 +62,9 @@ pub(super) fn claim(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result
         _ => {}
     }
     // Who holds the action knows best what became of it, and may go on to undo it at once.
-    let holds = |claim: &crate::proposal::StepClaim| {
-        (claim.executor == *sender && !claim.undo) || progress.outcome.is_some() && !claim.undo
-    };
-    execution::check_lease(cast.registry, progress, step, holds)?;
+    let known = progress.outcome.is_some();
+    let spared = |claim: &StepClaim| !claim.undo && (known || claim.executor == *sender);
+    execution::check_lease(cast.registry, progress, step, spared)?;
     execution::grant(cast, sender, step, true);
     Ok(())
 }
@@ -96,7 +95,7 @@ pub(super) fn receipt(
 
 /// The last step that took or may have taken effect and is not undone.
 pub(super) fn next_undo(proposal: &Proposal) -> Option<u16> {
-    let last = proposal.execution.steps.iter().rposition(crate::proposal::StepProgress::needs_undo);
+    let last = proposal.execution.steps.iter().rposition(StepProgress::needs_undo);
     last.and_then(|index| u16::try_from(index).ok())
 }
 

@@ -77,25 +77,22 @@ impl Figures {
                 test(TallyTestKind::Approval, self.weight_for.get(), decided.get(), *approval),
                 test(TallyTestKind::Organisations, self.in_favour, organisations, *breadth),
             ],
-            Scheme::Optimistic { acknowledgement, objection } => vec![
+            Scheme::Optimistic { acknowledgement, objection: limit } => vec![
                 test(TallyTestKind::Acknowledgement, self.seen, organisations, *acknowledgement),
-                refuted(test(TallyTestKind::Objection, self.weight_against.get(), total, *objection)),
+                objection(self.weight_against.get(), total, *limit),
             ],
         }
     }
 }
 
-const fn test_of(kind: TallyTestKind, part: u64, whole: u64, threshold: Threshold, holds: bool) -> TallyTest {
-    TallyTest { kind, part, whole, threshold, holds }
-}
-
 fn test(kind: TallyTestKind, part: u64, whole: u64, threshold: Threshold) -> TallyTest {
-    test_of(kind, part, whole, threshold, threshold.is_passed_by(part, whole))
+    TallyTest { kind, part, whole, threshold, holds: threshold.is_passed_by(part, whole) }
 }
 
 /// An objection is a test that holds while its threshold is not passed.
-fn refuted(test: TallyTest) -> TallyTest {
-    TallyTest { holds: !test.holds, ..test }
+fn objection(part: u64, whole: u64, threshold: Threshold) -> TallyTest {
+    let kind = TallyTestKind::Objection;
+    TallyTest { kind, part, whole, threshold, holds: !threshold.is_passed_by(part, whole) }
 }
 
 fn is_in_favour(choices: &Choices) -> bool {

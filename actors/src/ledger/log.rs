@@ -1,0 +1,455 @@
+//! Owns the log: the append-only, hash-chained truth of this node, in segments, durable before anything is said.
+//!
+//! [`Log::append`] buffers; [`Log::sync`] writes all that is pending at once and makes it durable (group commit).
+//! A failed write or sync leaves the log unusable, since the kernel may have dropped pages and report success
+//! the next time (fsyncgate): the caller stops the process. Opening reads everything. It cuts what a crash left
+//! of the last, never acknowledged write, reports it, and refuses any other damage.
+
+#[cfg(test)]
+mod crash_tests;
+pub mod disk;
+mod mark;
+pub mod metrics;
+pub mod record;
+mod scan;
+pub mod segment;
+#[cfg(any(test, feature = "simulation"))]
+pub mod sim_disk;
+#[cfg(test)]
+mod tests;
+
+use std::{io, time::Instant};
+
+use althing_contracts::digest::Digest;
+
+use self::{
+    disk::Disk,
+    mark::MARK_NAME,
+    record::{
+        Damage, Link, RECORD_HEADER_LEN, RECORD_LEN_MAX, Record, RecordHeader, RecordKind, RecordPosition,
+    },
+    segment::{
+        Found, LOG_FORMAT, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX, SegmentHeader, Walk, is_unborn, name_of,
+    },
+};
+
+pub use self::scan::Scan;
+
+/// Most bytes pending: at this length [`Log::append`] syncs by itself, which is early but never wrong.
+pub const PENDING_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// What to do about damage, for people.
+const REMEDY: &str = "stop this node, set its data directory aside, start with an empty one and let it catch up \
+                      from its peers";
+
+/// A log that is open for reading and appending.
+#[derive(Debug)]
+pub struct Log<D> {
+    disk: D,
+    network: Digest,
+    /// Whole segments before the last and the last one; lengths without what is pending.
+    segments: Vec<Span>,
+    /// Number of the next record.
+    next: u64,
+    /// Link of the last record.
+    link: Link,
+    /// Encoded records that are not written yet.
+    pending: Vec<u8>,
+    pending_count: u32,
+    /// Records that were durable by the mark when the log was opened.
+    marked: u64,
+    segment_len_max: u64,
+    is_poisoned: bool,
+}
+
+/// A segment and the bytes of it that are written.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first: u64,
+    len: u64,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// Records in the log.
+    pub records: u64,
+    /// The last record.
+    pub last: Option<RecordPosition>,
+    /// What was cut.
+    pub torn_tail: Option<TornTail>,
+}
+
+/// The rest of a write that a crash interrupted; nothing in it was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// File name of the segment.
+    pub segment: String,
+    /// Where it was cut.
+    pub offset: u64,
+    /// Bytes cut.
+    pub len: u64,
+}
+
+/// Why the log cannot go on. After any of these on append or sync, stop the process.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The disk refused.
+    #[error("cannot {operation} the log's file {file}")]
+    Disk {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        file: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Durable records are damaged or gone.
+    #[error("the log's file {segment} is damaged at offset {offset}, record {record}: {damage}; {REMEDY}")]
+    Damaged {
+        /// File name of the segment.
+        segment: String,
+        /// Where, in bytes.
+        offset: u64,
+        /// Number of the record that should be there.
+        record: u64,
+        /// What is wrong.
+        damage: Damage,
+    },
+    /// The file that says how many records are durable cannot be read.
+    #[error("the log's file {MARK_NAME} is missing or damaged; {REMEDY}")]
+    DamagedMark,
+    /// A file in the directory has a segment's suffix and no segment's name.
+    #[error("`{0}` in the log's directory is not the name of a segment; move it away")]
+    StrangeFile(String),
+    /// The log was written for another network.
+    #[error(
+        "the log belongs to network {found}, this node is of network {expected}; choose another directory"
+    )]
+    OtherNetwork {
+        /// In the log.
+        found: Digest,
+        /// Of this node.
+        expected: Digest,
+    },
+    /// The log was written by a newer version.
+    #[error("the log has format {found}, this version reads up to {LOG_FORMAT}; start the newer version")]
+    Newer {
+        /// In the log.
+        found: u16,
+    },
+    /// The caller's payload is too long; nothing was appended and the log goes on.
+    #[error("a record of {len} bytes is too long, at most {RECORD_LEN_MAX} are allowed")]
+    TooLong {
+        /// Bytes given.
+        len: usize,
+    },
+    /// No record has this position; the log goes on.
+    #[error("the log has no record {number} at this position")]
+    NoRecord {
+        /// Number asked for.
+        number: u64,
+    },
+    /// An earlier write or sync failed.
+    #[error("the log stopped at a failed write or sync; stop the process and start it again")]
+    Poisoned,
+}
+
+impl<D: Disk> Log<D> {
+    /// Opens the log in a directory, or starts one in an empty directory, and reads it through.
+    ///
+    /// # Errors
+    /// Refuses damage before the last write, another network's log, a newer format, and what the disk refuses.
+    pub fn open(disk: D, network: Digest) -> Result<(Self, Recovery), LogError> {
+        Self::open_sized(disk, network, SEGMENT_LEN_MAX)
+    }
+
+    fn open_sized(mut disk: D, network: Digest, segment_len_max: u64) -> Result<(Self, Recovery), LogError> {
+        let mut firsts = Self::list(&disk)?;
+        let mut torn_tail = Self::remove_unborn(&mut disk, &mut firsts)?;
+        let marked = Self::take_mark(&mut disk, firsts.is_empty())?;
+        let mut log = Self {
+            disk,
+            network,
+            segments: Vec::new(),
+            next: 0,
+            link: Link::start(network),
+            pending: Vec::new(),
+            pending_count: 0,
+            marked,
+            segment_len_max,
+            is_poisoned: false,
+        };
+        let mut last = None;
+        for (index, first) in firsts.iter().enumerate() {
+            let is_last = index + 1 == firsts.len() && torn_tail.is_none();
+            let (found, torn) = log.take_in(*first, is_last)?;
+            last = found.or(last);
+            torn_tail = torn_tail.or(torn);
+        }
+        log.check_mark()?;
+        if log.segments.is_empty() {
+            log.start_segment()?;
+        }
+        log.settle()?;
+        if torn_tail.is_some() {
+            ::metrics::counter!(metrics::TORN_TAILS_TOTAL).increment(1);
+        }
+        let recovery = Recovery { records: log.next, last, torn_tail };
+        Ok((log, recovery))
+    }
+
+    /// Appends a record to the next write. It is not durable before [`Self::sync`] returns.
+    ///
+    /// # Errors
+    /// Refuses oversized payloads; fails when an earlier write failed or, at a segment's end, this one.
+    pub fn append(&mut self, kind: RecordKind, payload: &[u8]) -> Result<RecordPosition, LogError> {
+        if payload.len() > RECORD_LEN_MAX {
+            return Err(LogError::TooLong { len: payload.len() });
+        }
+        let record_len = RECORD_HEADER_LEN + payload.len();
+        if self.pending.len() + record_len > PENDING_LEN_MAX {
+            self.sync()?;
+        }
+        if self.end_of_last() + record_len as u64 > self.segment_len_max {
+            self.sync()?;
+            self.start_segment()?;
+        }
+        self.check_sound()?;
+        let position = self.next_position();
+        let header = RecordHeader::new(kind, self.next, self.pending_count, self.link, payload);
+        self.pending.extend_from_slice(&header.encode());
+        self.pending.extend_from_slice(payload);
+        self.pending_count += 1;
+        self.next += 1;
+        self.link = header.digest;
+        Ok(position)
+    }
+
+    /// Makes every appended record durable; does nothing when none is pending.
+    ///
+    /// # Errors
+    /// The write or the sync failed: what was pending may or may not be in the log, and the log is unusable.
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        self.check_sound()?;
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let name = name_of(self.last_span().first);
+        self.change("append to", &name, D::append)?;
+        self.change("sync", &name, |disk, name, _| disk.sync(name))?;
+        self.mark()?;
+        let written = self.pending.len() as u64;
+        self.last_span_mut().len += written;
+        self.pending.clear();
+        self.pending_count = 0;
+        ::metrics::counter!(metrics::SYNCS_TOTAL).increment(1);
+        ::metrics::counter!(metrics::BYTES_TOTAL).increment(written);
+        ::metrics::histogram!(metrics::SYNC_SECONDS).record(start.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Whether records wait for [`Self::sync`].
+    pub const fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// The record at a position, pending ones included; its digest is checked.
+    ///
+    /// # Errors
+    /// There is no such record, it is damaged, or the disk refuses.
+    pub fn read(&self, position: RecordPosition) -> Result<Record, LogError> {
+        self.scan_from(position)
+            .next()
+            .ok_or(LogError::NoRecord { number: position.number })?
+            .map(|(_, record)| record)
+    }
+
+    /// Every record from a position on, in order, pending ones included.
+    pub fn scan_from(&self, position: RecordPosition) -> Scan<'_, D> {
+        Scan::new(self, position)
+    }
+
+    /// Every record, in order.
+    pub fn scan(&self) -> Scan<'_, D> {
+        let segment = self.segments.first().map_or(0, |span| span.first);
+        self.scan_from(first_of(segment))
+    }
+
+    /// The network that the log is of.
+    pub const fn network(&self) -> Digest {
+        self.network
+    }
+
+    /// First records of the segments in the directory, in order.
+    fn list(disk: &D) -> Result<Vec<u64>, LogError> {
+        let names = disk.list().map_err(|source| LogError::Disk {
+            operation: "list",
+            file: "directory".to_owned(),
+            source,
+        })?;
+        names.iter().filter_map(|name| segment::first_in(name)).collect()
+    }
+
+    /// Removes a last segment that a crash left without its header.
+    fn remove_unborn(disk: &mut D, firsts: &mut Vec<u64>) -> Result<Option<TornTail>, LogError> {
+        let Some(first) = firsts.last() else { return Ok(None) };
+        let name = name_of(*first);
+        let failed = |source| LogError::Disk { operation: "repair", file: name.clone(), source };
+        let len = disk.len(&name).map_err(failed)?;
+        if !is_unborn(disk, &name, len).map_err(failed)? {
+            return Ok(None);
+        }
+        disk.remove(&name).and_then(|()| disk.sync_dir()).map_err(failed)?;
+        firsts.pop();
+        Ok(Some(TornTail { segment: name, offset: 0, len }))
+    }
+
+    /// Records that are durable by the mark; makes the mark of a log without segments.
+    fn take_mark(disk: &mut D, is_new: bool) -> Result<u64, LogError> {
+        match mark::read(disk)? {
+            Some(records) => Ok(records),
+            None if is_new => mark::start(disk).map(|()| 0),
+            None => Err(LogError::DamagedMark),
+        }
+    }
+
+    /// Makes durable what was found: a killed process may have left records that only the kernel holds.
+    fn settle(&mut self) -> Result<(), LogError> {
+        let name = name_of(self.last_span().first);
+        self.change("sync", &name, |disk, name, _| disk.sync(name))?;
+        self.change("sync the directory of", &name, |disk, _, _| disk.sync_dir())?;
+        self.mark()
+    }
+
+    /// Writes how many records are durable.
+    fn mark(&mut self) -> Result<(), LogError> {
+        let mark = mark::encode(self.next);
+        self.change("overwrite", MARK_NAME, |disk, name, _| disk.overwrite(name, &mark))
+    }
+
+    /// Refuses a log that ends before records that were durable.
+    fn check_mark(&self) -> Result<(), LogError> {
+        if self.next >= self.marked {
+            return Ok(());
+        }
+        let last = self.segments.last().copied().unwrap_or(Span { first: self.next, len: 0 });
+        Err(LogError::Damaged {
+            segment: name_of(last.first),
+            offset: last.len,
+            record: self.next,
+            damage: Damage::Gone,
+        })
+    }
+
+    /// Reads a segment through and takes its records into the log; cuts a torn tail of the last one.
+    fn take_in(
+        &mut self,
+        first: u64,
+        is_last: bool,
+    ) -> Result<(Option<RecordPosition>, Option<TornTail>), LogError> {
+        let name = name_of(first);
+        let failed = |source| LogError::Disk { operation: "read", file: name.clone(), source };
+        let len = self.disk.len(&name).map_err(failed)?;
+        let mut bytes = [0; SEGMENT_HEADER_LEN];
+        self.disk.read(&name, 0, &mut bytes).map_err(failed)?;
+        self.expected_header(first).check(&bytes)?;
+        let mut walk = Walk::new(&self.disk, first_of(first), Some(self.link), len);
+        if first != self.next || len > SEGMENT_LEN_MAX {
+            return Err(walk.damaged(Damage::SegmentOrder));
+        }
+        let mut last = None;
+        let damage = loop {
+            let position = walk.position;
+            match walk.step()? {
+                Found::Record(..) => last = Some(position),
+                Found::Damage(damage) => break Some(damage),
+                Found::End => break None,
+            }
+        };
+        if let Some(damage) = damage
+            && !(is_last && walk.position.number >= self.marked && walk.is_torn(damage)?)
+        {
+            return Err(walk.damaged(damage));
+        }
+        let end = walk.position;
+        self.link = walk.previous.unwrap_or(self.link);
+        self.next = end.number;
+        self.segments.push(Span { first, len: u64::from(end.offset) });
+        Ok((last, self.cut(&name, u64::from(end.offset), len)?))
+    }
+
+    /// Cuts a segment at `offset` for good.
+    fn cut(&mut self, name: &str, offset: u64, len: u64) -> Result<Option<TornTail>, LogError> {
+        if offset == len {
+            return Ok(None);
+        }
+        self.change("cut", name, |disk, name, _| disk.truncate(name, offset))?;
+        self.change("sync", name, |disk, name, _| disk.sync(name))?;
+        Ok(Some(TornTail { segment: name.to_owned(), offset, len: len - offset }))
+    }
+
+    /// Starts the next segment; its header and name are durable before any record goes into it.
+    fn start_segment(&mut self) -> Result<(), LogError> {
+        let header = self.expected_header(self.next).encode();
+        let name = name_of(self.next);
+        self.change("create", &name, |disk, name, _| disk.create(name))?;
+        self.change("append to", &name, |disk, name, _| disk.append(name, &header))?;
+        self.change("sync", &name, |disk, name, _| disk.sync(name))?;
+        self.change("sync the directory of", &name, |disk, _, _| disk.sync_dir())?;
+        self.segments.push(Span { first: self.next, len: SEGMENT_HEADER_LEN as u64 });
+        Ok(())
+    }
+
+    const fn expected_header(&self, first: u64) -> SegmentHeader {
+        SegmentHeader { network: self.network, first, previous: self.link }
+    }
+
+    /// Changes the disk; the log is unusable until that succeeded.
+    fn change(
+        &mut self,
+        operation: &'static str,
+        name: &str,
+        act: impl FnOnce(&mut D, &str, &[u8]) -> io::Result<()>,
+    ) -> Result<(), LogError> {
+        self.is_poisoned = true;
+        act(&mut self.disk, name, &self.pending).map_err(|source| LogError::Disk {
+            operation,
+            file: name.to_owned(),
+            source,
+        })?;
+        self.is_poisoned = false;
+        Ok(())
+    }
+
+    const fn check_sound(&self) -> Result<(), LogError> {
+        if self.is_poisoned { Err(LogError::Poisoned) } else { Ok(()) }
+    }
+
+    fn last_span(&self) -> Span {
+        *self.segments.last().expect("open leaves at least one segment")
+    }
+
+    fn last_span_mut(&mut self) -> &mut Span {
+        self.segments.last_mut().expect("open leaves at least one segment")
+    }
+
+    /// Where the next record goes, unless it starts a segment.
+    fn next_position(&self) -> RecordPosition {
+        let offset = u32::try_from(self.end_of_last()).expect("bounded by SEGMENT_LEN_MAX");
+        RecordPosition { number: self.next, segment: self.last_span().first, offset }
+    }
+
+    /// Length of the last segment once all that is pending is written.
+    fn end_of_last(&self) -> u64 {
+        self.last_span().len + self.pending.len() as u64
+    }
+}
+
+/// The position of a segment's first record.
+fn first_of(segment: u64) -> RecordPosition {
+    let offset = u32::try_from(SEGMENT_HEADER_LEN).expect("a small constant");
+    RecordPosition { number: segment, segment, offset }
+}

@@ -1,0 +1,206 @@
+use super::{
+    sim_disk::{Counts, Faults, SimDisk},
+    *,
+};
+
+fn network() -> Digest {
+    Digest::of_artefact(b"network")
+}
+
+fn open(disk: &SimDisk) -> (Log<SimDisk>, Recovery) {
+    Log::open(disk.clone(), network()).unwrap()
+}
+
+fn payloads(log: &Log<SimDisk>) -> Vec<Vec<u8>> {
+    log.scan().map(|item| item.unwrap().1.payload).collect()
+}
+
+#[test]
+fn appended_records_are_read_back_before_and_after_sync_and_reopening() {
+    let disk = SimDisk::new();
+    let (mut log, recovery) = open(&disk);
+    assert_eq!(recovery, Recovery { records: 0, last: None, torn_tail: None });
+    let positions: Vec<_> = RecordKind::ALL
+        .into_iter()
+        .map(|kind| (kind, log.append(kind, &[kind as u8; 300]).unwrap()))
+        .collect();
+    let check = |log: &Log<SimDisk>| {
+        for (kind, position) in &positions {
+            let record = log.read(*position).unwrap();
+            assert_eq!(record, Record { kind: *kind, payload: vec![*kind as u8; 300] });
+        }
+    };
+    check(&log);
+    assert!(log.has_pending());
+    log.sync().unwrap();
+    assert!(!log.has_pending());
+    check(&log);
+    let (log, recovery) = open(&disk.crash(1));
+    assert_eq!(recovery.records, 4);
+    assert_eq!(recovery.last, Some(positions[3].1));
+    check(&log);
+    assert_eq!(log.scan_from(positions[2].1).count(), 2);
+}
+
+#[test]
+fn a_sync_without_pending_records_touches_nothing() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk);
+    log.append(RecordKind::Block, b"x").unwrap();
+    log.sync().unwrap();
+    let counts = disk.counts();
+    log.sync().unwrap();
+    assert_eq!(disk.counts(), counts);
+}
+
+#[test]
+fn one_sync_covers_many_records() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk);
+    let before = disk.counts();
+    for _ in 0..100 {
+        log.append(RecordKind::Consensus, b"entry").unwrap();
+    }
+    log.sync().unwrap();
+    let after = disk.counts();
+    assert_eq!((after.appends - before.appends, after.syncs - before.syncs), (1, 1));
+}
+
+#[test]
+fn a_failed_write_or_sync_stops_the_log_for_good() {
+    for fail_sync in [true, false] {
+        let disk = SimDisk::new();
+        let (mut log, _) = open(&disk);
+        let Counts { appends, syncs, .. } = disk.counts();
+        disk.set_faults(Faults {
+            fail_append: (!fail_sync).then_some(appends + 1),
+            fail_sync: fail_sync.then_some(syncs + 1),
+            ..Faults::default()
+        });
+        log.append(RecordKind::Block, b"x").unwrap();
+        assert!(matches!(log.sync(), Err(LogError::Disk { .. })));
+        assert!(matches!(log.sync(), Err(LogError::Poisoned)));
+        assert!(matches!(log.append(RecordKind::Block, b"y"), Err(LogError::Poisoned)));
+    }
+}
+
+#[test]
+fn a_payload_that_is_too_long_is_refused_and_the_log_goes_on() {
+    let (mut log, _) = open(&SimDisk::new());
+    let error = log.append(RecordKind::Block, &vec![0; RECORD_LEN_MAX + 1]).unwrap_err();
+    assert_eq!(error.to_string(), "a record of 4194305 bytes is too long, at most 4194304 are allowed");
+    log.append(RecordKind::Block, b"x").unwrap();
+    log.sync().unwrap();
+    assert_eq!(payloads(&log), [b"x"]);
+}
+
+#[test]
+fn a_full_segment_is_followed_by_the_next_and_read_across() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk);
+    let positions: Vec<_> =
+        (0..20u8).map(|n| log.append(RecordKind::Block, &vec![n; RECORD_LEN_MAX]).unwrap()).collect();
+    log.sync().unwrap();
+    assert_eq!(disk.list().unwrap().len(), 3, "two segments and the mark");
+    let (log, recovery) = open(&disk.crash(1));
+    assert_eq!(recovery.records, 20);
+    for (item, position) in log.scan().zip(&positions) {
+        let (found, record) = item.unwrap();
+        assert_eq!(found, *position);
+        assert_eq!(log.read(found).unwrap(), record);
+    }
+}
+
+#[test]
+fn the_bytes_of_a_log_are_pinned() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk);
+    log.append(RecordKind::Consensus, b"vote").unwrap();
+    log.append(RecordKind::Block, b"").unwrap();
+    log.sync().unwrap();
+    log.append(RecordKind::Decision, b"certificate").unwrap();
+    log.sync().unwrap();
+    let hex = |name: &str| hex::encode(disk.bytes(name).unwrap());
+    assert_eq!(hex("00000000000000000000.seg"), include_str!("fixtures/segment.hex").trim());
+    assert_eq!(hex("durable.mark"), include_str!("fixtures/mark.hex").trim());
+}
+
+#[test]
+fn a_pinned_log_is_read() {
+    let bytes = |text: &str| hex::decode(text.trim()).unwrap();
+    let disk = SimDisk::new();
+    disk.put("00000000000000000000.seg", bytes(include_str!("fixtures/segment.hex")));
+    disk.put("durable.mark", bytes(include_str!("fixtures/mark.hex")));
+    let kinds: Vec<_> = open(&disk).0.scan().map(|item| item.unwrap().1.kind).collect();
+    assert_eq!(kinds, [RecordKind::Consensus, RecordKind::Block, RecordKind::Decision]);
+}
+
+#[test]
+fn damage_names_the_place_and_the_remedy() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk);
+    for payload in [b"first", b"other"] {
+        log.append(RecordKind::Block, payload).unwrap();
+        log.sync().unwrap();
+    }
+    disk.flip_bit("00000000000000000000.seg", (74 + 53) * 8);
+    let disk = disk.kill();
+    let error = Log::open(disk.clone(), network()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the log's file 00000000000000000000.seg is damaged at offset 74, record 0: the record's payload is damaged; \
+         stop this node, set its data directory aside, start with an empty one and let it catch up from its peers"
+    );
+    disk.put("durable.mark", Vec::new());
+    assert_eq!(
+        Log::open(disk, network()).unwrap_err().to_string(),
+        "the log's file durable.mark is missing or damaged; stop this node, set its data directory aside, start with \
+         an empty one and let it catch up from its peers"
+    );
+}
+
+#[test]
+fn a_log_of_another_network_or_a_newer_format_or_with_a_strange_file_is_refused() {
+    let disk = SimDisk::new();
+    open(&disk);
+    let other = Digest::of_artefact(b"other");
+    let error = Log::open(disk.clone(), other).unwrap_err();
+    assert!(
+        matches!(error, LogError::OtherNetwork { found, expected } if found == network() && expected == other)
+    );
+
+    let name = "00000000000000000000.seg";
+    let mut newer = disk.bytes(name).unwrap();
+    newer[8] = 2;
+    let check: [u8; 8] = record::check(&newer[..66]);
+    newer[66..].copy_from_slice(&check);
+    disk.put(name, newer);
+    assert_eq!(
+        Log::open(disk.clone(), network()).unwrap_err().to_string(),
+        "the log has format 2, this version reads up to 1; start the newer version"
+    );
+
+    disk.put("7.seg", Vec::new());
+    assert_eq!(
+        Log::open(disk, network()).unwrap_err().to_string(),
+        "`7.seg` in the log's directory is not the name of a segment; move it away"
+    );
+}
+
+#[test]
+fn a_position_that_holds_no_record_is_refused() {
+    let (mut log, _) = open(&SimDisk::new());
+    let position = log.append(RecordKind::Block, b"x").unwrap();
+    log.sync().unwrap();
+    log.append(RecordKind::Block, b"pending").unwrap();
+    for position in [
+        RecordPosition { number: 5, ..position },
+        RecordPosition { segment: 3, ..position },
+        RecordPosition { number: 1, ..position },
+        RecordPosition { offset: 75, ..position },
+        RecordPosition { offset: u32::MAX, ..position },
+        RecordPosition { offset: 0, ..position },
+    ] {
+        assert!(log.read(position).is_err(), "{position:?}");
+    }
+}
