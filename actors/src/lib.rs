@@ -3,5 +3,9 @@
 #![warn(missing_docs)]
 
 pub mod auditor;
+pub mod executor;
+pub mod journal;
 pub mod ledger;
 pub mod port;
+pub mod signer;
+pub mod watcher;
