@@ -3,6 +3,10 @@
 #![warn(missing_docs)]
 
 pub mod auditor;
+pub mod executor;
+pub mod journal;
 pub mod ledger;
 pub mod port;
+pub mod signer;
 pub mod sync;
+pub mod watcher;
