@@ -6,5 +6,6 @@ pub mod executor;
 pub mod journal;
 pub mod ledger;
 pub mod port;
+pub mod proposal;
 pub mod signer;
 pub mod watcher;
