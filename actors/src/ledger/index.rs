@@ -8,6 +8,7 @@ mod aside;
 mod batch;
 mod check;
 mod doubt;
+mod events;
 mod release;
 #[cfg(test)]
 mod tests;
@@ -158,7 +159,7 @@ impl Index {
     /// Stores a block with its transactions and events in one transaction.
     ///
     /// # Errors
-    /// Refuses a block that leaves a gap and an event above [`VALUE_LEN_MAX`]; fails when sled does.
+    /// Refuses a block or an event that leaves a gap and an event above [`VALUE_LEN_MAX`]; fails when sled does.
     pub fn put_block(&mut self, block: &IndexedBlock<'_>) -> Result<Put, IndexError> {
         let applied = self.applied;
         if block.height <= applied.height {
@@ -167,6 +168,7 @@ impl Index {
         if applied.blocks > 0 && block.height != applied.height.next() {
             return Err(IndexError::Order { applied: applied.height, found: block.height });
         }
+        applied.check_events(block.events)?;
         let after = applied.with(block);
         let batches = Batches::of(block, &after)?;
         self.guard(|trees| batches.write(trees))?;
@@ -207,15 +209,7 @@ impl Index {
         if first > last || self.applied.events == 0 {
             return Ok(Vec::new());
         }
-        self.guard(|trees| {
-            (first.get()..=last.get())
-                .take(limit.min(READ_EVENTS_MAX))
-                .map(|sequence| {
-                    let found = value::get(&trees.events, "events", &sequence.to_be_bytes())?;
-                    found.ok_or(Doubt::Missing { tree: "events", key: sequence })
-                })
-                .collect()
-        })
+        self.guard(|trees| events::read(&trees.events, first, last, limit.min(READ_EVENTS_MAX)))
     }
 
     fn open_here(directory: &Path, network: Digest, log_records: u64) -> Result<Self, Doubt> {
@@ -277,6 +271,18 @@ impl AppliedBlock {
             events: self.events + block.events.len() as u64,
             last_event: block.events.last().map_or(self.last_event, |event| event.sequence),
         }
+    }
+
+    /// Refuses events that leave a gap between each other or after the last one stored.
+    fn check_events(self, events: &[EventRecord]) -> Result<(), IndexError> {
+        let mut last = (self.events > 0).then_some(self.last_event);
+        for event in events {
+            if let Some(last) = last.filter(|last| last.next() != event.sequence) {
+                return Err(IndexError::EventOrder { last, found: event.sequence });
+            }
+            last = Some(event.sequence);
+        }
+        Ok(())
     }
 
     const fn first_height(&self) -> Height {

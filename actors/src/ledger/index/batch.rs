@@ -7,7 +7,7 @@ use sled::{Transactional, transaction::TransactionError};
 use super::{
     APPLIED_KEY, AppliedBlock, IndexedBlock, Trees,
     doubt::{Doubt, IndexError},
-    value::{self, VALUE_LEN_MAX},
+    events, value,
 };
 
 /// One block's changes, encoded before the transaction so that running it twice is the same.
@@ -29,12 +29,7 @@ impl Batches {
             let key = id.as_bytes();
             batches.transactions.insert(key, value::seal("transactions", key, &block.height));
         }
-        for event in block.events {
-            let key = event.sequence.get().to_be_bytes();
-            let sealed = value::seal("events", &key, event);
-            if sealed.len() > VALUE_LEN_MAX {
-                return Err(IndexError::TooLong { sequence: event.sequence, len: sealed.len() });
-            }
+        for (key, sealed) in events::seal(block.events)? {
             batches.events.insert(&key, sealed);
         }
         Ok(batches)

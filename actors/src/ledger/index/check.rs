@@ -1,9 +1,9 @@
 //! Owns the check of a whole index at open: every value is read, every entry counted.
 
-use althing_contracts::{event::EventRecord, quantity::Height};
+use althing_contracts::quantity::Height;
 use borsh::BorshDeserialize;
 
-use super::{APPLIED_KEY, AppliedBlock, BlockPositions, Doubt, Trees, value};
+use super::{APPLIED_KEY, AppliedBlock, BlockPositions, Trees, doubt::Doubt, events, value};
 
 /// Reads everything; the applied block if all is as it was stored.
 pub(super) fn check(trees: &Trees, log_records: u64) -> Result<AppliedBlock, Doubt> {
@@ -13,7 +13,7 @@ pub(super) fn check(trees: &Trees, log_records: u64) -> Result<AppliedBlock, Dou
     }
     count::<BlockPositions>(&trees.blocks, "blocks", applied.blocks)?;
     count::<Height>(&trees.transactions, "transactions", applied.transactions)?;
-    count::<EventRecord>(&trees.events, "events", applied.events)?;
+    compare("events", events::count(&trees.events)?, applied.events)?;
     Ok(applied)
 }
 
@@ -24,5 +24,9 @@ fn count<T: BorshDeserialize>(tree: &sled::Tree, name: &'static str, expected: u
         value::open::<T>(name, &key, &bytes)?;
         found += 1;
     }
-    if found == expected { Ok(()) } else { Err(Doubt::Count { tree: name, found, expected }) }
+    compare(name, found, expected)
+}
+
+fn compare(tree: &'static str, found: u64, expected: u64) -> Result<(), Doubt> {
+    if found == expected { Ok(()) } else { Err(Doubt::Count { tree, found, expected }) }
 }
