@@ -12,6 +12,7 @@ mod events;
 mod release;
 #[cfg(test)]
 mod tests;
+mod transactions;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use self::{batch::Batches, doubt::catching};
+use self::{batch::Batches, doubt::catching, transactions::Recent};
 use super::{
     log::{metrics::INDEX_REBUILDS_TOTAL, record::RecordPosition},
     message::READ_EVENTS_MAX,
@@ -49,6 +50,7 @@ pub struct Index {
     directory: PathBuf,
     trees: Trees,
     applied: AppliedBlock,
+    recent: Recent,
 }
 
 #[derive(Debug)]
@@ -171,7 +173,9 @@ impl Index {
         applied.check_events(block.events)?;
         let after = applied.with(block);
         let batches = Batches::of(block, &after)?;
-        self.guard(|trees| batches.write(trees))?;
+        let change = self.recent.prepare(block.height, block.transactions);
+        self.guard(|trees| batches.write(trees, &change.batch))?;
+        self.recent.apply(change);
         self.applied = after;
         Ok(Put::New)
     }
@@ -196,7 +200,7 @@ impl Index {
     /// # Errors
     /// The index is in doubt.
     pub fn transaction_height(&self, id: &TransactionId) -> Result<Option<Height>, IndexError> {
-        self.guard(|trees| value::get(&trees.transactions, "transactions", id.as_bytes()))
+        self.guard(|trees| self.recent.height_of(&trees.transactions, id))
     }
 
     /// Events after a number, in order, at most `limit` and never more than [`READ_EVENTS_MAX`].
@@ -216,8 +220,8 @@ impl Index {
         catching(|| {
             let trees = Trees::open(directory)?;
             trees.claim(network)?;
-            let applied = check::check(&trees, log_records)?;
-            Ok(Self { directory: directory.to_owned(), trees, applied })
+            let (applied, recent) = check::check(&trees, log_records)?;
+            Ok(Self { directory: directory.to_owned(), trees, applied, recent })
         })
     }
 

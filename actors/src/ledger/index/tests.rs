@@ -118,6 +118,49 @@ fn events_of_a_large_block_are_read_across_their_chunks() {
 }
 
 #[test]
+fn transactions_are_found_before_and_after_they_went_into_runs() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("index");
+    let (mut index, _) = Index::open(&directory, network(), 100).unwrap();
+    let ids_of = |height: u64| -> Vec<TransactionId> { (0..3_000).map(|n| id(height * 3_000 + n)).collect() };
+    for height in 1..=12 {
+        let block = IndexedBlock {
+            height: Height::new(height),
+            positions: positions(height),
+            transactions: &ids_of(height),
+            events: &[],
+        };
+        index.put_block(&block).unwrap();
+    }
+    let is_run = |entry: Result<(sled::IVec, sled::IVec), sled::Error>| entry.unwrap().0[0] == 1;
+    assert_eq!(index.trees.transactions.iter().filter(|entry| is_run(entry.clone())).count(), 512);
+    let check = |index: &Index| {
+        for height in 1..=12 {
+            for id in ids_of(height).iter().step_by(97) {
+                assert_eq!(index.transaction_height(id).unwrap(), Some(Height::new(height)));
+            }
+        }
+        assert_eq!(index.transaction_height(&id(0)).unwrap(), None);
+    };
+    check(&index);
+    drop(index);
+    let (index, recovery) = Index::open(&directory, network(), 100).unwrap();
+    assert_eq!(recovery, IndexRecovery::Sound);
+    check(&index);
+}
+
+#[test]
+fn small_blocks_go_into_runs_before_their_entries_are_too_many() {
+    let parent = tempfile::tempdir().unwrap();
+    let index = filled(&parent.path().join("index"), 1_500);
+    let recent = index.trees.transactions.scan_prefix([0]).count();
+    assert_eq!(recent, 1_500 - 1_025);
+    for height in (1..=1_500).step_by(31) {
+        assert_eq!(index.transaction_height(&id(height * 2)).unwrap(), Some(Height::new(height)));
+    }
+}
+
+#[test]
 fn an_index_of_another_network_or_beyond_the_log_is_set_aside_and_starts_empty() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("index");
