@@ -13,8 +13,11 @@ const CHUNK_LEN: usize = 4 * 1024;
 
 const TREE: &str = "events";
 
+/// A key with its value.
+type Sealed = ([u8; 8], Vec<u8>);
+
 /// Keys and values for a block's events.
-pub(super) fn seal(events: &[EventRecord]) -> Result<Vec<([u8; 8], Vec<u8>)>, IndexError> {
+pub(super) fn seal(events: &[EventRecord]) -> Result<Vec<Sealed>, IndexError> {
     let mut sealed = Vec::new();
     let mut rest = events;
     while let Some(first) = rest.first() {
