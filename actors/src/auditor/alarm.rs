@@ -90,9 +90,7 @@ impl From<HistoryRewritten> for Alarm {
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HistoryRewritten { seen, shown } => {
-                HistoryRewritten { seen: *seen, shown: *shown }.fmt(f)
-            }
+            Self::HistoryRewritten { seen, shown } => HistoryRewritten { seen: *seen, shown: *shown }.fmt(f),
             Self::HistoryShortened { witnessed, shown } => write!(
                 f,
                 "history_shortened: this auditor saw blocks up to {witnessed}, the ledger shows {shown}; it must \

@@ -46,7 +46,9 @@ pub enum ChainFileError {
         problem: String,
     },
     /// The file was edited, or the disk lost part of its middle.
-    #[error("{path}: record {record} at byte {offset} does not follow from those before it; keep the file as evidence and begin a new one")]
+    #[error(
+        "{path}: record {record} at byte {offset} does not follow from those before it; keep the file as evidence and begin a new one"
+    )]
     Edited {
         /// Which file.
         path: PathBuf,
@@ -74,8 +76,7 @@ impl ChainFile {
     /// The disk fails, or the file is not what it should be.
     pub(super) fn open(path: &Path, magic: [u8; 8], network: Digest) -> Result<Opened, ChainFileError> {
         let at = |source| ChainFileError::Io { path: path.to_owned(), source };
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(at)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(at)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(at)?;
         let header = header(magic, network);
@@ -100,7 +101,8 @@ impl ChainFile {
         let mut chain = self.chain;
         for record in records {
             let len = u32::try_from(record.len()).ok().filter(|_| record.len() <= RECORD_LEN_MAX);
-            let len = len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the record is too long"))?;
+            let len =
+                len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the record is too long"))?;
             chain = link(chain, len.to_le_bytes(), record);
             bytes.extend_from_slice(&len.to_le_bytes());
             bytes.extend_from_slice(record);
@@ -182,7 +184,10 @@ fn check_header(bytes: &[u8], expected: &[u8; HEADER_LEN], path: &Path) -> Resul
         return foreign("its first bytes are not those of such a file".to_owned());
     }
     if found[8..10] != expected[8..10] {
-        return foreign(format!("its version is {}, this build reads {VERSION}", u16::from_le_bytes([found[8], found[9]])));
+        return foreign(format!(
+            "its version is {}, this build reads {VERSION}",
+            u16::from_le_bytes([found[8], found[9]])
+        ));
     }
     if found != expected {
         return foreign(format!("it belongs to network {}", hex::encode(&found[10..])));

@@ -43,7 +43,9 @@ pub enum WitnessError {
     #[error(transparent)]
     File(#[from] ChainFileError),
     /// A record is no witness, or not the next one.
-    #[error("record {record} of the witness file is not the witness of the next height; keep the file as evidence and begin a new one")]
+    #[error(
+        "record {record} of the witness file is not the witness of the next height; keep the file as evidence and begin a new one"
+    )]
     Record {
         /// Which record, from 1.
         record: u64,
