@@ -59,7 +59,7 @@ impl FaultPlan {
         let duplicate_permille = often(40, 1);
         let has_equivocator = often(15, 1) == 1;
         Self {
-            validators: [1, 4, 4, 4, 4, 4, 4, 5, 7][random.random_range(0..9_usize)],
+            validators: [2, 4, 4, 4, 4, 4, 4, 5, 7][random.random_range(0..9_usize)],
             chaos_us: mute_proposals_us.max(random.random_range(4_000_000..10_000_000)),
             delay_max_us: [2_000, 20_000, 120_000][random.random_range(0..3_usize)],
             drop_permille: u32::try_from(drop_permille).unwrap_or(0) * random.random_range(1..150),

@@ -222,11 +222,14 @@ impl Mesh {
     }
 
     fn start(&mut self, node: NodeIndex) -> Result<(), Violation> {
-        if self.nodes[node].ledger.is_some() {
+        if self.nodes[node].ledger.is_some() || self.nodes[node].is_retired() {
             return Ok(());
         }
         let outputs = self.nodes[node].start(self.now_us);
-        let outputs = outputs.map_err(|fatal| Violation::Stopped { node, reason: chain(&fatal) })?;
+        let outputs = match outputs {
+            Ok(outputs) => outputs,
+            Err(fatal) => return self.stopped(node, chain(&fatal)),
+        };
         if let Some(ledger) = &self.nodes[node].ledger {
             // Blocks that replay itself made final are among the outputs.
             let replayed =
@@ -277,7 +280,7 @@ impl Mesh {
     }
 
     fn submit(&mut self, at: NodeIndex) -> Result<(), Violation> {
-        let is_over = self.calm.is_some() && !self.workload.is_waiting(at);
+        let is_over = self.nodes[at].is_retired() || self.calm.is_some() && !self.workload.is_waiting(at);
         if !is_over {
             self.queue.push(self.now_us + SUBMIT_EVERY_US, Event::Submit { at });
         }
@@ -294,12 +297,25 @@ impl Mesh {
             Some(Ok(outputs)) => self.carry_out(node, outputs),
             Some(Err(fatal)) => {
                 let reason = chain(&fatal);
-                if !reason.contains("the simulated machine has stopped") {
-                    return Err(Violation::Stopped { node, reason });
+                if reason.contains("the simulated machine has stopped") {
+                    return self.crash(node);
                 }
-                self.crash(node)
+                self.stopped(node, reason)
             }
         }
+    }
+
+    /// A node refused to go on. Only one that met a second signature of its own key may do that.
+    fn stopped(&mut self, node: NodeIndex, reason: String) -> Result<(), Violation> {
+        if !self.is_faulty(node) {
+            return Err(Violation::Stopped { node, reason });
+        }
+        self.nodes[node].retire();
+        Ok(())
+    }
+
+    const fn is_faulty(&self, node: NodeIndex) -> bool {
+        self.equivocator.is_some() && node == 0
     }
 
     fn carry_out(&mut self, node: NodeIndex, outputs: Vec<LedgerOutput>) -> Result<(), Violation> {
@@ -378,7 +394,7 @@ impl Mesh {
     ) -> Result<(), Violation> {
         let Some(to) = self.index_of(to) else { return Ok(()) };
         let message = match &self.equivocator {
-            Some(equivocator) if node == 0 => equivocator.turn(&mut self.random, &message),
+            Some(equivocator) if self.is_faulty(node) => equivocator.turn(&mut self.random, &message),
             _ => {
                 if self.equivocator.is_none() {
                     self.checker.sent(&message)?;
@@ -404,13 +420,15 @@ impl Mesh {
     }
 
     fn is_healed(&mut self, calm: &Calm) -> bool {
-        let lowest = self.nodes.iter().map(Node::height).min().unwrap_or_default();
+        let needed = self.nodes.iter().filter(|node| !node.is_retired());
+        let lowest = needed.map(Node::height).min().unwrap_or_default();
         if calm.healed_after_us.is_none() && self.checker.top() > calm.top {
             let healed_after_us = Some(self.now_us - calm.since_us);
             self.calm = Some(Calm { healed_after_us, ..*calm });
         }
-        let is_idle = (0..self.nodes.len()).all(|user| !self.workload.is_waiting(user));
-        self.nodes.iter().all(|node| node.ledger.is_some())
+        let is_served = |user: usize| self.nodes[user].is_retired() || !self.workload.is_waiting(user);
+        let is_idle = (0..self.nodes.len()).all(is_served);
+        self.nodes.iter().all(|node| node.ledger.is_some() || node.is_retired())
             && is_idle
             && lowest > calm.top
             && lowest == self.checker.top()

@@ -32,6 +32,7 @@ pub(super) struct Node {
     clock_offset_ms: i64,
     /// How many of its next outputs still leave the node before it stops.
     pub(super) sends_left: Option<usize>,
+    is_retired: bool,
 }
 
 impl Node {
@@ -45,7 +46,16 @@ impl Node {
             role: LedgerRole::Validator(key),
             timing: LedgerTiming::default(),
         };
-        Self { id, settings, disk: SimDisk::new(), ledger: None, life: 0, clock_offset_ms, sends_left: None }
+        Self {
+            id,
+            settings,
+            disk: SimDisk::new(),
+            ledger: None,
+            life: 0,
+            clock_offset_ms,
+            sends_left: None,
+            is_retired: false,
+        }
     }
 
     /// Opens the ledger from the disk.
@@ -84,6 +94,17 @@ impl Node {
     pub(super) fn kill(&mut self) {
         self.ledger = None;
         self.disk = self.disk.kill();
+    }
+
+    /// Takes a faulty node out of the mesh for good.
+    pub(super) fn retire(&mut self) {
+        self.ledger = None;
+        self.is_retired = true;
+    }
+
+    /// Whether the node is out of the mesh for good.
+    pub(super) const fn is_retired(&self) -> bool {
+        self.is_retired
     }
 
     /// The height of its ledger, 0 while it is down.
