@@ -1,6 +1,7 @@
 //! Owns the ledger of this node: mempool, consensus, log and state.
 
 pub mod consensus;
+pub mod data_dir;
 mod equivocation;
 pub mod index;
 pub mod log;
