@@ -28,6 +28,8 @@ mod tests;
 mod work;
 
 pub(crate) use ballot::may_vote;
+pub(crate) use execution::are_targets_free;
+pub(crate) use gate::judged;
 pub(crate) use queue::is_overtaken;
 pub(crate) use repeat::is_repeat;
 pub(crate) use submission::submit;

@@ -48,7 +48,9 @@ pub struct Proposal {
     pub organisation_cap: Ratio,
     /// Version of the constitution pinned at submission.
     pub constitution: u32,
-    /// Who may vote with what weight: the members as of the height before submission.
+    /// Who may vote with what weight: the members as of the height before submission. Proposals share it, so
+    /// a snapshot holds each electorate once and its digest here.
+    #[borsh(skip)]
     pub electorate: Arc<Electorate>,
     /// Digest of the electorate.
     pub electorate_digest: Digest,
@@ -281,6 +283,17 @@ impl Proposal {
     #[must_use]
     pub fn count(&self) -> TallyReport {
         tally::count(&self.vote, &self.electorate, &self.parameters.scheme, self.organisation_cap)
+    }
+
+    /// The stage that follows when the one that is carried out is done and healthy.
+    #[must_use]
+    pub fn next_stage(&self) -> Stage {
+        let next = self.execution.stage.saturating_add(1);
+        match next.cmp(&self.verification_stage()) {
+            std::cmp::Ordering::Less => Stage::Rollout(next),
+            std::cmp::Ordering::Equal => Stage::Verifying,
+            std::cmp::Ordering::Greater => Stage::Executed,
+        }
     }
 
     /// Index of the stage that stands for the final verification.

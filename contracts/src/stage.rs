@@ -92,6 +92,44 @@ impl Stage {
         )
     }
 
+    /// Whether the lifecycle knows a way from here to there in one move.
+    #[must_use]
+    pub const fn may_become(self, to: Self) -> bool {
+        match self {
+            Self::Submitted => matches!(to, Self::Review | Self::Rejected),
+            Self::Review => matches!(
+                to,
+                Self::Submitted | Self::Voting | Self::Rejected | Self::Expired | Self::Cancelled
+            ),
+            Self::Voting => matches!(to, Self::Confirming | Self::Defeated | Self::Cancelled),
+            Self::Confirming => matches!(to, Self::Queued | Self::Voting | Self::Cancelled),
+            Self::Queued => matches!(to, Self::Canary | Self::Vetoed | Self::Superseded | Self::Expired),
+            Self::Canary => matches!(to, Self::Rollout(1) | Self::Verifying) || to.stops_execution(),
+            Self::Rollout(index) => {
+                matches!(to, Self::Verifying)
+                    || matches!(to, Self::Rollout(next) if next == index.saturating_add(1))
+                    || to.stops_execution()
+            }
+            Self::Verifying => matches!(to, Self::Executed) || to.stops_execution(),
+            Self::RollingBack => matches!(to, Self::RolledBack | Self::RollbackFailed),
+            Self::Failed => matches!(to, Self::Canary | Self::Auditing),
+            Self::Executed | Self::RolledBack | Self::RollbackFailed => matches!(to, Self::Auditing),
+            Self::Auditing => matches!(to, Self::Closed | Self::Disputed),
+            Self::Closed
+            | Self::Disputed
+            | Self::Rejected
+            | Self::Defeated
+            | Self::Vetoed
+            | Self::Superseded
+            | Self::Expired
+            | Self::Cancelled => false,
+        }
+    }
+
+    const fn stops_execution(self) -> bool {
+        matches!(self, Self::RollingBack | Self::Failed)
+    }
+
     /// Whether executors act in this stage.
     #[must_use]
     pub const fn is_executing(self) -> bool {

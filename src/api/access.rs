@@ -44,18 +44,16 @@ pub(crate) async fn guard(
     };
     match verdict {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
-        Err(problem) => {
-            Ok(request.into_response(problem.error_response()).map_into_right_body())
-        }
+        Err(problem) => Ok(request.into_response(problem.error_response()).map_into_right_body()),
     }
 }
 
 fn check_caller(caller: Caller, own_uid: u32) -> Result<(), Problem> {
     match caller {
         Caller::Local { uid } if uid == own_uid || uid == 0 => Ok(()),
-        Caller::Local { uid } => Err(refused(format!(
-            "user {uid} may not use this node; it serves user {own_uid} and root"
-        ))),
+        Caller::Local { uid } => {
+            Err(refused(format!("user {uid} may not use this node; it serves user {own_uid} and root")))
+        }
         Caller::Unnamed => Err(refused("the socket does not say who is calling".to_owned())),
     }
 }
@@ -69,7 +67,8 @@ fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
     if is_loopback(host) {
         return Ok(());
     }
-    let detail = format!("this listener serves loopback names only, not {host:?}; use 127.0.0.1 or localhost");
+    let detail =
+        format!("this listener serves loopback names only, not {host:?}; use 127.0.0.1 or localhost");
     Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "host", "The request is not for this node", detail))
 }
 
@@ -79,7 +78,8 @@ fn is_loopback(host: &str) -> bool {
         _ => host,
     };
     let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ pub(crate) async fn read(request: &HttpRequest, mut payload: web::Payload) -> Re
     let mut body = web::BytesMut::new();
     let mut len = 0_usize;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| Problem::bad_request("body", format!("the body broke off: {error}")))?;
+        let chunk =
+            chunk.map_err(|error| Problem::bad_request("body", format!("the body broke off: {error}")))?;
         len = len.saturating_add(chunk.len());
         if len <= BODY_LEN_MAX {
             body.extend_from_slice(&chunk);
@@ -32,7 +33,8 @@ pub(crate) async fn read(request: &HttpRequest, mut payload: web::Payload) -> Re
 }
 
 fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
-    let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let given =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = given.split(';').next().unwrap_or("").trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());

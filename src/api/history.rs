@@ -86,6 +86,7 @@ pub(crate) const fn subject(event: &Event) -> Option<ProposalId> {
         | Event::VotingExtended { proposal, .. }
         | Event::Tallied { proposal, .. }
         | Event::Promoted { proposal }
+        | Event::TimelockElapsed { proposal, .. }
         | Event::StepClaimed { proposal, .. }
         | Event::StepReported { proposal, .. }
         | Event::HealthAttested { proposal, .. }

@@ -199,7 +199,9 @@ mod tests {
     fn a_repeated_key_gets_the_first_answer() {
         let store = Arc::new(IdempotencyStore::default());
         run(&store, "k", 1).finish(answer(3));
-        assert!(matches!(store.begin("k".to_owned(), [1; 32]), Ok(Begin::Stored(found)) if found == answer(3)));
+        assert!(
+            matches!(store.begin("k".to_owned(), [1; 32]), Ok(Begin::Stored(found)) if found == answer(3))
+        );
     }
 
     #[test]

@@ -14,7 +14,9 @@ const SOCKET_PATH_LEN_MAX: usize = 108;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Not a loopback address.
-    #[error("{address} is not a loopback address; the API has no TLS, so it listens on 127.0.0.1 or [::1] only")]
+    #[error(
+        "{address} is not a loopback address; the API has no TLS, so it listens on 127.0.0.1 or [::1] only"
+    )]
     NotLoopback {
         /// As asked.
         address: SocketAddr,
@@ -26,7 +28,9 @@ pub enum ListenError {
         place: String,
     },
     /// The path does not fit into a socket address.
-    #[error("the socket path {path} has {len} bytes, at most {max} are possible; choose a shorter data directory")]
+    #[error(
+        "the socket path {path} has {len} bytes, at most {max} are possible; choose a shorter data directory"
+    )]
     TooLong {
         /// As asked.
         path: PathBuf,

@@ -142,9 +142,12 @@ impl From<SubmitError> for Problem {
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "undecided", "The outcome is not known yet", detail)
                     .retryable()
             }
-            SubmitError::Malformed(_) | SubmitError::Signature => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "not-taken", "The ledger refused the bytes", detail)
-            }
+            SubmitError::Malformed(_) | SubmitError::Signature => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "not-taken",
+                "The ledger refused the bytes",
+                detail,
+            ),
         }
     }
 }
@@ -158,7 +161,8 @@ impl From<ActError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "no-key", "The member's key is not on this node", detail)
             }
             ActError::Signer(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "signer", "The signer did not sign", detail).retryable()
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "signer", "The signer did not sign", detail)
+                    .retryable()
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     role::Role,
     stage::Stage,
     state::Registry,
-    transaction::StepOutcome,
+    transaction::{ProposalId, StepOutcome},
 };
 
 /// The first claim of a queued proposal: locks its targets and begins the canary.
@@ -176,11 +176,8 @@ pub(super) fn check_executor(
 
 /// Every target must be free and as the plan found it.
 fn check_ground(proposal: &Proposal, registry: &Registry, step: u16) -> Result<(), Reject> {
-    for planned in &proposal.plan.steps {
-        let busy = registry.targets.get(&planned.target).and_then(|target| target.busy);
-        if let Some(by) = busy.filter(|by| *by != proposal.id) {
-            return Err(Reject::Step { step, why: StepRefusal::TargetBusy { by } });
-        }
+    if let Some(by) = occupant(proposal, registry) {
+        return Err(Reject::Step { step, why: StepRefusal::TargetBusy { by } });
     }
     match registry.first_moved(&proposal.plan) {
         None => Ok(()),
@@ -190,6 +187,17 @@ fn check_ground(proposal: &Proposal, registry: &Registry, step: u16) -> Result<(
             applied: registry.applied(moved).cloned().map(Box::new),
         }),
     }
+}
+
+/// Another proposal that acts on one of the targets.
+fn occupant(proposal: &Proposal, registry: &Registry) -> Option<ProposalId> {
+    let targets = proposal.plan.steps.iter().filter_map(|step| registry.targets.get(&step.target));
+    targets.filter_map(|target| target.busy).find(|by| *by != proposal.id)
+}
+
+/// Whether no other proposal acts on any of the targets.
+pub(crate) fn are_targets_free(proposal: &Proposal, registry: &Registry) -> bool {
+    occupant(proposal, registry).is_none()
 }
 
 /// All targets are locked at once, so that two changes never wait for each other.

@@ -116,30 +116,39 @@ fn holds(check: &HealthCheck, health: &HealthReport) -> bool {
 }
 
 fn is_passed(proposal: &Proposal) -> bool {
+    let (enough, all) = judged(proposal);
+    enough == all
+}
+
+/// How many targets of the current stage are judged, of how many.
+pub(crate) fn judged(proposal: &Proposal) -> (usize, usize) {
+    let steps = judged_steps(proposal, proposal.execution.stage);
     let health = &proposal.execution.health;
-    judged_steps(proposal, proposal.execution.stage)
+    let enough = steps
         .values()
-        .all(|(step, planned)| health.get(step).is_some_and(|judged| is_judged(&planned.owner, judged)))
+        .filter(|(step, planned)| health.get(step).is_some_and(|judged| is_judged(&planned.owner, judged)));
+    (enough.count(), steps.len())
 }
 
 fn advance(cast: &mut Cast<'_>) {
-    let done = cast.proposal.execution.stage;
-    let verification = cast.proposal.verification_stage();
-    if done == verification {
-        execution::end(cast, Stage::Executed, "every step is done and healthy");
-        return;
+    match cast.proposal.next_stage() {
+        Stage::Executed => {
+            execution::end(cast, Stage::Executed, "every step is done and healthy");
+            return;
+        }
+        Stage::Verifying => {
+            cast.go(Stage::Verifying, "every stage is done and healthy");
+            cast.wait_for(within(cast.proposal));
+        }
+        next => {
+            cast.go(next, "the stage before is healthy");
+            cast.wait_for(cast.proposal.parameters.stage);
+        }
     }
-    let next = done.saturating_add(1);
-    cast.proposal.execution.stage = next;
-    cast.proposal.execution.stage_since = cast.registry.time;
-    cast.proposal.execution.health.clear();
-    if next == verification {
-        cast.go(Stage::Verifying, "every stage is done and healthy");
-        cast.wait_for(within(cast.proposal));
-    } else {
-        cast.go(Stage::Rollout(next), "the stage before is healthy");
-        cast.wait_for(cast.proposal.parameters.stage);
-    }
+    let execution = &mut cast.proposal.execution;
+    execution.stage = execution.stage.saturating_add(1);
+    execution.stage_since = cast.registry.time;
+    execution.health.clear();
 }
 
 /// The hard rules see to it that there is a health check; the longest stage bounds what it may ask for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    lifecycle::{gate, rollback},
+    lifecycle::{execution, gate, rollback},
     proposal::{Order, Proposal, StepProgress, Work},
     stage::Stage,
     state::Registry,
@@ -12,7 +12,7 @@ use crate::{
 /// Everything that is due about one proposal.
 pub(crate) fn orders(proposal: &Proposal, registry: &Registry) -> Vec<Order> {
     let work = match proposal.stage {
-        Stage::Queued if proposal.eta.is_some_and(|eta| eta <= registry.time) => steps_of(proposal, 0),
+        Stage::Queued if may_begin(proposal, registry) => steps_of(proposal, 0),
         Stage::Canary | Stage::Rollout(_) if !gate::steps_are_done(proposal) => {
             steps_of(proposal, proposal.execution.stage)
         }
@@ -23,6 +23,10 @@ pub(crate) fn orders(proposal: &Proposal, registry: &Registry) -> Vec<Order> {
     work.into_iter()
         .map(|work| Order { proposal: proposal.id, plan_hash: proposal.plan_hash, work })
         .collect()
+}
+
+fn may_begin(proposal: &Proposal, registry: &Registry) -> bool {
+    proposal.eta.is_some_and(|eta| eta <= registry.time) && execution::are_targets_free(proposal, registry)
 }
 
 fn steps_of(proposal: &Proposal, stage: u8) -> Vec<Work> {

@@ -1,13 +1,13 @@
 //! Owns the snapshot: the whole state as bytes, and the way back with every derived digest recomputed.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     canonical::{self, DecodeError},
-    digest::{Digest, Purpose},
-    proposal::Proposal,
+    digest::Digest,
+    proposal::{Electorate, Proposal},
     shared_map::SharedMap,
     state::{Registry, State},
     transaction::ProposalId,
@@ -19,15 +19,21 @@ pub const SNAPSHOT_LEN_MAX: usize = 1024 * 1024 * 1024;
 /// The variant is the version of the format.
 #[derive(BorshSerialize, BorshDeserialize)]
 enum Snapshot {
-    V1 { registry: Registry, proposals: SharedMap<ProposalId, Arc<Proposal>> },
+    V1 { registry: Registry, electorates: BTreeMap<Digest, Arc<Electorate>>, proposals: Proposals },
 }
+
+type Proposals = SharedMap<ProposalId, Arc<Proposal>>;
 
 impl State {
     /// The whole state as bytes; compare [`State::root`] of what they decode to with a certified header.
     #[must_use]
     pub fn encode_snapshot(&self) -> Vec<u8> {
+        let electorates = self.proposals.values();
+        let electorates =
+            electorates.map(|proposal| (proposal.electorate_digest, Arc::clone(&proposal.electorate)));
         canonical::encode(&Snapshot::V1 {
             registry: self.registry.clone(),
+            electorates: electorates.collect(),
             proposals: self.proposals.clone(),
         })
     }
@@ -37,23 +43,34 @@ impl State {
     /// # Errors
     /// Refuses malformed bytes and a record whose parts contradict each other.
     pub fn decode_snapshot(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let Snapshot::V1 { mut registry, proposals } = canonical::decode(bytes, SNAPSHOT_LEN_MAX)?;
-        if !proposals.iter().all(|(id, proposal)| proposal.id == *id && is_consistent(proposal)) {
-            return Err(contradiction());
+        let Snapshot::V1 { mut registry, electorates, proposals } =
+            canonical::decode(bytes, SNAPSHOT_LEN_MAX)?;
+        if !electorates.iter().all(|(digest, electorate)| electorate.digest() == *digest) {
+            return Err(contradiction("an electorate and its digest"));
         }
+        let proposals = proposals.iter().map(|(id, proposal)| {
+            let electorate = electorates.get(&proposal.electorate_digest);
+            let electorate = electorate.ok_or_else(|| contradiction("a proposal and its electorate"))?;
+            let proposal = Proposal { electorate: Arc::clone(electorate), ..proposal.as_ref().clone() };
+            check(*id, &proposal)?;
+            Ok((*id, Arc::new(proposal)))
+        });
+        let proposals = proposals.collect::<Result<_, DecodeError>>()?;
         registry.derive();
         Ok(Self::assemble(registry, proposals))
     }
 }
 
-fn is_consistent(proposal: &Proposal) -> bool {
-    proposal.plan.hash() == proposal.plan_hash
-        && proposal.plan.document == Digest::of_object(Purpose::Document, proposal.document.as_ref())
-        && proposal.electorate.digest() == proposal.electorate_digest
-        && proposal.vote.is_consistent()
+fn check(id: ProposalId, proposal: &Proposal) -> Result<(), DecodeError> {
+    let holds = proposal.id == id
+        && proposal.plan.hash() == proposal.plan_hash
+        && proposal.plan.document == proposal.document.digest()
+        && proposal.execution.steps.len() == proposal.plan.steps.len()
+        && proposal.vote.is_consistent();
+    if holds { Ok(()) } else { Err(contradiction("the parts of a proposal")) }
 }
 
-fn contradiction() -> DecodeError {
-    let kind = borsh::io::ErrorKind::InvalidData;
-    DecodeError::Malformed(borsh::io::Error::new(kind, "the parts of a proposal contradict each other"))
+fn contradiction(what: &str) -> DecodeError {
+    let problem = format!("{what} contradict each other");
+    DecodeError::Malformed(borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, problem))
 }

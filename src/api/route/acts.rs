@@ -224,8 +224,10 @@ fn subject<'a>(
         },
     };
     found.ok_or_else(|| {
-        let detail = format!("final at height {}, which this node does not show yet; ask again", accepted.height);
-        Problem::new(StatusCode::GATEWAY_TIMEOUT, "undecided", "The outcome is not shown yet", detail).retryable()
+        let detail =
+            format!("final at height {}, which this node does not show yet; ask again", accepted.height);
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "undecided", "The outcome is not shown yet", detail)
+            .retryable()
     })
 }
 

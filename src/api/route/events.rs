@@ -4,11 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use althing_actors::ledger::message::{EventBatch, ReadError};
-use althing_contracts::{
-    digest::Digest,
-    event::EventRecord,
-    quantity::EventSequence,
-};
+use althing_contracts::{digest::Digest, event::EventRecord, quantity::EventSequence};
 use bytes::Bytes;
 use futures::stream;
 use serde::{Deserialize, Serialize};
@@ -68,7 +64,9 @@ pub(crate) fn too_many_streams() -> Problem {
         StatusCode::SERVICE_UNAVAILABLE,
         "streams",
         "The node serves too many streams",
-        format!("{STREAMS_MAX} streams, waits and downloads are open, which is the most; close one or ask later"),
+        format!(
+            "{STREAMS_MAX} streams, waits and downloads are open, which is the most; close one or ask later"
+        ),
     )
     .retryable()
 }
@@ -170,7 +168,11 @@ impl Tail {
             Ok(batch) => {
                 let first = batch.first().map(|record| record.sequence);
                 let gap = self.last.zip(first).is_some_and(|(last, first)| first > last.next());
-                if gap { self.behind = true } else { self.take(&batch) }
+                if gap {
+                    self.behind = true
+                } else {
+                    self.take(&batch)
+                }
                 Some(())
             }
             Err(RecvError::Lagged(_)) => {

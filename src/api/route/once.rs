@@ -21,7 +21,12 @@ pub(crate) type Reply = Result<(StatusCode, serde_json::Value), Problem>;
 ///
 /// # Errors
 /// The key or body is refused; what `work` refuses is an answer.
-pub(crate) async fn once<W, F>(shared: &Shared, request: &HttpRequest, payload: web::Payload, work: W) -> Answer
+pub(crate) async fn once<W, F>(
+    shared: &Shared,
+    request: &HttpRequest,
+    payload: web::Payload,
+    work: W,
+) -> Answer
 where
     W: FnOnce(Bytes) -> F,
     F: Future<Output = Reply> + Send + 'static,

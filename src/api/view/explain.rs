@@ -85,14 +85,21 @@ pub(crate) fn conditions(proposal: &Proposal, now: TimeMs) -> Vec<ConditionView>
         Stage::Voting => count(proposal),
         Stage::Confirming => {
             let mut conditions = count(proposal);
-            conditions.push(clock(proposal, now, "confirm-period", "keeps passing until the confirm period ends"));
+            conditions.push(clock(
+                proposal,
+                now,
+                "confirm-period",
+                "keeps passing until the confirm period ends",
+            ));
             conditions
         }
         Stage::Queued => queued(proposal, now),
         Stage::Canary | Stage::Rollout(_) => vec![steps(proposal), health(proposal)],
         Stage::Verifying => vec![health(proposal)],
         Stage::RollingBack => vec![undone(proposal)],
-        Stage::Executed | Stage::RolledBack | Stage::RollbackFailed | Stage::Auditing => vec![audit(proposal)],
+        Stage::Executed | Stage::RolledBack | Stage::RollbackFailed | Stage::Auditing => {
+            vec![audit(proposal)]
+        }
         Stage::Failed => vec![resumes(proposal)],
         Stage::Disputed => vec![disputed(proposal)],
         Stage::Closed
@@ -155,7 +162,13 @@ fn queued(proposal: &Proposal, now: TimeMs) -> Vec<ConditionView> {
 /// The steps of the stage that is carried out.
 fn stage_steps(proposal: &Proposal) -> impl Iterator<Item = usize> {
     let stage = proposal.execution.stage;
-    proposal.plan.steps.iter().enumerate().filter(move |(_, step)| step.stage == stage).map(|(index, _)| index)
+    proposal
+        .plan
+        .steps
+        .iter()
+        .enumerate()
+        .filter(move |(_, step)| step.stage == stage)
+        .map(|(index, _)| index)
 }
 
 fn steps(proposal: &Proposal) -> ConditionView {
@@ -183,7 +196,11 @@ fn health(proposal: &Proposal) -> ConditionView {
 fn undone(proposal: &Proposal) -> ConditionView {
     let all = proposal.execution.steps.iter().filter(|step| step.may_have_effect()).count();
     let left = proposal.execution.steps.iter().filter(|step| step.needs_undo()).count();
-    let cause = proposal.execution.rollback_cause.as_ref().map_or(String::new(), |cause| format!("; because: {cause}"));
+    let cause = proposal
+        .execution
+        .rollback_cause
+        .as_ref()
+        .map_or(String::new(), |cause| format!("; because: {cause}"));
     let detail = format!("{} of {all} steps are undone{cause}", all.saturating_sub(left));
     condition(proposal, "rollback", left == 0, detail)
 }

@@ -104,7 +104,9 @@ impl NodeView {
             highest_seen: view.highest_seen.get(),
             round: view.round,
             peers_connected: peers.iter().filter(|peer| peer.connected).count(),
-            keys: keys.map(|(member, role)| KeyView { member: member.to_string(), role: role.to_string() }).collect(),
+            keys: keys
+                .map(|(member, role)| KeyView { member: member.to_string(), role: role.to_string() })
+                .collect(),
         }
     }
 }

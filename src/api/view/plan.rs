@@ -90,7 +90,11 @@ impl PlanView {
             after: planned.action.clone(),
             undo: planned.undo.clone(),
         });
-        Self { plan_hash: plan.hash().to_string(), document: plan.document.to_string(), steps: steps.collect() }
+        Self {
+            plan_hash: plan.hash().to_string(),
+            document: plan.document.to_string(),
+            steps: steps.collect(),
+        }
     }
 }
 

@@ -1,10 +1,7 @@
 //! Owns how a proposal is shown: one line of a list, and the whole.
 
 use althing_contracts::{
-    document::ProposalDocument,
-    proposal::Proposal,
-    state::State,
-    transaction::AuditVerdict,
+    document::ProposalDocument, proposal::Proposal, state::State, transaction::AuditVerdict,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

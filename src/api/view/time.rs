@@ -42,12 +42,20 @@ fn two_units(seconds: u64) -> String {
         3_600..86_400 => (seconds / 3_600, seconds / 60 % 60, "h", "min"),
         _ => (seconds / 86_400, seconds / 3_600 % 24, "d", "h"),
     };
-    if small == 0 { format!("{large} {large_name}") } else { format!("{large} {large_name} {small} {small_name}") }
+    if small == 0 {
+        format!("{large} {large_name}")
+    } else {
+        format!("{large} {large_name} {small} {small_name}")
+    }
 }
 
 /// Where an instant lies from `now`, for example `in 5 min` or `2 h ago`.
 pub fn from_now(time: TimeMs, now: TimeMs) -> String {
-    if time >= now { format!("in {}", length(time.since(now))) } else { format!("{} ago", length(now.since(time))) }
+    if time >= now {
+        format!("in {}", length(time.since(now)))
+    } else {
+        format!("{} ago", length(now.since(time)))
+    }
 }
 
 #[cfg(test)]

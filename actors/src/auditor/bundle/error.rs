@@ -2,9 +2,13 @@
 
 use std::fmt;
 
-use althing_contracts::{block::BlockError, canonical::DecodeError, digest::Digest, genesis::GenesisError, quantity::Height};
+use althing_contracts::{
+    canonical::DecodeError, digest::Digest, genesis::GenesisError, invariant::Violation, quantity::Height,
+    state::StageProofError,
+};
 
 use super::format::{BUNDLE_VERSION, Kind};
+use crate::auditor::{explain::explain, replay::ReplayError};
 
 /// Where in a bundle something does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -59,17 +63,14 @@ impl BundleError {
     }
 }
 
+/// The whole message: place, flaw and every cause behind it.
 impl fmt::Display for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.flaw)
+        write!(f, "{}: {}", self.place, explain(&*self.flaw))
     }
 }
 
-impl std::error::Error for BundleError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&*self.flaw)
-    }
-}
+impl std::error::Error for BundleError {}
 
 /// What does not hold, and what that means.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +83,9 @@ pub enum Flaw {
     #[error("the file does not begin with ALTHINGB: it is no bundle, or its first bytes were changed")]
     Magic,
     /// Another version of the format.
-    #[error("bundle version {found} is not known, this build reads {BUNDLE_VERSION}: use a build that knows it")]
+    #[error(
+        "bundle version {found} is not known, this build reads {BUNDLE_VERSION}: use a build that knows it"
+    )]
     Version {
         /// As given.
         found: u16,
@@ -106,7 +109,9 @@ pub enum Flaw {
         tag: u8,
     },
     /// A length above the kind's bound.
-    #[error("{len} bytes are too long for a {kind} record, at most {max} are allowed: the length was changed")]
+    #[error(
+        "{len} bytes are too long for a {kind} record, at most {max} are allowed: the length was changed"
+    )]
     TooLong {
         /// What the record says it holds.
         kind: Kind,
@@ -116,16 +121,20 @@ pub enum Flaw {
         max: usize,
     },
     /// The chain is broken.
-    #[error("the chain digest does not match: the record was changed after export, or one before it was dropped, added or moved")]
+    #[error(
+        "the chain digest does not match: the record was changed after export, or one before it was dropped, added or moved"
+    )]
     Chain,
     /// A record in the wrong place.
-    #[error("a {found} record may not stand here: a bundle is one genesis, the blocks, their evidence, one trailer")]
+    #[error(
+        "a {found} record may not stand here: a bundle is one genesis, the blocks with their evidence, the stage proofs, one trailer"
+    )]
     Order {
         /// What stands here.
         found: Kind,
     },
     /// The payload is not what its kind says.
-    #[error("the payload is not the canonical form of a {kind}: {source}")]
+    #[error("the payload is not the canonical form of a {kind}")]
     Payload {
         /// What the record says it holds.
         kind: Kind,
@@ -141,19 +150,27 @@ pub enum Flaw {
         expected: Digest,
     },
     /// No ledger can begin with the genesis.
-    #[error("no ledger can begin with this genesis: {0}")]
+    #[error("no ledger can begin with this genesis")]
     GenesisInvalid(#[source] GenesisError),
-    /// The block's bytes do not hold together.
-    #[error("{0}: this block was never decided")]
-    Block(#[source] BlockError),
+    /// The block does not follow from those before it.
+    #[error(transparent)]
+    Replay(ReplayError),
+    /// The history breaks an invariant.
+    #[error(transparent)]
+    Invariant(Violation),
     /// Evidence that no receipt asked for.
     #[error("no receipt of this ledger names evidence {found}: it was changed, or it belongs elsewhere")]
     Evidence {
         /// Digest of the payload.
         found: Digest,
     },
+    /// A proof that leads elsewhere.
+    #[error("{0}: the proof was changed, or it is of another block")]
+    StageProof(StageProofError),
     /// The trailer says something else than the records.
-    #[error("the trailer says {field} {said}, the records say {is}: records and trailer are of different exports")]
+    #[error(
+        "the trailer says {field} {said}, the records say {is}: records and trailer are of different exports"
+    )]
     Trailer {
         /// Which field.
         field: &'static str,

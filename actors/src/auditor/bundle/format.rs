@@ -3,6 +3,7 @@
 use althing_contracts::{
     block::BLOCK_LEN_MAX,
     digest::{Digest, Purpose},
+    state::STAGE_PROOF_LEN_MAX,
 };
 
 /// The first eight bytes of a bundle.
@@ -37,6 +38,8 @@ pub enum Kind {
     Block,
     /// The evidence that a receipt of an earlier block names by digest.
     Evidence,
+    /// Where a proposal stands under the last block's state root; after the last block.
+    StageProof,
     /// What the bundle should hold, once, last.
     Trailer,
 }
@@ -48,6 +51,7 @@ impl Kind {
             Self::Genesis => 1,
             Self::Block => 2,
             Self::Evidence => 3,
+            Self::StageProof => 4,
             Self::Trailer => 255,
         }
     }
@@ -58,6 +62,7 @@ impl Kind {
             1 => Some(Self::Genesis),
             2 => Some(Self::Block),
             3 => Some(Self::Evidence),
+            4 => Some(Self::StageProof),
             255 => Some(Self::Trailer),
             _ => None,
         }
@@ -70,6 +75,7 @@ impl Kind {
             Self::Genesis => "genesis",
             Self::Block => "block",
             Self::Evidence => "evidence",
+            Self::StageProof => "stage proof",
             Self::Trailer => "trailer",
         }
     }
@@ -80,6 +86,7 @@ impl Kind {
             Self::Genesis => GENESIS_LEN_MAX,
             Self::Block => BLOCK_RECORD_LEN_MAX,
             Self::Evidence => EVIDENCE_LEN_MAX,
+            Self::StageProof => STAGE_PROOF_LEN_MAX,
             Self::Trailer => TRAILER_LEN_MAX,
         }
     }

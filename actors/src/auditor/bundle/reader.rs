@@ -6,7 +6,7 @@ use althing_contracts::{digest::Digest, quantity::Height};
 
 use super::{
     error::{BundleError, Flaw, Place},
-    format::{self, BUNDLE_VERSION, Chain, FRAME_HEAD_LEN, FRAME_TAIL_LEN, HEADER_LEN, Kind, MAGIC},
+    format::{BUNDLE_VERSION, Chain, FRAME_HEAD_LEN, FRAME_TAIL_LEN, HEADER_LEN, Kind, MAGIC},
 };
 
 /// A record whose bytes are as exported.
@@ -65,8 +65,7 @@ impl<R: Read> RecordReader<R> {
         }
         let [tag, len @ ..] = head;
         let len = u32::from_le_bytes(len);
-        let kind =
-            Kind::from_tag(tag).ok_or_else(|| BundleError::new(place.clone(), Flaw::Kind { tag }))?;
+        let kind = Kind::from_tag(tag).ok_or_else(|| BundleError::new(place.clone(), Flaw::Kind { tag }))?;
         place.kind = Some(kind);
         place.height = (kind == Kind::Block).then(|| Height::new(self.blocks.saturating_add(1)));
         let payload = self.read_payload(kind, len, &place)?;
@@ -80,6 +79,12 @@ impl<R: Read> RecordReader<R> {
     /// Where the next record would stand.
     pub(super) fn next_place(&self) -> Place {
         Place { record: Some(self.records + 1), kind: None, height: None, offset: self.offset }
+    }
+
+    /// Whether nothing follows.
+    pub(super) fn is_at_end(&mut self) -> Result<bool, BundleError> {
+        let place = self.next_place();
+        Ok(self.fill_from(&mut [0], &place)? == 0)
     }
 
     fn read_payload(&mut self, kind: Kind, len: u32, place: &Place) -> Result<Vec<u8>, BundleError> {

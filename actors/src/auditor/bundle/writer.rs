@@ -9,6 +9,7 @@ use althing_contracts::{
     genesis::Genesis,
     name::Line,
     quantity::Height,
+    state::StageProof,
 };
 
 use super::{
@@ -26,9 +27,12 @@ pub enum ExportError {
     /// The node could not give its history.
     #[error("the ledger's history cannot be read")]
     Read(#[from] ReadError),
-    /// The ledger's actor is gone.
-    #[error("the ledger of this node is stopping")]
-    Stopping,
+    /// The node does not have a block that its view says is final.
+    #[error("block {height} cannot be read although it is final; look at the node's log")]
+    Missing {
+        /// Which.
+        height: Height,
+    },
     /// The store gave bytes that are no block.
     #[error("the stored block at height {height} is damaged: {source}")]
     Block {
@@ -110,6 +114,14 @@ impl<W: Write> BundleWriter<W> {
     /// The destination fails, or the evidence is above its bound.
     pub fn evidence(&mut self, evidence: &[u8]) -> Result<(), ExportError> {
         self.record(Kind::Evidence, evidence)
+    }
+
+    /// Writes where a proposal stands under the last block's state root; no block may follow.
+    ///
+    /// # Errors
+    /// The destination fails.
+    pub fn stage_proof(&mut self, proof: &StageProof) -> Result<(), ExportError> {
+        self.record(Kind::StageProof, &proof.encode())
     }
 
     /// The height of the last block written.
