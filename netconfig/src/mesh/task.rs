@@ -18,7 +18,7 @@ use libp2p::{
 };
 use metrics::{counter, gauge};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time,
 };
 use tracing::{debug, info, warn};
@@ -30,8 +30,8 @@ use super::{
     admission::Refused,
     behaviour::{Behaviour, BehaviourEvent, Protocols},
     direct::{Direct, Outboxes},
-    event::{MeshEvent, RequestError, Topic, Verdict},
-    gossip::{MISBEHAVIOUR_PENALTY, Topics},
+    event::{Delivery, MeshEvent, RequestError, Topic, Verdict},
+    gossip::{MISBEHAVIOUR_PENALTY, Topics, UNREAD_BYTES_MAX},
     metrics as names,
     redial::Redial,
     request::{REQUESTS_PENDING_MAX, Response},
@@ -64,7 +64,7 @@ pub(super) struct Task {
     /// What the swarm said while its addresses were bound.
     pub(super) early: Vec<SwarmEvent<BehaviourEvent>>,
     pub(super) commands: mpsc::Receiver<Command>,
-    pub(super) events: mpsc::Sender<MeshEvent>,
+    pub(super) events: mpsc::Sender<Delivery>,
     pub(super) protocols: Protocols,
     pub(super) topics: Topics,
     pub(super) redial: Redial,
@@ -74,12 +74,24 @@ pub(super) struct Task {
 }
 
 /// What the task waits for.
-#[derive(Default)]
 pub(super) struct Pending {
     verdicts: FuturesUnordered<BoxFuture<'static, Judged>>,
     answers: FuturesUnordered<BoxFuture<'static, Answered>>,
     requests: HashMap<OutboundRequestId, oneshot::Sender<Result<Bytes, RequestError>>>,
     notices: VecDeque<MeshEvent>,
+    gossip_room: Arc<Semaphore>,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self {
+            verdicts: FuturesUnordered::new(),
+            answers: FuturesUnordered::new(),
+            requests: HashMap::new(),
+            notices: VecDeque::new(),
+            gossip_room: Arc::new(Semaphore::new(UNREAD_BYTES_MAX)),
+        }
+    }
 }
 
 impl Task {
@@ -104,7 +116,7 @@ impl Task {
                 permit = events.reserve(), if !self.pending.notices.is_empty() => {
                     let Ok(permit) = permit else { break None };
                     if let Some(notice) = self.pending.notices.pop_front() {
-                        permit.send(notice);
+                        permit.send(notice.into());
                     }
                 }
                 () = sleep_until(due) => {}
@@ -244,21 +256,15 @@ impl Task {
 
     /// Tells the node of a connection, at once if it has room, else as soon as it has.
     fn notify(&mut self, notice: MeshEvent) {
-        if !self.pending.notices.is_empty() {
-            self.keep(notice);
-            return;
-        }
-        if let Err(mpsc::error::TrySendError::Full(notice)) = self.events.try_send(notice) {
-            self.keep(notice);
-        }
-    }
-
-    fn keep(&mut self, notice: MeshEvent) {
         if self.pending.notices.len() >= NOTICES_MAX {
             counter!(names::NOTICES_DROPPED_TOTAL).increment(1);
             self.pending.notices.pop_front();
         }
         self.pending.notices.push_back(notice);
+        while let Ok(permit) = self.events.try_reserve() {
+            let Some(notice) = self.pending.notices.pop_front() else { break };
+            permit.send(notice.into());
+        }
     }
 
     /// Closes every connection and lets the transports say so.
