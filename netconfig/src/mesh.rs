@@ -15,7 +15,11 @@ mod redial;
 mod request;
 mod task;
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use althing_contracts::digest::Digest;
 use bytes::Bytes;
@@ -137,6 +141,7 @@ impl Mesh {
             redial,
             direct,
             outboxes: Arc::clone(&outboxes),
+            links: HashMap::new(),
             pending: Pending::default(),
         };
         tokio::spawn(task.run());

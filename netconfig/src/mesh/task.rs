@@ -14,7 +14,7 @@ use libp2p::{
     PeerId, Swarm,
     gossipsub::{MessageId, PublishError},
     request_response::{OutboundRequestId, ResponseChannel},
-    swarm::{ListenError, SwarmEvent, dial_opts::DialOpts, dial_opts::PeerCondition},
+    swarm::{ConnectionId, ListenError, SwarmEvent, dial_opts::DialOpts, dial_opts::PeerCondition},
 };
 use metrics::{counter, gauge};
 use tokio::{
@@ -70,7 +70,15 @@ pub(super) struct Task {
     pub(super) redial: Redial,
     pub(super) direct: Direct,
     pub(super) outboxes: Arc<Outboxes>,
+    pub(super) links: HashMap<PeerId, Link>,
     pub(super) pending: Pending,
+}
+
+/// The connections to one peer, and the run of its node that they belong to, once it has said so.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    connections: Vec<ConnectionId>,
+    run: Option<String>,
 }
 
 /// What the task waits for.
@@ -235,11 +243,11 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(&event),
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::Behaviour(BehaviourEvent::Request(event)) => self.on_request_event(event),
-            SwarmEvent::ConnectionEstablished { peer_id, num_established, .. } => {
-                self.on_connected(&peer_id, num_established);
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                self.on_connected(peer_id, connection_id);
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
-                self.on_lost(&peer_id, cause.as_ref());
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                self.on_closed(&peer_id, connection_id, cause.as_ref());
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
                 self.on_dial_failed(&peer, &error);

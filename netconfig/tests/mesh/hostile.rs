@@ -3,8 +3,8 @@
 use althing_netconfig::mesh::{FRAME_LEN_MAX, Multiaddr, metrics};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{
-    Stream, StreamProtocol, Swarm, SwarmBuilder, identify, identity::Keypair, noise, swarm::NetworkBehaviour,
-    tcp, yamux,
+    Stream, StreamProtocol, Swarm, SwarmBuilder, identify, identity::Keypair, noise, ping,
+    swarm::NetworkBehaviour, tcp, yamux,
 };
 use tokio::time::timeout;
 
@@ -17,6 +17,7 @@ use crate::{
 struct Hostile {
     stream: libp2p_stream::Behaviour,
     identify: identify::Behaviour,
+    ping: ping::Behaviour,
 }
 
 /// A bare swarm with the key of member 2, connected to `to`; it speaks only what a test makes it say.
@@ -30,6 +31,7 @@ async fn hostile_peer(to: &Multiaddr) -> libp2p_stream::Control {
         .with_behaviour(|key| Hostile {
             stream: libp2p_stream::Behaviour::new(),
             identify: identify::Behaviour::new(identify::Config::new(name, key.public())),
+            ping: ping::Behaviour::default(),
         })
         .unwrap()
         .build();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use althing_netconfig::mesh::MeshEvent;
+use althing_netconfig::mesh::{MeshEvent, RESPONSE_LEN_MAX};
 use bytes::Bytes;
 
 use crate::node::{QUIC, TCP, id, pair};
@@ -30,5 +30,28 @@ async fn measure_direct_round_trips() {
         times.sort_unstable();
         println!("{transport}: p50 {:?} p99 {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
         echo.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: run it by name with --run-ignored and --nocapture"]
+async fn measure_large_answers() {
+    const ROUNDS: u32 = 40;
+    for transport in [TCP, QUIC] {
+        let (one, mut two) = pair(transport).await;
+        let answer = Bytes::from(vec![7; RESPONSE_LEN_MAX]);
+        let node = tokio::spawn(async move {
+            while let Some(event) = two.events.recv().await {
+                if let MeshEvent::Request { reply, .. } = event {
+                    reply.send(answer.clone()).unwrap();
+                }
+            }
+        });
+        let begin = Instant::now();
+        for _ in 0..ROUNDS {
+            one.mesh.request(id(2), Bytes::from_static(b"blocks")).await.unwrap();
+        }
+        println!("{transport}: {:?} for an answer of 4 MiB", begin.elapsed() / ROUNDS);
+        node.abort();
     }
 }

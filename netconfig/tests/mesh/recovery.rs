@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
+use althing_netconfig::mesh::{Mesh, MeshConfig, Topic};
 use bytes::Bytes;
 use tokio::runtime::Runtime;
 
 use crate::node::{DEADLINE, Node, QUIC, TCP, config, free_addresses, id, start};
 
 /// A node in a runtime of its own, so that it can be killed without a goodbye.
-fn start_apart(config: althing_netconfig::mesh::MeshConfig) -> (Runtime, Node) {
+fn start_apart(config: MeshConfig) -> (Runtime, Node) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (sender, started) = std::sync::mpsc::channel();
     runtime.spawn(async move { sender.send(start(config).await).ok() });
@@ -28,7 +29,7 @@ async fn a_killed_peer_is_noticed_and_dialled_until_it_is_back() {
         one.wait_disconnected(id(2)).await;
         assert!(!one.mesh.send(id(2), Bytes::from_static(b"gone")));
         drop(peer);
-        let (runtime, mut peer) = start_again(&text).await;
+        let (runtime, mut peer) = start_again(config(2, &text, &[], &[1, 2])).await;
         peer.wait_connected(id(1)).await;
         one.wait_connected(id(2)).await;
         assert!(one.mesh.send(id(2), Bytes::from_static(b"again")));
@@ -38,13 +39,12 @@ async fn a_killed_peer_is_noticed_and_dialled_until_it_is_back() {
 }
 
 /// Starts node 2 on an address that its predecessor may still be letting go of.
-async fn start_again(address: &str) -> (Runtime, Node) {
+async fn start_again(config: MeshConfig) -> (Runtime, Node) {
     let begin = Instant::now();
     while begin.elapsed() < DEADLINE {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let config = config(2, address, &[], &[1, 2]);
-        let started = runtime.spawn(althing_netconfig::mesh::Mesh::start(config)).await.unwrap();
+        let started = runtime.spawn(Mesh::start(config.clone())).await.unwrap();
         match started {
             Ok((mesh, events)) => return (runtime, Node { mesh, events }),
             Err(_) => runtime.shutdown_background(),
@@ -91,5 +91,26 @@ async fn a_shutdown_is_noticed_by_peers_and_ends_the_events() {
     two.mesh.shutdown().await;
     one.wait_disconnected(id(2)).await;
     while two.events.recv().await.is_some() {}
-    assert!(!two.mesh.publish(althing_netconfig::mesh::Topic::Heads, Bytes::from_static(b"x")));
+    assert!(!two.mesh.publish(Topic::Heads, Bytes::from_static(b"x")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_dials_after_a_restart_is_heard_before_its_old_connection_times_out() {
+    for transport in [TCP, QUIC] {
+        let mut one = start(config(1, transport, &[], &[1, 2])).await;
+        let restarted = config(2, transport, &[(1, one.address())], &[1, 2]);
+        let (runtime, peer) = start_apart(restarted.clone());
+        one.wait_connected(id(2)).await;
+        runtime.shutdown_background();
+        drop(peer);
+        let begin = Instant::now();
+        let (runtime, mut peer) = start_again(restarted).await;
+        peer.wait_connected(id(1)).await;
+        one.wait_disconnected(id(2)).await;
+        one.wait_connected(id(2)).await;
+        assert!(one.mesh.send(id(2), Bytes::from_static(b"welcome back")));
+        assert_eq!(peer.wait_direct().await, (id(1), Bytes::from_static(b"welcome back")));
+        assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{transport}: {:?}", begin.elapsed());
+        runtime.shutdown_background();
+    }
 }
