@@ -25,7 +25,7 @@ const STREAMS_NEGOTIATING_MAX: usize = 64;
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections are kept by the list of nodes, never closed for being idle.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
+const IDLE_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
 /// All behaviours. `admission` and `limits` come first, so that a refused connection reaches no other.
 #[derive(NetworkBehaviour)]

@@ -329,7 +329,7 @@ impl Reader {
 }
 
 fn is_oversized(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|source| source.is::<LengthDelimitedCodecError>())
+    error.get_ref().and_then(|source| source.downcast_ref::<LengthDelimitedCodecError>()).is_some()
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn score_params(topics: &Topics) -> PeerScoreParams {
         behaviour_penalty_decay: 0.9,
         decay_interval: Duration::from_secs(1),
         decay_to_zero: 0.01,
-        retain_score: Duration::from_secs(30 * 60),
+        retain_score: Duration::from_mins(30),
         slow_peer_weight: -0.2,
         slow_peer_threshold: 64.0,
         slow_peer_decay: 0.9,

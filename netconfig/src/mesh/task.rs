@@ -178,7 +178,7 @@ impl Task {
         match self.swarm.behaviour_mut().gossip.publish(hash, message) {
             Ok(_) | Err(PublishError::Duplicate) => {}
             Err(PublishError::NoPeersSubscribedToTopic) => {
-                names::count(names::GOSSIP_DROPPED_TOTAL, "no_peers")
+                names::count(names::GOSSIP_DROPPED_TOTAL, "no_peers");
             }
             Err(PublishError::AllQueuesFull(_)) => names::count(names::GOSSIP_DROPPED_TOTAL, "queue_full"),
             Err(error) => {
@@ -279,6 +279,7 @@ impl Task {
     async fn say_goodbye(&mut self) {
         for node in self.outboxes.nodes() {
             self.direct.close(&node);
+            gauge!(names::PEERS).decrement(1.0);
         }
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in connected {
@@ -293,7 +294,6 @@ impl Task {
         if time::timeout(GOODBYE_MAX, all_closed).await.is_err() {
             debug!("some connections were dropped without a goodbye");
         }
-        gauge!(names::PEERS).set(0.0);
         info!("mesh stopped");
     }
 }

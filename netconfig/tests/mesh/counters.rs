@@ -1,4 +1,4 @@
-//! A recorder that tests read counters from.
+//! A recorder whose counters tests read and wait for.
 
 use std::{
     collections::HashMap,
@@ -8,11 +8,33 @@ use std::{
     },
 };
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use tokio::{sync::Notify, time::timeout};
+
+use crate::node::DEADLINE;
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Counters {
-    values: Arc<Mutex<HashMap<String, Arc<AtomicU64>>>>,
+    values: Arc<Mutex<HashMap<String, Arc<Value>>>>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Value {
+    count: AtomicU64,
+    changed: Arc<Notify>,
+}
+
+impl CounterFn for Value {
+    fn increment(&self, by: u64) {
+        self.count.fetch_add(by, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    fn absolute(&self, count: u64) {
+        self.count.fetch_max(count, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
 }
 
 impl Counters {
@@ -30,13 +52,27 @@ impl Counters {
     pub(crate) fn get(&self, name: &str, label: &str) -> u64 {
         let values = self.values.lock().unwrap();
         let value = values.get(&format!("{name}:{label}"));
-        value.unwrap_or_else(|| panic!("{name} with {label} is not registered")).load(Ordering::SeqCst)
+        value.unwrap_or_else(|| panic!("{name} with {label} is not registered")).count.load(Ordering::SeqCst)
     }
 
-    fn value(&self, key: &Key) -> Arc<AtomicU64> {
+    /// Waits until a counter is above `before`.
+    pub(crate) async fn wait_above(&self, name: &str, label: &str, before: u64) {
+        loop {
+            let changed = self.changed.notified();
+            if self.get(name, label) > before {
+                return;
+            }
+            timeout(DEADLINE, changed)
+                .await
+                .unwrap_or_else(|_| panic!("{name} with {label} stays at {before}"));
+        }
+    }
+
+    fn value(&self, key: &Key) -> Arc<Value> {
         let label = key.labels().next().map_or("", |label| label.value());
         let mut values = self.values.lock().unwrap();
-        Arc::clone(values.entry(format!("{}:{label}", key.name())).or_default())
+        let new = || Arc::new(Value { count: AtomicU64::new(0), changed: Arc::clone(&self.changed) });
+        Arc::clone(values.entry(format!("{}:{label}", key.name())).or_insert_with(new))
     }
 }
 

@@ -21,7 +21,7 @@ struct Hostile {
 }
 
 /// A bare swarm with the key of member 2, connected to `to`; it speaks only what a test makes it say.
-async fn hostile_peer(to: &Multiaddr) -> libp2p_stream::Control {
+fn hostile_peer(to: &Multiaddr) -> libp2p_stream::Control {
     let keypair = Keypair::ed25519_from_bytes([2; 32]).unwrap();
     let name = format!("/althing/{}/1", hex::encode(&network().as_bytes()[..8]));
     let mut swarm: Swarm<Hostile> = SwarmBuilder::with_existing_identity(keypair)
@@ -70,7 +70,7 @@ async fn frames_that_break_the_rules_close_the_stream_and_are_counted() {
     let counters = Counters::install();
     let mut node = start(config(1, TCP, &[], &[1, 2])).await;
     assert_eq!(id(2), identity(2).node_id());
-    let mut control = hostile_peer(node.address()).await;
+    let mut control = hostile_peer(node.address());
     node.wait_connected(id(2)).await;
     let oversized = u32::try_from(FRAME_LEN_MAX + 1).unwrap().to_be_bytes();
     let garbage = *b"GET / HTTP/1.1\r\n\r\n";

@@ -108,9 +108,3 @@ impl Node {
         .await
     }
 }
-
-/// Lets a little time pass for what happens by itself, such as a redial: one short-lived mesh.
-pub(crate) async fn settle() {
-    let node = start(config(200, TCP, &[], &[200])).await;
-    node.mesh.shutdown().await;
-}

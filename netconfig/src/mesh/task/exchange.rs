@@ -29,20 +29,17 @@ impl Task {
     pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
         let gossipsub::Event::Message { propagation_source, message_id, message } = event else { return };
         let heard = self.hear(propagation_source, &message.topic, message.data.into());
-        match heard {
-            Some(verdict) => {
-                let judged = async move {
-                    let verdict = time::timeout(VERDICT_WAIT_MAX, verdict).await;
-                    let verdict = verdict.ok().map(|verdict| verdict.unwrap_or(Verdict::Ignore));
-                    (message_id, propagation_source, verdict)
-                };
-                self.pending.verdicts.push(judged.boxed());
-            }
-            None => {
-                counter!(names::GOSSIP_VERDICTS_TOTAL, "verdict" => "node_busy").increment(1);
-                self.report(&message_id, &propagation_source, MessageAcceptance::Ignore);
-            }
-        }
+        let Some(verdict) = heard else {
+            counter!(names::GOSSIP_VERDICTS_TOTAL, "verdict" => "node_busy").increment(1);
+            self.report(&message_id, &propagation_source, MessageAcceptance::Ignore);
+            return;
+        };
+        let judged = async move {
+            let verdict = time::timeout(VERDICT_WAIT_MAX, verdict).await;
+            let verdict = verdict.ok().map(|verdict| verdict.unwrap_or(Verdict::Ignore));
+            (message_id, propagation_source, verdict)
+        };
+        self.pending.verdicts.push(judged.boxed());
     }
 
     /// Hands a gossiped message to the node, if it has room.
