@@ -155,7 +155,10 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Outcome<Response> {
-        request.send().await.map_err(|error| if error.is_timeout() { self.too_late() } else { self.unreachable(&error) })
+        request
+            .send()
+            .await
+            .map_err(|error| if error.is_timeout() { self.too_late() } else { self.unreachable(&error) })
     }
 
     async fn checked(&self, response: Response) -> Outcome<Response> {
@@ -200,8 +203,13 @@ impl Client {
     }
 
     fn too_late(&self) -> Failure {
-        let detail = format!("the node at {} did not answer in time; what was asked may still happen", self.address);
-        Failure::with_help(Exit::Timeout, detail, "look with `althing proposal list`, or give more with --timeout")
+        let detail =
+            format!("the node at {} did not answer in time; what was asked may still happen", self.address);
+        Failure::with_help(
+            Exit::Timeout,
+            detail,
+            "look with `althing proposal list`, or give more with --timeout",
+        )
     }
 
     fn not_a_node(&self, status: StatusCode) -> Failure {
@@ -232,7 +240,9 @@ pub(super) fn with_query(path: &str, query: &[(&str, String)]) -> String {
 pub(super) fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()

@@ -7,7 +7,9 @@ use super::{Cli, failure::Outcome, session::Session};
 
 /// For which shell.
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  althing completion bash > ~/.local/share/bash-completion/completions/althing\n")]
+#[command(
+    before_help = "Examples:\n  althing completion bash > ~/.local/share/bash-completion/completions/althing\n"
+)]
 pub struct CompletionArguments {
     /// The shell
     shell: Shell,

@@ -33,7 +33,8 @@ struct Setting {
 impl Render for Settings {
     fn table(&self, _: TimeMs) -> String {
         let rows = self.settings.iter();
-        let rows = rows.map(|setting| [setting.name.to_owned(), setting.value.clone(), setting.origin.clone()]);
+        let rows =
+            rows.map(|setting| [setting.name.to_owned(), setting.value.clone(), setting.origin.clone()]);
         table(["setting", "value", "origin"], rows)
     }
 

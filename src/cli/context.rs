@@ -89,13 +89,18 @@ impl Contexts {
     /// # Errors
     /// The file cannot be read, or is not in this form.
     pub fn read(path: &Path) -> Outcome<Self> {
-        let unreadable =
-            |error: io::Error| Failure::new(Exit::Configuration, format!("cannot read {}: {error}", path.display()));
+        let unreadable = |error: io::Error| {
+            Failure::new(Exit::Configuration, format!("cannot read {}: {error}", path.display()))
+        };
         match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(unreadable(error)),
             Ok(metadata) if metadata.len() > FILE_LEN_MAX => {
-                let detail = format!("{} has {} bytes, at most {FILE_LEN_MAX} are read", path.display(), metadata.len());
+                let detail = format!(
+                    "{} has {} bytes, at most {FILE_LEN_MAX} are read",
+                    path.display(),
+                    metadata.len()
+                );
                 return Err(Failure::new(Exit::Configuration, detail));
             }
             Ok(_) => {}

@@ -75,7 +75,10 @@ impl Tail {
         while let Ok(Some(chunk)) = response.chunk().await {
             buffer.extend_from_slice(&chunk);
             if buffer.len() > EVENT_LEN_MAX {
-                return Err(Failure::new(Exit::EndedBadly, format!("an event is above {EVENT_LEN_MAX} bytes")));
+                return Err(Failure::new(
+                    Exit::EndedBadly,
+                    format!("an event is above {EVENT_LEN_MAX} bytes"),
+                ));
             }
             while let Some(message) = take_message(&mut buffer) {
                 if self.take(&message, session)? {

@@ -52,13 +52,17 @@ pub(super) async fn run(command: ExecutionCommand, session: &Session) -> Outcome
             let request = ReasonRequest { member: session.member(member)?, reason };
             let accepted: AcceptedView = client.post(&path(&id, "/abort"), &request).await?;
             session.print(&accepted)?;
-            session.suggest(&format!("althing proposal wait {} --for rolled-back", short(&accepted.proposal.id)));
+            session.suggest(&format!(
+                "althing proposal wait {} --for rolled-back",
+                short(&accepted.proposal.id)
+            ));
         }
         ExecutionCommand::Resume { id, member } => {
             let request = ResumeRequest { member: session.member(member)? };
             let accepted: AcceptedView = client.post(&path(&id, "/resume"), &request).await?;
             session.print(&accepted)?;
-            session.suggest(&format!("althing proposal wait {} --for executed", short(&accepted.proposal.id)));
+            session
+                .suggest(&format!("althing proposal wait {} --for executed", short(&accepted.proposal.id)));
         }
     }
     Ok(())

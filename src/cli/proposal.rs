@@ -146,7 +146,9 @@ pub(super) async fn run(command: ProposalCommand, session: &Session) -> Outcome 
         ProposalCommand::Draft { file } => draft(&file, session),
         ProposalCommand::Validate { file } => validate(&file, session),
         ProposalCommand::Plan { file } => plan(&file, session).await,
-        ProposalCommand::Submit { file, plan_hash, member } => submit(&file, plan_hash, member, session).await,
+        ProposalCommand::Submit { file, plan_hash, member } => {
+            submit(&file, plan_hash, member, session).await
+        }
         ProposalCommand::List { stage, author, open, page_size, page_token } => {
             let mut query = vec![("page_size", page_size.to_string())];
             query.extend(stage.map(|stage| ("stage", stage)));
@@ -216,7 +218,8 @@ async fn plan(file: &Path, session: &Session) -> Outcome {
         session.suggest(&format!("althing proposal submit {} --plan-hash {hash}", file.display()));
         return Ok(());
     }
-    let detail = format!("{} hard rules are broken; submitted, it would be rejected at once", report.findings.len());
+    let detail =
+        format!("{} hard rules are broken; submitted, it would be rejected at once", report.findings.len());
     Err(Failure::new(Exit::EndedBadly, detail))
 }
 
@@ -229,7 +232,11 @@ async fn submit(file: &Path, hash: Option<Digest>, member: Option<MemberId>, ses
             let (request, report) = ask_for_plan(&client, file).await?;
             let question = format!("submit {} with plan hash {}?", file.display(), report.plan.plan_hash);
             session.confirm(&question, "--plan-hash HASH as `althing proposal plan` prints it")?;
-            SubmitRequest { member, document: request.document, plan_hash: parse_hash(&report.plan.plan_hash)? }
+            SubmitRequest {
+                member,
+                document: request.document,
+                plan_hash: parse_hash(&report.plan.plan_hash)?,
+            }
         }
     };
     let accepted: AcceptedView = client.post("/v1/proposals", &request).await?;
@@ -244,7 +251,8 @@ async fn submit(file: &Path, hash: Option<Digest>, member: Option<MemberId>, ses
 
 /// The hash of a node's answer.
 pub(super) fn parse_hash(text: &str) -> Outcome<Digest> {
-    text.parse().map_err(|error| Failure::new(Exit::Unreachable, format!("the node sent a wrong hash: {error}")))
+    text.parse()
+        .map_err(|error| Failure::new(Exit::Unreachable, format!("the node sent a wrong hash: {error}")))
 }
 
 async fn list(query: &[(&str, String)], session: &Session) -> Outcome {
@@ -290,7 +298,10 @@ pub(super) async fn seen(
     let shown: ProposalView = client.get(&path(id, "")).await?;
     let current = parse_hash(&shown.summary.plan_hash)?;
     if hash.is_none() {
-        session.confirm(&format!("{}: is the plan hash {current} the one you looked at?", shown.summary.title), "--hash HASH")?;
+        session.confirm(
+            &format!("{}: is the plan hash {current} the one you looked at?", shown.summary.title),
+            "--hash HASH",
+        )?;
     }
     Ok((Revision::new(shown.summary.revision), hash.unwrap_or(current)))
 }
@@ -326,8 +337,11 @@ fn end_of_wait(shown: &WaitView, goal: Goal, session: &Session) -> Outcome {
             Err(Failure::with_help(Exit::EndedBadly, detail, format!("see `althing proposal show {id}`")))
         }
         Progress::Pending => {
-            let unmet: Vec<String> =
-                shown.unmet.iter().map(|condition| format!("{}: {}", condition.name, condition.detail)).collect();
+            let unmet: Vec<String> = shown
+                .unmet
+                .iter()
+                .map(|condition| format!("{}: {}", condition.name, condition.detail))
+                .collect();
             let detail = format!("{id} is {stage} and not {goal} yet; {}", unmet.join("; "));
             Err(Failure::with_help(Exit::Timeout, detail, format!("see `althing vote explain {id}`")))
         }

@@ -95,7 +95,10 @@ fn summary(summary: &ProposalSummary, now: TimeMs) -> String {
 }
 
 fn findings(findings: &[FindingView]) -> String {
-    findings.iter().map(|finding| format!("{:<12} {}: {}\n", "refused", finding.rule, finding.message)).collect()
+    findings
+        .iter()
+        .map(|finding| format!("{:<12} {}: {}\n", "refused", finding.rule, finding.message))
+        .collect()
 }
 
 impl Render for ProposalView {
@@ -171,7 +174,8 @@ impl Render for PlanReport {
 impl Render for VoteView {
     fn table(&self, now: TimeMs) -> String {
         let ballots = self.ballots.iter();
-        let rows = ballots.map(|ballot| [ballot.voter.clone(), ballot.choice.clone(), ballot.weight.to_string()]);
+        let rows =
+            ballots.map(|ballot| [ballot.voter.clone(), ballot.choice.clone(), ballot.weight.to_string()]);
         let mut text = table(["voter", "choice", "weight"], rows);
         if let Some(tally) = &self.tally {
             text += "\n";
@@ -190,7 +194,12 @@ impl Render for VoteView {
 }
 
 fn test(test: &TestView) -> [String; 4] {
-    [test.kind.clone(), format!("{} of {}", test.part, test.whole), test.threshold.clone(), yes_no(test.holds)]
+    [
+        test.kind.clone(),
+        format!("{} of {}", test.part, test.whole),
+        test.threshold.clone(),
+        yes_no(test.holds),
+    ]
 }
 
 fn conditions(conditions: &[ConditionView], now: TimeMs) -> String {
@@ -249,10 +258,7 @@ fn health(health: &[HealthView]) -> String {
     let verdict = |health: &HealthView| {
         let figures = format!(
             "{} {}/{} p95 {} ms",
-            health.org,
-            health.succeeded,
-            health.samples,
-            health.latency_p95_ms
+            health.org, health.succeeded, health.samples, health.latency_p95_ms
         );
         if health.healthy { format!("{figures} ok") } else { format!("{figures} bad: {}", health.reason) }
     };
@@ -324,7 +330,13 @@ impl Render for NodeView {
 impl Render for Vec<PeerView> {
     fn table(&self, _: TimeMs) -> String {
         let rows = self.iter().map(|peer| {
-            [peer.name.clone(), peer.org.clone(), peer.role.clone(), yes_no(peer.connected), short(&peer.node)]
+            [
+                peer.name.clone(),
+                peer.org.clone(),
+                peer.role.clone(),
+                yes_no(peer.connected),
+                short(&peer.node),
+            ]
         });
         table(["name", "org", "role", "connected", "node"], rows)
     }

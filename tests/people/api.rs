@@ -87,7 +87,8 @@ async fn lists_come_in_pages_newest_first() {
     let token = first.next_page_token.unwrap();
     let second: Page<ProposalSummary> =
         get(&served, &format!("/v1/proposals?page_size=2&page_token={token}")).await;
-    let listed: Vec<_> = first.items.iter().chain(&second.items).map(|proposal| proposal.id.clone()).collect();
+    let listed: Vec<_> =
+        first.items.iter().chain(&second.items).map(|proposal| proposal.id.clone()).collect();
     assert_eq!(listed, ids.into_iter().rev().collect::<Vec<_>>());
     assert_eq!(second.next_page_token, None);
     assert_eq!(refused(&served, "/v1/proposals?page_size=501").await.code, "page-size");
@@ -125,7 +126,11 @@ async fn wrong_fields_are_named_by_their_path() {
             "document.healht: unknown field `healht`, expected one of `schema`, `title`, `reason`, `cost`, `slo`, \
              `data_classes`, `health`, `rollback`, `stages` at line 1 column",
         ),
-        (json!({"title": 5}), "document.title", "document.title: invalid type: integer `5`, expected a string"),
+        (
+            json!({"title": 5}),
+            "document.title",
+            "document.title: invalid type: integer `5`, expected a string",
+        ),
         (
             json!({"cost": {"monthly_milli": "12 EUR"}}),
             "document.cost.monthly_milli",
@@ -220,7 +225,10 @@ async fn ballots_that_may_not_count_are_refused_with_the_reason() {
 
     assert_eq!(post(&served, &votes, "6", &ballot("birch/author", "for")).await.status(), StatusCode::OK);
     let twice = ask("7", ballot("birch/author", "against")).await;
-    assert_eq!((twice.status, twice.detail.as_str()), (409, "birch/author has already done this and said otherwise"));
+    assert_eq!(
+        (twice.status, twice.detail.as_str()),
+        (409, "birch/author has already done this and said otherwise")
+    );
     served.mesh.pass_to_deadline();
     let late = ask("8", ballot("cedar/author", "for")).await;
     assert_eq!((late.status, late.code.as_str()), (409, "illegal-move"));
@@ -266,7 +274,10 @@ async fn an_explanation_has_every_condition_with_its_figures() {
         ]
     );
     let voter = |name: &str| shown.voters.iter().find(|voter| voter.member == name).unwrap();
-    assert_eq!((voter("birch/author").may_vote, voter("birch/author").reason.as_str()), (false, "has voted for"));
+    assert_eq!(
+        (voter("birch/author").may_vote, voter("birch/author").reason.as_str()),
+        (false, "has voted for")
+    );
     assert!(voter("cedar/author").may_vote);
     served.api.stop().await;
 }

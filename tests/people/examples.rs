@@ -38,10 +38,7 @@ fn the_rolls_keep_every_hard_rule_and_the_breach_breaks_residency() {
     }
     let findings = world.state.findings(&example("residency-breach.toml"));
     assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [RuleId::DataResidency]);
-    assert_eq!(
-        findings[0].message.as_str(),
-        "class `personal` may be held in eu, acme-south is in us"
-    );
+    assert_eq!(findings[0].message.as_str(), "class `personal` may be held in eu, acme-south is in us");
 }
 
 #[test]

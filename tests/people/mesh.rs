@@ -11,9 +11,7 @@ use althing::api::{
     Api, ApiConfig,
     backend::{ActError, Backend, Check, ExportError, NodeFacts, NodeRole, Peer},
 };
-use althing_actors::ledger::message::{
-    EventBatch, Final, LedgerFeed, LedgerView, ReadError, SubmitError,
-};
+use althing_actors::ledger::message::{EventBatch, Final, LedgerFeed, LedgerView, ReadError, SubmitError};
 use althing_contracts::{
     event::EventRecord,
     name::{Line, MemberId},
@@ -92,12 +90,14 @@ impl Mesh {
 
     /// Puts a proposal to the vote and names it.
     pub(crate) fn vote_on(&self, version: &str) -> ProposalId {
-        let document = testing::deploy(version, &[&["acme-north"], &["acme-south", "birch-north", "cedar-north"]]);
+        let document =
+            testing::deploy(version, &[&["acme-north"], &["acme-south", "birch-north", "cedar-north"]]);
         let plan = self.lock().world.state.plan(&document).unwrap();
         let accepted =
             self.act("acme/author", Role::Author, Call::Submit { document, plan_hash: plan.hash() }).unwrap();
         let id = accepted.events.iter().find_map(althing_submitted).unwrap();
-        let review = self.lock().world.review_call(id, althing_contracts::transaction::ReviewVerdict::Approve);
+        let review =
+            self.lock().world.review_call(id, althing_contracts::transaction::ReviewVerdict::Approve);
         self.act("birch/author", Role::Reviewer, review).unwrap();
         id
     }

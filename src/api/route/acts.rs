@@ -203,7 +203,9 @@ async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> R
 fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Reject> {
     match state.member(member) {
         None => Err(Reject::NotAMember { member: member.clone() }),
-        Some(record) if !record.keys.contains_key(&role) => Err(Reject::NotInRole { member: member.clone(), role }),
+        Some(record) if !record.keys.contains_key(&role) => {
+            Err(Reject::NotInRole { member: member.clone(), role })
+        }
         Some(_) => Ok(()),
     }
 }
