@@ -54,7 +54,7 @@ impl Ran {
 }
 
 async fn served() -> Served {
-    let served = Mesh::new(NodeRole::Validator).serve().await;
+    let served = Mesh::new(NodeRole::Validator).serve();
     let added = run(served.dir.path(), &format!("context add here {}", served.addr())).await;
     assert_eq!(added.code(), 0, "{}", added.stderr());
     served
@@ -281,15 +281,35 @@ async fn events_are_tailed_from_a_number() {
 }
 
 #[tokio::test]
-async fn a_bundle_is_exported_once_and_whole() {
+async fn a_bundle_is_exported_verified_and_a_changed_one_is_not() {
     let served = served().await;
     let home = served.dir.path();
+    served.mesh.vote_on("2");
     let exported = run(home, "audit export mesh.bundle").await;
     assert_eq!((exported.code(), exported.stdout()), (0, "mesh.bundle\n"), "{}", exported.stderr());
-    assert_eq!(std::fs::metadata(home.join("mesh.bundle")).unwrap().len(), 200_000);
     assert!(!home.join("mesh.bundle.part").exists());
     assert_eq!(run(home, "audit export mesh.bundle").await.code(), 5);
     served.api.stop().await;
+
+    let report = run(home, "audit verify mesh.bundle -o json").await.json();
+    assert_eq!(report["height"], 2);
+    let network = report["network"].as_str().unwrap();
+    assert_eq!(run(home, &format!("audit verify mesh.bundle --genesis {network}")).await.code(), 0);
+    let other = "0".repeat(64);
+    let other = run(home, &format!("audit verify mesh.bundle --genesis {other} -o json")).await;
+    assert_eq!(other.code(), 1);
+    let mut bytes = std::fs::read(home.join("mesh.bundle")).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(home.join("mesh.bundle"), bytes).unwrap();
+    let flipped = run(home, "audit verify mesh.bundle -o json").await;
+    assert_eq!(flipped.code(), 1);
+    assert!(
+        flipped.failure().starts_with("mesh.bundle does not verify: record 4 (trailer"),
+        "{}",
+        flipped.failure()
+    );
+    assert_eq!(run(home, "audit verify nothing.bundle").await.code(), 3);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Seek as _, Write as _},
+    io::Seek as _,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -11,8 +11,12 @@ use althing::api::{
     Api, ApiConfig,
     backend::{ActError, Backend, Check, ExportError, NodeFacts, NodeRole, Peer},
 };
-use althing_actors::ledger::message::{EventBatch, Final, LedgerFeed, LedgerView, ReadError, SubmitError};
+use althing_actors::{
+    auditor::bundle::BundleWriter,
+    ledger::message::{CertifiedBlock, EventBatch, Final, LedgerFeed, LedgerView, ReadError, SubmitError},
+};
 use althing_contracts::{
+    canonical,
     event::EventRecord,
     name::{Line, MemberId},
     quantity::{DurationMs, EventSequence, Height, TimeMs},
@@ -36,6 +40,7 @@ pub(crate) struct Mesh {
 struct Inside {
     world: World,
     records: Vec<EventRecord>,
+    blocks: Vec<CertifiedBlock>,
 }
 
 /// A mesh with its API on a Unix socket and loopback, in a directory of its own.
@@ -49,7 +54,7 @@ impl Mesh {
     pub(crate) fn new(role: NodeRole) -> Arc<Self> {
         let world = World::new(4);
         let view = watch::Sender::new(Arc::new(view(&world)));
-        let inside = Mutex::new(Inside { world, records: Vec::new() });
+        let inside = Mutex::new(Inside { world, records: Vec::new(), blocks: Vec::new() });
         let events = broadcast::Sender::new(16);
         Arc::new(Self { inside, view, events, role, ready: Mutex::new(None), pruned: Mutex::new(false) })
     }
@@ -63,6 +68,8 @@ impl Mesh {
         let mut inside = self.lock();
         let transactions: Vec<_> = transaction.into_iter().collect();
         let (block, executed) = inside.world.block(later, &transactions);
+        let certificate = inside.world.certify(block.header());
+        inside.blocks.push(CertifiedBlock { block: canonical::encode(&block), certificate });
         let (height, time) = (block.header().height, block.header().time);
         let mut batch = Vec::new();
         for event in executed.events {
@@ -111,7 +118,7 @@ impl Mesh {
         Ok(self.block(DurationMs::new(1), Some(transaction)))
     }
 
-    pub(crate) async fn serve(self: &Arc<Self>) -> Served {
+    pub(crate) fn serve(self: &Arc<Self>) -> Served {
         let dir = tempfile::tempdir().unwrap();
         let loopback = Some("127.0.0.1:0".parse().unwrap());
         let config =
@@ -206,8 +213,13 @@ impl Backend for Mesh {
     }
 
     async fn export_bundle(&self) -> Result<File, ExportError> {
-        let mut file = tempfile::tempfile()?;
-        file.write_all(&vec![7; 200_000])?;
+        let inside = self.lock();
+        let mut writer =
+            BundleWriter::begin(tempfile::tempfile()?, &inside.world.genesis, testing::line("test")).unwrap();
+        for block in &inside.blocks {
+            writer.block(block).unwrap();
+        }
+        let (mut file, _) = writer.finish().unwrap();
         file.rewind()?;
         Ok(file)
     }

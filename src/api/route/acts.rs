@@ -200,11 +200,11 @@ async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> R
 }
 
 /// Tells a stranger from a member whose key is elsewhere, before any key is looked for.
-fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Reject> {
+fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Problem> {
     match state.member(member) {
-        None => Err(Reject::NotAMember { member: member.clone() }),
+        None => Err(Reject::NotAMember { member: member.clone() }.into()),
         Some(record) if !record.keys.contains_key(&role) => {
-            Err(Reject::NotInRole { member: member.clone(), role })
+            Err(Reject::NotInRole { member: member.clone(), role }.into())
         }
         Some(_) => Ok(()),
     }
