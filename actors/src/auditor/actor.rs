@@ -291,3 +291,6 @@ impl Handler<Stop> for AuditorActor {
         ctx.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! still has to attest. Synchronous; refuses to attest anything once the ledger itself does not hold.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,8 @@ use althing_contracts::{
     certificate::{Certificate, CertificateError},
     digest::Digest,
     genesis::{Genesis, GenesisError},
-    name::MemberId,
+    invariant::Invariants,
+    name::{Line, MemberId},
     quantity::Height,
     stage::Stage,
     transaction::{AuditVerdict, Call, ProposalId},
@@ -19,15 +20,18 @@ use serde::Serialize;
 
 use super::{
     alarm::{Alarm, AlarmBook},
-    explain::explain,
+    explain::{cut, explain},
     heads::{HeadBook, Observed, SplitView},
-    replay::{Head, Replay},
+    replay::{Head, Replay, Replayed},
     witness::{Witness, WitnessError, WitnessList},
 };
 use crate::{
     journal::JournalError,
     ledger::message::{CertifiedBlock, LedgerView},
 };
+
+/// Longest line of text that the ledger takes, in bytes.
+const LINE_LEN_MAX: usize = 200;
 
 /// What an auditor needs to begin.
 #[derive(Debug, Clone)]
@@ -80,8 +84,13 @@ pub struct AuditorState {
     witness: WitnessList,
     alarms: AlarmBook,
     heads: HeadBook,
-    /// Set by the first block that does not hold; nothing after it means anything.
+    invariants: Invariants,
+    /// What was found about single proposals.
+    unsound: BTreeMap<ProposalId, Line>,
+    /// Set by the first thing that does not hold about the ledger itself; nothing after it means anything.
     broken: bool,
+    /// Whether this run has compared the length of the node's ledger with the witness list.
+    length_judged: bool,
     raised: Vec<Alarm>,
 }
 
@@ -100,7 +109,10 @@ impl AuditorState {
             witness: WitnessList::open(&file("witness"), network)?,
             alarms: AlarmBook::open(&file("alarms"))?,
             heads: HeadBook::default(),
+            invariants: Invariants::default(),
+            unsound: BTreeMap::new(),
             broken: false,
+            length_judged: false,
             raised: Vec::new(),
         })
     }
@@ -145,11 +157,26 @@ impl AuditorState {
             self.raise(rewritten.into())?;
             return Ok(None);
         }
+        self.judge(&replayed)?;
         if let Some(split) = self.heads.settle(&block.certificate) {
             self.broken = true;
             self.raise(Alarm::SplitView(split))?;
         }
         Ok(Some(witness))
+    }
+
+    /// A violation of one proposal makes that proposal unsound, any other makes the ledger unsound.
+    fn judge(&mut self, block: &Replayed) -> Result<(), AuditorError> {
+        for violation in self.invariants.observe(&block.observed(self.replay.state())) {
+            let text = cut(&violation.to_string(), LINE_LEN_MAX).to_owned();
+            let finding = Line::new(&text).unwrap_or_else(|_| unprintable());
+            match violation.proposal {
+                Some(proposal) => drop(self.unsound.entry(proposal).or_insert(finding)),
+                None => self.broken = true,
+            }
+            self.raise(Alarm::violated(block.header.height, &violation))?;
+        }
+        Ok(())
     }
 
     /// Compares the node's view with what was re-applied and witnessed.
@@ -160,7 +187,7 @@ impl AuditorState {
         let own = self.replay.head();
         let shown = view.header.as_ref().map_or(Height::ZERO, |header| header.height);
         let witnessed = self.witness.height();
-        if shown < witnessed {
+        if !std::mem::replace(&mut self.length_judged, true) && shown < witnessed {
             return self.raise(Alarm::HistoryShortened { witnessed, shown });
         }
         let shown_root = view.state.clone().root();
@@ -198,10 +225,17 @@ impl AuditorState {
                 && !in_flight.contains(&proposal.id)
         });
         owed.map(|proposal| {
-            let verdict = AuditVerdict::Sound;
+            let verdict = self.verdict(proposal.id);
             (proposal.id, Call::Attest { proposal: proposal.id, verdict, height, block: digest })
         })
         .collect()
+    }
+
+    fn verdict(&self, proposal: ProposalId) -> AuditVerdict {
+        match self.unsound.get(&proposal) {
+            None => AuditVerdict::Sound,
+            Some(finding) => AuditVerdict::Unsound { finding: finding.clone() },
+        }
     }
 
     /// Alarms raised since the last call.
@@ -237,6 +271,10 @@ impl AuditorState {
     }
 }
 
+fn unprintable() -> Line {
+    Line::new("an invariant does not hold; see the auditor's alarms").expect("the text is short and plain")
+}
+
 /// Why a head was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveError {
@@ -247,3 +285,6 @@ pub enum ObserveError {
     #[error(transparent)]
     Auditor(#[from] AuditorError),
 }
+
+#[cfg(test)]
+mod tests;
