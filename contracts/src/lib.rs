@@ -13,7 +13,6 @@ pub mod document;
 pub mod event;
 pub mod explain;
 pub mod genesis;
-pub mod invariant;
 pub mod ledger;
 mod lifecycle;
 pub mod name;
@@ -30,4 +29,5 @@ pub mod state;
 pub mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod trail;
 pub mod transaction;

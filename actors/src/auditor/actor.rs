@@ -5,9 +5,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, StreamHandler, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, StreamHandler,
+    WrapFuture,
 };
-use althing_contracts::{genesis::Genesis, quantity::Height, transaction::{Call, ProposalId}};
+use althing_contracts::{
+    genesis::Genesis,
+    quantity::Height,
+    transaction::{Call, ProposalId},
+};
 use tokio::{sync::watch, task::spawn_blocking};
 use tracing::{error, info, warn};
 

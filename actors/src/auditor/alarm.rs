@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path};
 
-use althing_contracts::{digest::Digest, invariant::Violation, quantity::Height};
+use althing_contracts::{digest::Digest, quantity::Height, trail::Violation};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{
@@ -109,9 +109,7 @@ impl From<HistoryRewritten> for Alarm {
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HistoryRewritten { seen, shown } => {
-                HistoryRewritten { seen: *seen, shown: *shown }.fmt(f)
-            }
+            Self::HistoryRewritten { seen, shown } => HistoryRewritten { seen: *seen, shown: *shown }.fmt(f),
             Self::HistoryShortened { witnessed, shown } => write!(
                 f,
                 "history_shortened: this auditor saw blocks up to {witnessed}, the ledger shows {shown}; it must \

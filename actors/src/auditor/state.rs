@@ -10,10 +10,10 @@ use althing_contracts::{
     certificate::{Certificate, CertificateError},
     digest::Digest,
     genesis::{Genesis, GenesisError},
-    invariant::Invariants,
     name::{Line, MemberId},
     quantity::Height,
     stage::Stage,
+    trail::Historian,
     transaction::{AuditVerdict, Call, ProposalId},
 };
 use serde::Serialize;
@@ -84,7 +84,7 @@ pub struct AuditorState {
     witness: WitnessList,
     alarms: AlarmBook,
     heads: HeadBook,
-    invariants: Invariants,
+    invariants: Historian,
     /// What was found about single proposals.
     unsound: BTreeMap<ProposalId, Line>,
     /// Set by the first thing that does not hold about the ledger itself; nothing after it means anything.
@@ -109,7 +109,7 @@ impl AuditorState {
             witness: WitnessList::open(&file("witness"), network)?,
             alarms: AlarmBook::open(&file("alarms"))?,
             heads: HeadBook::default(),
-            invariants: Invariants::default(),
+            invariants: Historian::default(),
             unsound: BTreeMap::new(),
             broken: false,
             length_judged: false,

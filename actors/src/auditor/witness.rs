@@ -45,7 +45,9 @@ pub enum WitnessError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The list belongs to another ledger.
-    #[error("the witness list is of network {found}, this node's is {expected}; each network needs its own directory")]
+    #[error(
+        "the witness list is of network {found}, this node's is {expected}; each network needs its own directory"
+    )]
     Network {
         /// Of the list.
         found: Digest,
@@ -224,7 +226,8 @@ mod tests {
     #[test]
     fn the_bytes_of_version_1_do_not_change() {
         let record = WitnessRecord::V1 { network: Digest::ZERO, witnesses: vec![witness(1, 2)] };
-        let expected = "00".repeat(33) + "01000000" + "0100000000000000" + &"02".repeat(32) + &"fd".repeat(32);
+        let expected =
+            "00".repeat(33) + "01000000" + "0100000000000000" + &"02".repeat(32) + &"fd".repeat(32);
         assert_eq!(hex::encode(althing_contracts::canonical::encode(&record)), expected);
     }
 }

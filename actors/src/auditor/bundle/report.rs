@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use althing_contracts::{
     digest::Digest,
     event::Event,
-    invariant::InvariantId,
     name::{Line, Name},
     quantity::{Height, TimeMs},
     state::State,
+    trail::InvariantId,
 };
 use serde::Serialize;
 

@@ -106,7 +106,10 @@ fn rechained(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn records(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    spans(bytes).into_iter().map(|span| (bytes[span.start], bytes[span.start + 5..span.end - 32].to_vec())).collect()
+    spans(bytes)
+        .into_iter()
+        .map(|span| (bytes[span.start], bytes[span.start + 5..span.end - 32].to_vec()))
+        .collect()
 }
 
 fn message(bytes: &[u8]) -> String {
@@ -285,7 +288,9 @@ fn swapped_transactions_are_found_even_when_the_header_commits_to_them() {
 
 #[test]
 fn a_certificate_that_does_not_prove_the_block_is_found() {
-    let keys = |story: &Story| -> Vec<PublicKey> { story.blocks[0].certificate.precommits.keys().copied().collect() };
+    let keys = |story: &Story| -> Vec<PublicKey> {
+        story.blocks[0].certificate.precommits.keys().copied().collect()
+    };
     let too_few = forged(|story| {
         for key in keys(story).into_iter().take(2) {
             story.blocks[0].certificate.precommits.remove(&key);
@@ -303,7 +308,10 @@ fn a_certificate_that_does_not_prove_the_block_is_found() {
         let other = story.blocks[1].certificate.precommits.clone();
         story.blocks[0].certificate.precommits = other;
     });
-    assert!(borrowed.contains("the certificate does not prove the block final: the precommit of"), "{borrowed}");
+    assert!(
+        borrowed.contains("the certificate does not prove the block final: the precommit of"),
+        "{borrowed}"
+    );
     let of_another = forged(|story| story.blocks[0].certificate = story.blocks[1].certificate.clone());
     assert!(of_another.contains("it does not certify this block"), "{of_another}");
     let one_less = {
@@ -322,7 +330,8 @@ fn a_signer_who_comes_twice_in_a_certificate_is_no_canonical_form() {
     let entries: Vec<_> = certificate.precommits.iter().collect();
     let twice = [entries[0], entries[0], entries[1], entries[2]];
     let fixed = (certificate.height, certificate.round, certificate.block);
-    records[1].1 = [canonical::encode(block), canonical::encode(&fixed), canonical::encode(&twice.to_vec())].concat();
+    records[1].1 =
+        [canonical::encode(block), canonical::encode(&fixed), canonical::encode(&twice.to_vec())].concat();
     let error = message(&rechained(&records));
     assert!(error.contains("record 2 (block 1, offset"), "{error}");
     assert!(error.contains("the payload is not the canonical form of a block"), "{error}");

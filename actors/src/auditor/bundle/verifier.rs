@@ -9,9 +9,9 @@ use althing_contracts::{
     digest::{Digest, Purpose},
     event::Event,
     genesis::Genesis,
-    invariant::{InvariantId, Invariants},
     name::Name,
     state::StageProof,
+    trail::{Historian, InvariantId},
 };
 
 use super::{
@@ -78,7 +78,7 @@ struct Verifier {
     name: Name,
     network: Digest,
     replay: Replay,
-    invariants: Invariants,
+    invariants: Historian,
     evidence_named: BTreeSet<Digest>,
     counts: Counts,
 }
@@ -98,7 +98,7 @@ impl Verifier {
             name: genesis.name,
             network,
             replay,
-            invariants: Invariants::default(),
+            invariants: Historian::default(),
             evidence_named: BTreeSet::new(),
             counts: Counts::default(),
         })

@@ -162,12 +162,24 @@ fn a_head_that_proves_nothing_is_refused_and_raises_nothing() {
     state.apply(&story.blocks).unwrap();
     let mut forged = other.blocks[1].certificate.clone();
     let (key, _) = forged.precommits.pop_first().unwrap();
-    forged.precommits.insert(key, TestKey::of("mallory").sign(story.world.verified(
-        "acme/author",
-        althing_contracts::role::Role::Author,
-        Call::Resume { proposal: ProposalId::from_digest(Digest::ZERO) },
-    ).body().signing_message(Digest::ZERO)));
-    assert!(matches!(state.observe(forged), Err(ObserveError::Certificate(CertificateError::Signature { .. }))));
+    forged.precommits.insert(
+        key,
+        TestKey::of("mallory").sign(
+            story
+                .world
+                .verified(
+                    "acme/author",
+                    althing_contracts::role::Role::Author,
+                    Call::Resume { proposal: ProposalId::from_digest(Digest::ZERO) },
+                )
+                .body()
+                .signing_message(Digest::ZERO),
+        ),
+    );
+    assert!(matches!(
+        state.observe(forged),
+        Err(ObserveError::Certificate(CertificateError::Signature { .. }))
+    ));
     assert_eq!(names(&mut state), Vec::<&str>::new());
     assert!(state.status().sound);
 }

@@ -1,7 +1,7 @@
-//! Owns the invariants over the event stream: what must hold of every history, judged from what happened alone.
+//! Owns the invariants over a whole history, judged from the events alone and from nothing that a state remembers.
 //!
-//! Each file judges one invariant from a [`Trail`], which it shares with no rule: a defect of the state machine
-//! does not hide itself. Tests, simulator, auditor and node run the same code.
+//! Each file judges one invariant from a [`Trail`], which it shares with no rule: a state machine that forgets or
+//! miscounts what happened does not hide it. Tests, simulator, auditor and node run the same code.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,14 +12,14 @@ use crate::{
     transaction::{ProposalId, VerifiedTransaction},
 };
 
-mod g03_approval;
-mod g04_effect_once;
-mod g08_separation;
-mod g09_used_once;
-mod g11_evidence;
-mod trail;
+mod approval;
+mod effect;
+mod evidence;
+mod record;
+mod separation;
+mod sequence;
 
-pub use trail::{ProposalTrail, StepTrail, Trail};
+pub use record::{ProposalTrail, StepTrail, Trail};
 
 /// Most violations of one block: the first says that something is wrong, the rest help to find out what.
 pub const VIOLATIONS_MAX: usize = 64;
@@ -77,24 +77,24 @@ pub struct ObservedBlock<'a> {
 
 /// Judges a ledger block by block.
 #[derive(Debug, Clone, Default)]
-pub struct Invariants {
+pub struct Historian {
     trail: Trail,
-    used: g09_used_once::Used,
+    used: sequence::Used,
 }
 
-impl Invariants {
+impl Historian {
     /// Judges the next block and yields everything that does not hold.
     pub fn observe(&mut self, block: &ObservedBlock<'_>) -> Vec<Violation> {
         let mut violations = Violations::default();
         for transaction in block.transactions {
             violations.note(self.used.check(block, transaction));
-            violations.note(g08_separation::check_transaction(block, transaction));
+            violations.note(separation::check_transaction(block, transaction));
         }
         for event in block.events {
-            violations.note(g03_approval::check(&self.trail, block, event));
-            violations.note(g04_effect_once::check(&self.trail, event));
-            violations.note(g08_separation::check_event(&self.trail, event));
-            violations.note(g11_evidence::check(&self.trail, block, event));
+            violations.note(approval::check(&self.trail, block, event));
+            violations.note(effect::check(&self.trail, event));
+            violations.note(separation::check_event(&self.trail, event));
+            violations.note(evidence::check(&self.trail, block, event));
             self.trail.push(block.header.time, event);
         }
         violations.0
