@@ -66,7 +66,9 @@ pub enum JournalError {
         source: io::Error,
     },
     /// The file is not a journal of this kind and version.
-    #[error("{path} is not a journal of kind `{kind}` in format 1; move it away only if you know that it is not needed")]
+    #[error(
+        "{path} is not a journal of kind `{kind}` in format 1; move it away only if you know that it is not needed"
+    )]
     OtherFile {
         /// Which file.
         path: PathBuf,
@@ -89,7 +91,9 @@ pub enum JournalError {
         problem: &'static str,
     },
     /// The record is larger than any that is written.
-    #[error("a record of {len} bytes is too long for the journal {path}, at most {RECORD_LEN_MAX} are allowed")]
+    #[error(
+        "a record of {len} bytes is too long for the journal {path}, at most {RECORD_LEN_MAX} are allowed"
+    )]
     TooLong {
         /// Which file.
         path: PathBuf,

@@ -7,5 +7,7 @@ pub mod executor;
 pub mod journal;
 pub mod ledger;
 pub mod port;
+pub mod proposal;
 pub mod signer;
+pub mod sync;
 pub mod watcher;

@@ -5,12 +5,7 @@
 
 use std::time::Duration;
 
-use althing_contracts::{
-    document::HealthCheck,
-    name::Line,
-    quantity::DurationMs,
-    transaction::HealthReport,
-};
+use althing_contracts::{document::HealthCheck, name::Line, quantity::DurationMs, transaction::HealthReport};
 use futures::{StreamExt, stream};
 use reqwest::{Client, redirect::Policy};
 use tokio::time::Instant;
@@ -66,7 +61,9 @@ impl Prober {
         let failure = match answer {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(format!("status {}", answer.status().as_u16())),
-            Err(error) if error.is_timeout() => Some(format!("no answer within {} ms", answer_within.as_millis())),
+            Err(error) if error.is_timeout() => {
+                Some(format!("no answer within {} ms", answer_within.as_millis()))
+            }
             Err(error) if error.is_connect() => Some("no connection".to_owned()),
             Err(_) => Some("no valid answer".to_owned()),
         };
@@ -92,7 +89,10 @@ fn judge(check: &HealthCheck, wanted: usize, samples: &[Sample]) -> HealthReport
     } else if !enough {
         let first = samples.iter().find_map(|sample| sample.failure.as_deref());
         let first = first.unwrap_or("the time for the probe was over");
-        format!("{succeeded} of {wanted} requests succeeded, {} are needed; first failure: {first}", check.success)
+        format!(
+            "{succeeded} of {wanted} requests succeeded, {} are needed; first failure: {first}",
+            check.success
+        )
     } else if latency_p95_ms > check.latency_p95_ms {
         format!("95 % answered within {latency_p95_ms} ms, {} ms are allowed", check.latency_p95_ms)
     } else {

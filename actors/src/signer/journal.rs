@@ -92,14 +92,14 @@ impl KeyUse {
     /// Whether a key of this role may be used for it.
     pub fn fits(self, role: Role) -> bool {
         match self {
-            Self::Submission | Self::Revision => role == Role::Author,
+            Self::Submission | Self::Revision | Self::Cancellation => role == Role::Author,
             Self::Review => role == Role::Reviewer,
             Self::Ballot => role == Role::Voter,
             Self::Veto => role == Role::Guardian,
             Self::Claim | Self::Receipt | Self::Health | Self::Abortion => role == Role::Executor,
             Self::Resumption => matches!(role, Role::Executor | Role::Author),
             Self::Attestation => role == Role::Auditor,
-            Self::Cancellation | Self::Equivocation => role != Role::Auditor,
+            Self::Equivocation => role != Role::Auditor,
         }
     }
 

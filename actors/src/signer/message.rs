@@ -96,7 +96,9 @@ pub enum SignError {
         target: TargetId,
     },
     /// The ledger gave the step to somebody else, or under another fence.
-    #[error("refused to sign a receipt: {member} does not hold step {step} of {proposal} under fence {fence}")]
+    #[error(
+        "refused to sign a receipt: {member} does not hold step {step} of {proposal} under fence {fence}"
+    )]
     NotTheHolder {
         /// Who.
         member: MemberId,

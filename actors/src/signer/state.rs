@@ -81,7 +81,12 @@ impl SignerState {
     ///
     /// # Errors
     /// See [`SignError`]; nothing was signed.
-    pub fn sign(&mut self, request: Sign, ledger: &State, now: TimeMs) -> Result<SignedTransaction, SignError> {
+    pub fn sign(
+        &mut self,
+        request: Sign,
+        ledger: &State,
+        now: TimeMs,
+    ) -> Result<SignedTransaction, SignError> {
         let purpose = KeyUse::of(&request.call);
         let signed = self.judge(&request, purpose, ledger).and_then(|()| {
             let Sign { member, role, sequence, not_after, call, span: _ } = request;

@@ -103,7 +103,9 @@ impl ActError {
     /// What the rules said, when it was the rules that refused.
     pub const fn reject(&self) -> Option<&Reject> {
         match self {
-            Self::Ledger(SubmitError::Rejected(reject)) | Self::Refused(SignError::Unplannable(reject)) => Some(reject),
+            Self::Ledger(SubmitError::Rejected(reject)) | Self::Refused(SignError::Unplannable(reject)) => {
+                Some(reject)
+            }
             _ => None,
         }
     }
@@ -189,6 +191,8 @@ impl Lane {
             let (sequence, signed) = self.sign(call.clone()).await?;
             outcome = self.follow(&signed).await.map_err(ActError::from);
             match &outcome {
+                // A repeat of what had taken effect before uses no sequence up, so the ledger is asked again.
+                Ok(repeat) if repeat.events.is_empty() => self.next = Sequence::ZERO,
                 Ok(_) => self.next = sequence.next(),
                 Err(ActError::Ledger(SubmitError::Rejected(Reject::Sequence { expected, .. }))) => {
                     debug!(%sequence, %expected, "sequence was taken, signing again");

@@ -53,7 +53,10 @@ async fn one_failure_more_than_allowed_is_unhealthy() {
     assert!(prober.probe(&endpoint, &check(8, (6, 8), 5_000)).await.healthy);
     let report = prober.probe(&endpoint, &check(8, (7, 8), 5_000)).await;
     assert!(!report.healthy);
-    assert_eq!(report.reason.as_str(), "6 of 8 requests succeeded, 7/8 are needed; first failure: status 500");
+    assert_eq!(
+        report.reason.as_str(),
+        "6 of 8 requests succeeded, 7/8 are needed; first failure: status 500"
+    );
 }
 
 #[tokio::test]

@@ -120,7 +120,8 @@ impl Store {
     /// Copies what was found and hashes the very bytes that are stored: the source may change at any time.
     fn copy(&self, source: &Path, digest: Digest) -> Result<(), ArtefactError> {
         let temporary = self.dir.join(format!("{digest}.new"));
-        let copied = copy_hashed(source, &temporary).map_err(|source| ArtefactError::Disk { digest, source })?;
+        let copied =
+            copy_hashed(source, &temporary).map_err(|source| ArtefactError::Disk { digest, source })?;
         if copied != digest {
             return Err(ArtefactError::Differs { path: source.to_owned(), digest, found: copied });
         }

@@ -26,6 +26,7 @@ fn address(endpoint: &Line) -> Result<String, ProviderError> {
         ProviderError::Refused(format!("the endpoint {endpoint} {problem}"))
     };
     let url = Url::parse(endpoint.as_str()).map_err(|_| refused())?;
-    let (host, port) = (url.host_str().ok_or_else(refused)?, url.port_or_known_default().ok_or_else(refused)?);
+    let (host, port) =
+        (url.host_str().ok_or_else(refused)?, url.port_or_known_default().ok_or_else(refused)?);
     Ok(format!("{host}:{port}"))
 }

@@ -61,7 +61,8 @@ impl Process {
     pub fn adopt(identity: &Identity) -> Option<Self> {
         let pidfd = open(identity.pid).ok()?;
         let alive = boot_id().ok()? == identity.boot
-            && stat(identity.pid).is_some_and(|stat| stat.runs && stat.started_ticks == identity.started_ticks);
+            && stat(identity.pid)
+                .is_some_and(|stat| stat.runs && stat.started_ticks == identity.started_ticks);
         alive.then(|| Self { identity: identity.clone(), pidfd })
     }
 
@@ -109,7 +110,8 @@ impl Process {
 
     fn signal(&self, signal: Signal) {
         // As long as the leader has not ended its id names this group and no other.
-        let leads = stat(self.identity.pid).is_some_and(|stat| stat.started_ticks == self.identity.started_ticks);
+        let leads =
+            stat(self.identity.pid).is_some_and(|stat| stat.started_ticks == self.identity.started_ticks);
         if let Some(pid) = Pid::from_raw(self.identity.pid).filter(|_| leads) {
             let _ended = kill_process_group(pid, signal);
         }
@@ -139,7 +141,10 @@ struct Stat {
     started_ticks: u64,
 }
 
-#[expect(deprecated, reason = "an owned descriptor never changes its number, which is what the safe call asks for")]
+#[expect(
+    deprecated,
+    reason = "an owned descriptor never changes its number, which is what the safe call asks for"
+)]
 fn open(pid: i32) -> io::Result<AsyncFd<OwnedFd>> {
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
     AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)
@@ -192,7 +197,10 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_ignores_the_request_is_ended_with_its_group() {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "trap '' TERM; sleep 600 & echo; wait; wait"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+            .args(["-c", "trap '' TERM; sleep 600 & echo; wait; wait"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut child_out = {
             let mut child = command.process_group(0).spawn().unwrap();
             let out = child.stdout.take().unwrap();

@@ -3,12 +3,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use althing_contracts::{
-    digest::Digest,
-    document::Action,
-    genesis::TargetRecord,
-    name::Name,
-};
+use althing_contracts::{digest::Digest, document::Action, genesis::TargetRecord, name::Name};
 
 use super::{
     artefact::{self, ArtefactError},
@@ -29,7 +24,8 @@ impl Worker {
                 self.allowed(self.config.commands.contains_key(service), "service", service)?;
                 let max = self.config.instances_max;
                 if !(1..=max).contains(instances) {
-                    let problem = format!("{instances} instances of {service}; {} allows from 1 to {max}", self.id);
+                    let problem =
+                        format!("{instances} instances of {service}; {} allows from 1 to {max}", self.id);
                     return Err(ProviderError::Refused(problem));
                 }
                 listen::addresses(record, *instances)?;
@@ -46,7 +42,8 @@ impl Worker {
                 Ok(())
             }
             Action::Remove { resource } => {
-                let known = self.config.commands.contains_key(resource) || self.config.files.contains_key(resource);
+                let known =
+                    self.config.commands.contains_key(resource) || self.config.files.contains_key(resource);
                 self.allowed(known, "service or file", resource)
             }
         }
@@ -146,7 +143,8 @@ impl Worker {
     /// Takes a service or a file away.
     pub(super) async fn take_away(&mut self, resource: &Name) -> Result<(), String> {
         if let Some(path) = self.config.file_path(resource) {
-            return remove_file(&path).map_err(|error| format!("{} cannot be removed: {error}", path.display()));
+            return remove_file(&path)
+                .map_err(|error| format!("{} cannot be removed: {error}", path.display()));
         }
         self.stop_surplus(resource, 0).await;
         Ok(())
@@ -211,7 +209,9 @@ fn remove_file(path: &Path) -> io::Result<()> {
 
 fn refused(error: &ArtefactError) -> ProviderError {
     match error {
-        ArtefactError::Missing { .. } | ArtefactError::Differs { .. } => ProviderError::Refused(error.to_string()),
+        ArtefactError::Missing { .. } | ArtefactError::Differs { .. } => {
+            ProviderError::Refused(error.to_string())
+        }
         ArtefactError::Disk { .. } => ProviderError::Retry(error.to_string()),
     }
 }

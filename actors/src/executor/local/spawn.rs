@@ -38,7 +38,12 @@ impl Worker {
     }
 
     /// Starts an instance: decision, process, record.
-    pub(super) async fn start_instance(&mut self, service: &Name, index: u8, instance: Instance) -> Result<(), String> {
+    pub(super) async fn start_instance(
+        &mut self,
+        service: &Name,
+        index: u8,
+        instance: Instance,
+    ) -> Result<(), String> {
         let mut command = self.command(service, index, &instance)?;
         let listen = instance.listen.clone();
         self.state.instances.entry(service.clone()).or_default().insert(index, instance);
@@ -47,7 +52,8 @@ impl Worker {
             return Err(format!("instance {index} of {service} cannot listen on {listen}: {error}"));
         }
         let process = start(&mut command).await;
-        let process = process.map_err(|error| format!("instance {index} of {service} cannot start: {error}"))?;
+        let process =
+            process.map_err(|error| format!("instance {index} of {service} cannot start: {error}"))?;
         let identity = process.identity().clone();
         self.supervision.watch((service.clone(), index), process);
         if let Some(instance) = self.instance(service, index) {
@@ -58,7 +64,8 @@ impl Worker {
 
     /// Waits until an instance accepts connections.
     pub(super) async fn wait_until_ready(&mut self, service: &Name, index: u8) -> Result<(), String> {
-        let listen = self.instance(service, index).map(|instance| instance.listen.clone()).unwrap_or_default();
+        let listen =
+            self.instance(service, index).map(|instance| instance.listen.clone()).unwrap_or_default();
         let within = Duration::from_millis(self.config.ready_within_ms);
         let deadline = Instant::now() + within;
         let mut attempts = tokio::time::interval(CONNECT_EVERY);
@@ -149,7 +156,8 @@ impl Worker {
 
     fn command(&self, service: &Name, index: u8, instance: &Instance) -> Result<Command, String> {
         let template = self.config.commands.get(service);
-        let template = template.ok_or_else(|| format!("{service} is no longer on the allow list of {}", self.id))?;
+        let template =
+            template.ok_or_else(|| format!("{service} is no longer on the allow list of {}", self.id))?;
         // Hashed again before every start: what runs is what was decided.
         let artefact = self.store.fetch(instance.artefact).map_err(|error| error.to_string())?;
         let (program, args) = template.resolve(Values {
@@ -159,7 +167,8 @@ impl Worker {
             target: self.id.as_str(),
             instance: &index.to_string(),
         });
-        let log = self.open_log(service, index).map_err(|error| format!("the log cannot be opened: {error}"))?;
+        let log =
+            self.open_log(service, index).map_err(|error| format!("the log cannot be opened: {error}"))?;
         let log_too = log.try_clone().map_err(|error| format!("the log cannot be opened: {error}"))?;
         let mut command = Command::new(program);
         command

@@ -11,10 +11,7 @@ use std::{
 };
 
 use althing_contracts::name::Name;
-use tokio::{
-    sync::mpsc,
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use tracing::{info, warn};
 
 use super::{
@@ -157,7 +154,9 @@ impl Worker {
     /// Notices the end of a process; one that was ended on purpose is not under supervision any more.
     pub(super) fn note_end(&mut self, end: &End) {
         let running = self.supervision.running.get(&end.key);
-        let Some(since) = running.filter(|running| *running.process.identity() == end.identity).map(|r| r.since) else {
+        let Some(since) =
+            running.filter(|running| *running.process.identity() == end.identity).map(|r| r.since)
+        else {
             return;
         };
         self.supervision.running.remove(&end.key);

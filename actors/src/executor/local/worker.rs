@@ -5,12 +5,7 @@
 //! `Reverted` in the effect log. Between the first and the last the target counts as half changed: only the same
 //! order or an undo goes on from there.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use althing_contracts::{
     document::Action,
@@ -125,7 +120,8 @@ impl Worker {
             }
             Command::CarryOut { order, undo, reply } => {
                 let carried = tokio::time::timeout(order.deadline, self.carry_out(&order, undo)).await;
-                let late = |_| Err(ProviderError::Unknown(format!("not finished within {:?}", order.deadline)));
+                let late =
+                    |_| Err(ProviderError::Unknown(format!("not finished within {:?}", order.deadline)));
                 let _gone = reply.send(carried.unwrap_or_else(late));
             }
             Command::StopServices { reply } => {
@@ -152,8 +148,7 @@ impl Worker {
         self.expect(order, undo)?;
         self.record(order, Progress::Begun)?;
         let resource = order.action.resource().clone();
-        let changing =
-            Changing { idempotency_key: order.idempotency_key.clone(), to: order.action.clone() };
+        let changing = Changing { idempotency_key: order.idempotency_key.clone(), to: order.action.clone() };
         self.state.changing.insert(resource.clone(), changing);
         self.save()?;
         match self.switch(order).await {
@@ -217,7 +212,8 @@ impl Worker {
             return ProviderError::Unknown(format!("{reason}; putting the target back failed: {error}"));
         }
         self.state.changing.remove(resource);
-        let kept = self.save().and_then(|()| self.record(order, Progress::Reverted { reason: reason.clone() }));
+        let kept =
+            self.save().and_then(|()| self.record(order, Progress::Reverted { reason: reason.clone() }));
         kept.err().unwrap_or(ProviderError::Refused(reason))
     }
 
