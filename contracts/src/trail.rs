@@ -95,7 +95,7 @@ impl Historian {
             violations.note(effect::check(&self.trail, event));
             violations.note(separation::check_event(&self.trail, event));
             violations.note(evidence::check(&self.trail, block, event));
-            self.trail.push(block.header.time, event);
+            self.trail.push(block, event);
         }
         violations.0
     }
@@ -132,3 +132,6 @@ fn ensure(
     let finding = format!("proposal {proposal}: {}", finding());
     Err(Violation { invariant, proposal: Some(proposal), finding })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::{InvariantId, ObservedBlock, ProposalTrail, Trail, Violation, ensure};
 use crate::{
+    constitution::{Scheme, Threshold},
     event::Event,
     proposal::Proposal,
     quantity::Weight,
@@ -15,6 +16,7 @@ const G3: InvariantId = InvariantId::G3;
 /// Judges one event.
 pub(super) fn check(trail: &Trail, block: &ObservedBlock<'_>, event: &Event) -> Result<(), Violation> {
     match event {
+        Event::Submitted { proposal, .. } => check_pinned(block, *proposal),
         Event::Tallied { proposal, tally } => check_tally(trail, block, *proposal, tally),
         Event::StageChanged { proposal, to: Stage::Queued, .. } => check_decision(trail, block, *proposal),
         Event::StepClaimed { proposal, undo: false, .. } => check_claim(trail, block, *proposal),
@@ -22,22 +24,29 @@ pub(super) fn check(trail: &Trail, block: &ObservedBlock<'_>, event: &Event) -> 
     }
 }
 
-/// The count's arithmetic: each test as its figures say, and no more weight than was cast.
+/// What is pinned at submission is what the constitution says about the proposal's class.
+fn check_pinned(block: &ObservedBlock<'_>, id: ProposalId) -> Result<(), Violation> {
+    let Some(proposal) = block.after.proposal(id) else { return missing(id) };
+    let in_force = block.after.constitution().tracks.get(&proposal.track);
+    let pinned = in_force == Some(&*proposal.parameters);
+    ensure(pinned, G3, id, || "its thresholds are not those of the constitution".to_owned())
+}
+
+/// A count has the tests that were pinned, each as its figures say, and no more weight than was cast.
 fn check_tally(
     trail: &Trail,
     block: &ObservedBlock<'_>,
     id: ProposalId,
     tally: &TallyReport,
 ) -> Result<(), Violation> {
-    let holds = |test: &TallyTest| {
-        let passed = test.threshold.is_passed_by(test.part, test.whole);
-        passed != (test.kind == TallyTestKind::Objection)
-    };
+    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    let tests: Vec<_> = tally.tests.iter().map(|test| (test.kind, test.threshold)).collect();
+    let pinned = trail.parameters.as_ref().map(|parameters| pinned_tests(&parameters.scheme));
+    ensure(pinned == Some(tests), G3, id, || "its count has other tests than were pinned".to_owned())?;
     let wrong = tally.tests.iter().find(|test| test.holds != holds(test));
     ensure(wrong.is_none(), G3, id, || format!("a test of its count is reported wrongly: {wrong:?}"))?;
-    let all = !tally.tests.is_empty() && tally.tests.iter().all(|test| test.holds);
+    let all = tally.tests.iter().all(|test| test.holds);
     ensure(tally.passes == all, G3, id, || "its count passes although a test does not hold".to_owned())?;
-    let Some((trail, proposal)) = both(trail, block, id) else { return Ok(()) };
     let counted = [
         (Choice::For, tally.weight_for),
         (Choice::Against, tally.weight_against),
@@ -51,14 +60,32 @@ fn check_tally(
     })
 }
 
+fn pinned_tests(scheme: &Scheme) -> Vec<(TallyTestKind, Threshold)> {
+    match *scheme {
+        Scheme::Majority { turnout, approval, organisations } => vec![
+            (TallyTestKind::Turnout, turnout),
+            (TallyTestKind::Approval, approval),
+            (TallyTestKind::Organisations, organisations),
+        ],
+        Scheme::Optimistic { acknowledgement, objection } => {
+            vec![(TallyTestKind::Acknowledgement, acknowledgement), (TallyTestKind::Objection, objection)]
+        }
+    }
+}
+
+/// An objection holds the proposal up when it passes, every other test when it does not.
+fn holds(test: &TallyTest) -> bool {
+    let passed = test.threshold.is_passed_by(test.part, test.whole);
+    passed != (test.kind == TallyTestKind::Objection)
+}
+
 /// A queued proposal has its sign-offs, and its last count passed.
 fn check_decision(trail: &Trail, block: &ObservedBlock<'_>, id: ProposalId) -> Result<(), Violation> {
-    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    let Some((trail, _)) = both(trail, block, id) else { return missing(id) };
     let passes = trail.tally.as_ref().is_some_and(|tally| tally.passes);
     ensure(passes, G3, id, || "it is queued although its last count did not pass".to_owned())?;
-    let foreign = |verdict: &ReviewVerdict| *verdict == ReviewVerdict::Approve;
-    let signed_off = trail.reviews.values().filter(|verdict| foreign(verdict)).count();
-    let needed = usize::from(proposal.parameters.reviewers);
+    let signed_off = trail.reviews.values().filter(|verdict| **verdict == ReviewVerdict::Approve).count();
+    let needed = trail.reviewers;
     ensure(signed_off >= needed, G3, id, || format!("it is queued with {signed_off} of {needed} sign-offs"))
 }
 
@@ -67,7 +94,8 @@ fn check_claim(trail: &Trail, block: &ObservedBlock<'_>, id: ProposalId) -> Resu
     let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
     let executes = matches!(trail.stage, Some(Stage::Queued | Stage::Canary | Stage::Rollout(_)));
     ensure(executes, G3, id, || format!("a step is claimed while it is {:?}", trail.stage))?;
-    let unlocked = trail.queued_at.map(|queued| queued.after(proposal.parameters.timelock));
+    let pinned = trail.queued_at.zip(trail.parameters.as_ref());
+    let unlocked = pinned.map(|(queued, parameters)| queued.after(parameters.timelock));
     let elapsed = unlocked.is_some_and(|unlocked| block.header.time >= unlocked);
     ensure(elapsed, G3, id, || {
         format!("a step is claimed at {} before its timelock ends", block.header.time)
