@@ -3,13 +3,11 @@
 //! Each file judges one invariant from a [`Trail`], which it shares with no rule: a state machine that forgets or
 //! miscounts what happened does not hide it. Tests, simulator, auditor and node run the same code.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use crate::{
-    block::Header,
-    event::Event,
-    state::State,
-    transaction::{ProposalId, VerifiedTransaction},
+    invariant::{Invariant, View, Violation},
+    transaction::ProposalId,
 };
 
 mod approval;
@@ -24,55 +22,11 @@ pub use record::{ProposalTrail, StepTrail, Trail};
 /// Most violations of one block: the first says that something is wrong, the rest help to find out what.
 pub const VIOLATIONS_MAX: usize = 64;
 
-/// Names an invariant of the design.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub enum InvariantId {
-    /// Nothing executes without its approval, thresholds as pinned, timelock elapsed.
-    G3,
-    /// Each step takes effect at most once.
-    G4,
-    /// Author and reviewer, executor and voter are apart; auditors write nothing but attestations.
-    G8,
-    /// A signed object works once.
-    G9,
-    /// Every effect has its claim, its receipt and two organisations that saw it healthy.
-    G11,
-}
-
-impl InvariantId {
-    /// Every invariant that is judged over the event stream.
-    pub const ALL: [Self; 5] = [Self::G3, Self::G4, Self::G8, Self::G9, Self::G11];
-}
-
-impl fmt::Display for InvariantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-/// An invariant that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{invariant} does not hold: {finding}")]
-pub struct Violation {
-    /// Which.
-    pub invariant: InvariantId,
-    /// Whose history breaks it, when it is one proposal's.
-    pub proposal: Option<ProposalId>,
-    /// What happened that may not.
-    pub finding: String,
-}
-
-/// One block as the invariants see it.
-#[derive(Debug, Clone, Copy)]
-pub struct ObservedBlock<'a> {
-    /// Its header.
-    pub header: &'a Header,
-    /// Its transactions in order.
-    pub transactions: &'a [VerifiedTransaction],
-    /// What happened, in order.
-    pub events: &'a [Event],
-    /// The state after it, for registered targets, plans and pinned parameters.
-    pub after: &'a State,
+/// What a check found.
+struct Found {
+    invariant: Invariant,
+    proposal: Option<ProposalId>,
+    message: String,
 }
 
 /// Judges a ledger block by block.
@@ -83,21 +37,25 @@ pub struct Historian {
 }
 
 impl Historian {
-    /// Judges the next block and yields everything that does not hold.
-    pub fn observe(&mut self, block: &ObservedBlock<'_>) -> Vec<Violation> {
-        let mut violations = Violations::default();
+    /// Judges the next block, from height 1 on, and yields everything that does not hold.
+    pub fn observe(&mut self, block: &View<'_>) -> Vec<Violation> {
+        let mut found = Vec::new();
         for transaction in block.transactions {
-            violations.note(self.used.check(block, transaction));
-            violations.note(separation::check_transaction(block, transaction));
+            found.extend(self.used.check(block, transaction).err());
+            found.extend(separation::check_transaction(block, transaction).err());
         }
         for event in block.events {
-            violations.note(approval::check(&self.trail, block, event));
-            violations.note(effect::check(&self.trail, event));
-            violations.note(separation::check_event(&self.trail, event));
-            violations.note(evidence::check(&self.trail, block, event));
+            found.extend(approval::check(&self.trail, block, event).err());
+            found.extend(effect::check(&self.trail, event).err());
+            found.extend(separation::check_event(&self.trail, event).err());
+            found.extend(evidence::check(&self.trail, block, event).err());
+            found.truncate(VIOLATIONS_MAX);
             self.trail.push(block, event);
         }
-        violations.0
+        let height = block.header.height;
+        let violation =
+            |Found { invariant, proposal, message }| Violation { invariant, height, proposal, message };
+        found.into_iter().map(violation).collect()
     }
 
     /// What happened to each proposal.
@@ -107,30 +65,17 @@ impl Historian {
     }
 }
 
-#[derive(Default)]
-struct Violations(Vec<Violation>);
-
-impl Violations {
-    fn note(&mut self, judged: Result<(), Violation>) {
-        if let Err(violation) = judged
-            && self.0.len() < VIOLATIONS_MAX
-        {
-            self.0.push(violation);
-        }
-    }
-}
-
 fn ensure(
     holds: bool,
-    invariant: InvariantId,
+    invariant: Invariant,
     proposal: ProposalId,
-    finding: impl FnOnce() -> String,
-) -> Result<(), Violation> {
+    message: impl FnOnce() -> String,
+) -> Result<(), Found> {
     if holds {
         return Ok(());
     }
-    let finding = format!("proposal {proposal}: {}", finding());
-    Err(Violation { invariant, proposal: Some(proposal), finding })
+    let message = format!("proposal {proposal}: {}", message());
+    Err(Found { invariant, proposal: Some(proposal), message })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path};
 
-use althing_contracts::{digest::Digest, quantity::Height, trail::Violation};
+use althing_contracts::{digest::Digest, invariant::Violation, quantity::Height};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{

@@ -8,12 +8,12 @@ use althing_contracts::{
     digest::Digest,
     event::Event,
     genesis::{Genesis, GenesisError},
+    invariant::View,
     ledger::{self, InvalidBlock},
     name::MemberId,
     quantity::{Height, TimeMs},
     signature::{Signed, verify_batch},
     state::State,
-    trail::ObservedBlock,
     transaction::{TransactionId, UnverifiedTransaction, VerifiedTransaction},
 };
 
@@ -264,10 +264,10 @@ impl Replay {
 }
 
 impl Replayed {
-    /// What the invariants judge, with the state after the block.
+    /// What the invariants judge, with the states around the block.
     #[must_use]
-    pub fn observed<'a>(&'a self, after: &'a State) -> ObservedBlock<'a> {
-        ObservedBlock { header: &self.header, transactions: &self.transactions, events: &self.events, after }
+    pub fn view<'a>(&'a self, before: &'a State, after: &'a State) -> View<'a> {
+        View { before, after, header: &self.header, transactions: &self.transactions, events: &self.events }
     }
 
     /// What the witness list keeps of the block.

@@ -13,7 +13,7 @@ use althing_contracts::{
     name::{Line, MemberId},
     quantity::Height,
     stage::Stage,
-    trail::Historian,
+    state::State,
     transaction::{AuditVerdict, Call, ProposalId},
 };
 use serde::Serialize;
@@ -22,6 +22,7 @@ use super::{
     alarm::{Alarm, AlarmBook},
     explain::{cut, explain},
     heads::{HeadBook, Observed, SplitView},
+    judge::Judge,
     replay::{Head, Replay, Replayed},
     witness::{Witness, WitnessError, WitnessList},
 };
@@ -84,7 +85,7 @@ pub struct AuditorState {
     witness: WitnessList,
     alarms: AlarmBook,
     heads: HeadBook,
-    invariants: Historian,
+    judge: Judge,
     /// What was found about single proposals.
     unsound: BTreeMap<ProposalId, Line>,
     /// Set by the first thing that does not hold about the ledger itself; nothing after it means anything.
@@ -109,7 +110,7 @@ impl AuditorState {
             witness: WitnessList::open(&file("witness"), network)?,
             alarms: AlarmBook::open(&file("alarms"))?,
             heads: HeadBook::default(),
-            invariants: Historian::default(),
+            judge: Judge::default(),
             unsound: BTreeMap::new(),
             broken: false,
             length_judged: false,
@@ -143,6 +144,7 @@ impl AuditorState {
             return Ok(None);
         }
         let height = self.next_height();
+        let before = self.replay.state().clone();
         let replayed = match self.replay.apply(block) {
             Ok(replayed) => replayed,
             Err(error) => {
@@ -154,10 +156,10 @@ impl AuditorState {
         let witness = replayed.witness();
         if let Err(rewritten) = self.witness.check(witness) {
             self.broken = true;
-            self.raise(rewritten.into())?;
+            self.raise((*rewritten).into())?;
             return Ok(None);
         }
-        self.judge(&replayed)?;
+        self.judge(&before, &replayed)?;
         if let Some(split) = self.heads.settle(&block.certificate) {
             self.broken = true;
             self.raise(Alarm::SplitView(split))?;
@@ -166,8 +168,8 @@ impl AuditorState {
     }
 
     /// A violation of one proposal makes that proposal unsound, any other makes the ledger unsound.
-    fn judge(&mut self, block: &Replayed) -> Result<(), AuditorError> {
-        for violation in self.invariants.observe(&block.observed(self.replay.state())) {
+    fn judge(&mut self, before: &State, block: &Replayed) -> Result<(), AuditorError> {
+        for violation in self.judge.judge(before, block, self.replay.state()) {
             let text = cut(&violation.to_string(), LINE_LEN_MAX).to_owned();
             let finding = Line::new(&text).unwrap_or_else(|_| unprintable());
             match violation.proposal {

@@ -1,9 +1,10 @@
 //! G3: nothing executes without its approval, thresholds as pinned, timelock elapsed, under the plan that was voted on.
 
-use super::{InvariantId, ObservedBlock, ProposalTrail, Trail, Violation, ensure};
+use super::{Found, ProposalTrail, Trail, ensure};
 use crate::{
     constitution::{Scheme, Threshold},
     event::Event,
+    invariant::{Invariant, View},
     proposal::Proposal,
     quantity::Weight,
     stage::Stage,
@@ -11,10 +12,10 @@ use crate::{
     transaction::{Choice, ProposalId, ReviewVerdict},
 };
 
-const G3: InvariantId = InvariantId::G3;
+const G3: Invariant = Invariant::Approval;
 
 /// Judges one event.
-pub(super) fn check(trail: &Trail, block: &ObservedBlock<'_>, event: &Event) -> Result<(), Violation> {
+pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<(), Found> {
     match event {
         Event::Submitted { proposal, .. } => check_pinned(block, *proposal),
         Event::Tallied { proposal, tally } => check_tally(trail, block, *proposal, tally),
@@ -25,7 +26,7 @@ pub(super) fn check(trail: &Trail, block: &ObservedBlock<'_>, event: &Event) -> 
 }
 
 /// What is pinned at submission is what the constitution says about the proposal's class.
-fn check_pinned(block: &ObservedBlock<'_>, id: ProposalId) -> Result<(), Violation> {
+fn check_pinned(block: &View<'_>, id: ProposalId) -> Result<(), Found> {
     let Some(proposal) = block.after.proposal(id) else { return missing(id) };
     let in_force = block.after.constitution().tracks.get(&proposal.track);
     let pinned = in_force == Some(&*proposal.parameters);
@@ -33,12 +34,7 @@ fn check_pinned(block: &ObservedBlock<'_>, id: ProposalId) -> Result<(), Violati
 }
 
 /// A count has the tests that were pinned, each as its figures say, and no more weight than was cast.
-fn check_tally(
-    trail: &Trail,
-    block: &ObservedBlock<'_>,
-    id: ProposalId,
-    tally: &TallyReport,
-) -> Result<(), Violation> {
+fn check_tally(trail: &Trail, block: &View<'_>, id: ProposalId, tally: &TallyReport) -> Result<(), Found> {
     let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
     let tests: Vec<_> = tally.tests.iter().map(|test| (test.kind, test.threshold)).collect();
     let pinned = trail.parameters.as_ref().map(|parameters| pinned_tests(&parameters.scheme));
@@ -80,7 +76,7 @@ fn holds(test: &TallyTest) -> bool {
 }
 
 /// A queued proposal has its sign-offs, and its last count passed.
-fn check_decision(trail: &Trail, block: &ObservedBlock<'_>, id: ProposalId) -> Result<(), Violation> {
+fn check_decision(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
     let Some((trail, _)) = both(trail, block, id) else { return missing(id) };
     let passes = trail.tally.as_ref().is_some_and(|tally| tally.passes);
     ensure(passes, G3, id, || "it is queued although its last count did not pass".to_owned())?;
@@ -90,7 +86,7 @@ fn check_decision(trail: &Trail, block: &ObservedBlock<'_>, id: ProposalId) -> R
 }
 
 /// A step is taken after the timelock, in a stage that executes, under the plan that was submitted.
-fn check_claim(trail: &Trail, block: &ObservedBlock<'_>, id: ProposalId) -> Result<(), Violation> {
+fn check_claim(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
     let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
     let executes = matches!(trail.stage, Some(Stage::Queued | Stage::Canary | Stage::Rollout(_)));
     ensure(executes, G3, id, || format!("a step is claimed while it is {:?}", trail.stage))?;
@@ -105,15 +101,11 @@ fn check_claim(trail: &Trail, block: &ObservedBlock<'_>, id: ProposalId) -> Resu
     ensure(voted_on && planned, G3, id, || "the plan carried out is not the one voted on".to_owned())
 }
 
-fn both<'a>(
-    trail: &'a Trail,
-    block: &ObservedBlock<'a>,
-    id: ProposalId,
-) -> Option<(&'a ProposalTrail, &'a Proposal)> {
+fn both<'a>(trail: &'a Trail, block: &View<'a>, id: ProposalId) -> Option<(&'a ProposalTrail, &'a Proposal)> {
     Some((trail.proposals().get(&id)?, block.after.proposal(id)?))
 }
 
-fn missing(id: ProposalId) -> Result<(), Violation> {
+fn missing(id: ProposalId) -> Result<(), Found> {
     ensure(false, G3, id, || "it acts without having been submitted".to_owned())
 }
 

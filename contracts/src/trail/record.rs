@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::ObservedBlock;
 use crate::{
     constitution::TrackParameters,
     digest::Digest,
     event::Event,
+    invariant::View,
     name::{MemberId, OrgId, TargetId},
     quantity::{Fence, Revision, TimeMs},
     stage::Stage,
@@ -100,7 +100,7 @@ impl Trail {
     }
 
     /// Adds an event of a block.
-    pub(super) fn push(&mut self, block: &ObservedBlock<'_>, event: &Event) {
+    pub(super) fn push(&mut self, block: &View<'_>, event: &Event) {
         match event {
             Event::StepClaimed { proposal, step, executor, fence, undo, .. } => {
                 self.fence = self.fence.max(*fence);
@@ -116,7 +116,7 @@ impl Trail {
         }
     }
 
-    fn push_decision(&mut self, block: &ObservedBlock<'_>, event: &Event) {
+    fn push_decision(&mut self, block: &View<'_>, event: &Event) {
         match event {
             Event::Submitted { proposal, author, revision, plan_hash } => {
                 let parameters = pinned(block, *proposal);
@@ -164,7 +164,7 @@ impl Trail {
     }
 }
 
-fn pinned(block: &ObservedBlock<'_>, proposal: ProposalId) -> Option<Arc<TrackParameters>> {
+fn pinned(block: &View<'_>, proposal: ProposalId) -> Option<Arc<TrackParameters>> {
     block.after.proposal(proposal).map(|proposal| Arc::clone(&proposal.parameters))
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use althing_contracts::{
-    canonical::DecodeError, digest::Digest, genesis::GenesisError, quantity::Height, state::StageProofError,
-    trail::Violation,
+    canonical::DecodeError, digest::Digest, genesis::GenesisError, invariant::Violation, quantity::Height,
+    state::StageProofError,
 };
 
 use super::format::{BUNDLE_VERSION, Kind};

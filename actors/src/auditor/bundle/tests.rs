@@ -58,8 +58,8 @@ fn a_ledger_of_every_end_verifies_and_its_report_says_what_it_holds() {
     let report = verify(&bytes[..], Some(story.world.network())).unwrap();
     assert_eq!(report.height, Height::new(story.blocks.len() as u64));
     assert_eq!(report.head, story.world.last.as_ref().unwrap().digest());
-    assert_eq!(report.records as usize, spans(&bytes).len());
-    assert_eq!(report.evidence as usize, story.evidence.len());
+    assert_eq!(report.records, spans(&bytes).len() as u64);
+    assert_eq!(report.evidence, story.evidence.len() as u64);
     assert_eq!(report.stage_proofs, 8);
     for end in ["closed", "disputed", "rejected", "defeated", "cancelled", "vetoed", "expired"] {
         assert!(report.proposals.contains_key(end), "{end}: {report:?}");
@@ -105,7 +105,10 @@ fn rechained(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-fn records(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+/// Kind and payload of each record.
+type Records = Vec<(u8, Vec<u8>)>;
+
+fn records(bytes: &[u8]) -> Records {
     spans(bytes)
         .into_iter()
         .map(|span| (bytes[span.start], bytes[span.start + 5..span.end - 32].to_vec()))
@@ -148,7 +151,7 @@ fn a_record_that_is_dropped_swapped_or_doubled_breaks_the_chain_there() {
 #[test]
 fn a_forger_who_mends_the_chain_is_found_by_what_the_blocks_say() {
     let whole = records(&bundle(&small()));
-    let with = |change: &dyn Fn(&mut Vec<(u8, Vec<u8>)>)| {
+    let with = |change: &dyn Fn(&mut Records)| {
         let mut records = whole.clone();
         change(&mut records);
         message(&rechained(&records))

@@ -143,7 +143,7 @@ fn a_split_view_is_found_whichever_side_comes_first() {
         }
         state.apply(&story.blocks).unwrap();
         let own = story.blocks[1].certificate.clone();
-        assert_eq!(state.observe(own).is_ok(), true);
+        assert!(state.observe(own).is_ok());
         if !peer_first {
             assert!(matches!(state.observe(shown.clone()).unwrap(), Observed::Split(_)));
         }
