@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::{
     alarm::{Alarm, AlarmBook},
-    explain::{cut, explain},
+    explain::explain,
     heads::{HeadBook, Observed, SplitView},
     judge::Judge,
     replay::{Head, Replay, Replayed},
@@ -30,9 +30,6 @@ use crate::{
     journal::JournalError,
     ledger::message::{CertifiedBlock, LedgerView},
 };
-
-/// Longest line of text that the ledger takes, in bytes.
-const LINE_LEN_MAX: usize = 200;
 
 /// What an auditor needs to begin.
 #[derive(Debug, Clone)]
@@ -170,8 +167,7 @@ impl AuditorState {
     /// A violation of one proposal makes that proposal unsound, any other makes the ledger unsound.
     fn judge(&mut self, before: &State, block: &Replayed) -> Result<(), AuditorError> {
         for violation in self.judge.judge(before, block, self.replay.state()) {
-            let text = cut(&violation.to_string(), LINE_LEN_MAX).to_owned();
-            let finding = Line::new(&text).unwrap_or_else(|_| unprintable());
+            let finding = Line::shortened(&violation.to_string());
             match violation.proposal {
                 Some(proposal) => drop(self.unsound.entry(proposal).or_insert(finding)),
                 None => self.broken = true,
@@ -271,10 +267,6 @@ impl AuditorState {
         }
         Ok(())
     }
-}
-
-fn unprintable() -> Line {
-    Line::new("an invariant does not hold; see the auditor's alarms").expect("the text is short and plain")
 }
 
 /// Why a head was not taken.

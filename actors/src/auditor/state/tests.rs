@@ -131,6 +131,46 @@ fn a_node_whose_state_differs_from_its_certified_root_is_found() {
     assert_eq!(names(&mut state), ["state_differs"]);
 }
 
+/// Applies all blocks, the last one with a changed account of what happened in it.
+fn apply_tampered(state: &mut AuditorState, story: &Story, change: impl FnOnce(&mut Replayed)) {
+    let (last, first) = story.blocks.split_last().unwrap();
+    state.apply(first).unwrap();
+    let before = state.replay.state().clone();
+    let mut replayed = state.replay.apply(last).unwrap();
+    change(&mut replayed);
+    state.judge(&before, &replayed).unwrap();
+}
+
+#[test]
+fn a_proposal_whose_history_breaks_an_invariant_is_attested_unsound() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut story = Story::new();
+    let id = story.executed("v2");
+    let mut state = open(directory.path(), &story);
+    apply_tampered(&mut state, &story, |last| {
+        last.events.retain(|event| !matches!(event, althing_contracts::event::Event::HealthAttested { .. }));
+    });
+    let [(proposal, Call::Attest { verdict: AuditVerdict::Unsound { finding }, .. })] =
+        &state.due(&BTreeSet::new())[..]
+    else {
+        panic!("the finished proposal is owed a verdict");
+    };
+    assert_eq!(*proposal, id);
+    assert!(finding.as_str().starts_with("G11 does not hold at height "), "{finding}");
+    assert!(names(&mut state).contains(&"invariant_violated"));
+}
+
+#[test]
+fn a_ledger_that_breaks_an_invariant_by_itself_is_vouched_for_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut story = Story::new();
+    story.executed("v2");
+    let mut state = open(directory.path(), &story);
+    apply_tampered(&mut state, &story, |last| last.transactions.extend(last.transactions.clone()));
+    assert!(!state.status().sound);
+    assert_eq!(state.due(&BTreeSet::new()), []);
+}
+
 #[test]
 fn a_split_view_is_found_whichever_side_comes_first() {
     let (story, other) = fork();
