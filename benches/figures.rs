@@ -4,6 +4,8 @@
 
 #[path = "figures/etcd.rs"]
 mod etcd;
+#[path = "figures/ledger.rs"]
+mod ledger;
 #[path = "figures/machine.rs"]
 mod machine;
 #[path = "figures/report.rs"]
@@ -60,7 +62,12 @@ fn limits() -> Result<Vec<Figure>, Failure> {
     }
     let blocks = Figure::measured("block_limit_per_cpu_second", "", Aim::None, verify::block_rate()?)
         .note(format!("blocks of {} ballots, hashed and verified only", verify::BALLOTS_PER_BLOCK));
-    Ok(vec![verify, blocks])
+    let rates = ledger::block_rates()?;
+    let executed = Figure::measured("execute_limit_per_cpu_second", "", Aim::None, rates.executed)
+        .note(format!("blocks of {} ballots: rules, tally, events, roots", verify::BALLOTS_PER_BLOCK));
+    let whole = Figure::measured("block_checked_per_cpu_second", "", Aim::None, rates.checked_and_executed)
+        .note("the same with decoding, hashing and signatures: the ceiling of catching up on one core");
+    Ok(vec![verify, blocks, executed, whole])
 }
 
 /// The peer alone.
