@@ -75,7 +75,9 @@ pub enum ReplayError {
         found: Digest,
     },
     /// Other rules.
-    #[error("the block follows protocol {found}, this build knows {PROTOCOL_VERSION}: use a build that knows it")]
+    #[error(
+        "the block follows protocol {found}, this build knows {PROTOCOL_VERSION}: use a build that knows it"
+    )]
     Protocol {
         /// As in the header.
         found: u16,
@@ -89,7 +91,9 @@ pub enum ReplayError {
         expected: Digest,
     },
     /// Time stands still or goes back.
-    #[error("the block's time {found} is not after its parent's {parent}: its validators broke the time rule")]
+    #[error(
+        "the block's time {found} is not after its parent's {parent}: its validators broke the time rule"
+    )]
     Time {
         /// As in the header.
         found: TimeMs,
@@ -167,8 +171,7 @@ impl Replay {
             ledger::execute(&self.state, block.header(), &transactions).map_err(ReplayError::Execution)?;
         let header = block.header().clone();
         self.state = executed.state;
-        self.head =
-            Head { height: header.height, digest, time: header.time, state_root: header.state_root };
+        self.head = Head { height: header.height, digest, time: header.time, state_root: header.state_root };
         Ok(Replayed { header, digest, transactions, events: executed.events })
     }
 

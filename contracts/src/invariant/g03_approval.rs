@@ -45,7 +45,9 @@ fn check_tally(
     ];
     counted.into_iter().try_for_each(|(choice, counted)| {
         let cast = weight_cast(trail, proposal, choice);
-        ensure(counted <= cast, G3, id, || format!("{counted} of weight is counted {choice:?}, {cast} was cast"))
+        ensure(counted <= cast, G3, id, || {
+            format!("{counted} of weight is counted {choice:?}, {cast} was cast")
+        })
     })
 }
 
@@ -67,7 +69,9 @@ fn check_claim(trail: &Trail, block: &ObservedBlock<'_>, id: ProposalId) -> Resu
     ensure(executes, G3, id, || format!("a step is claimed while it is {:?}", trail.stage))?;
     let unlocked = trail.queued_at.map(|queued| queued.after(proposal.parameters.timelock));
     let elapsed = unlocked.is_some_and(|unlocked| block.header.time >= unlocked);
-    ensure(elapsed, G3, id, || format!("a step is claimed at {} before its timelock ends", block.header.time))?;
+    ensure(elapsed, G3, id, || {
+        format!("a step is claimed at {} before its timelock ends", block.header.time)
+    })?;
     let voted_on = trail.plan_hash == Some(proposal.plan.hash());
     let planned = proposal.plan.document == proposal.document.digest();
     ensure(voted_on && planned, G3, id, || "the plan carried out is not the one voted on".to_owned())

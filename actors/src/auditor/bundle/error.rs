@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use althing_contracts::{canonical::DecodeError, digest::Digest, genesis::GenesisError, invariant::Violation, quantity::Height, state::StageProofError};
+use althing_contracts::{
+    canonical::DecodeError, digest::Digest, genesis::GenesisError, invariant::Violation, quantity::Height,
+    state::StageProofError,
+};
 
 use super::format::{BUNDLE_VERSION, Kind};
 use crate::auditor::{explain::explain, replay::ReplayError};
@@ -80,7 +83,9 @@ pub enum Flaw {
     #[error("the file does not begin with ALTHINGB: it is no bundle, or its first bytes were changed")]
     Magic,
     /// Another version of the format.
-    #[error("bundle version {found} is not known, this build reads {BUNDLE_VERSION}: use a build that knows it")]
+    #[error(
+        "bundle version {found} is not known, this build reads {BUNDLE_VERSION}: use a build that knows it"
+    )]
     Version {
         /// As given.
         found: u16,
@@ -104,7 +109,9 @@ pub enum Flaw {
         tag: u8,
     },
     /// A length above the kind's bound.
-    #[error("{len} bytes are too long for a {kind} record, at most {max} are allowed: the length was changed")]
+    #[error(
+        "{len} bytes are too long for a {kind} record, at most {max} are allowed: the length was changed"
+    )]
     TooLong {
         /// What the record says it holds.
         kind: Kind,
@@ -114,10 +121,14 @@ pub enum Flaw {
         max: usize,
     },
     /// The chain is broken.
-    #[error("the chain digest does not match: the record was changed after export, or one before it was dropped, added or moved")]
+    #[error(
+        "the chain digest does not match: the record was changed after export, or one before it was dropped, added or moved"
+    )]
     Chain,
     /// A record in the wrong place.
-    #[error("a {found} record may not stand here: a bundle is one genesis, the blocks with their evidence, the stage proofs, one trailer")]
+    #[error(
+        "a {found} record may not stand here: a bundle is one genesis, the blocks with their evidence, the stage proofs, one trailer"
+    )]
     Order {
         /// What stands here.
         found: Kind,
@@ -157,7 +168,9 @@ pub enum Flaw {
     #[error("{0}: the proof was changed, or it is of another block")]
     StageProof(StageProofError),
     /// The trailer says something else than the records.
-    #[error("the trailer says {field} {said}, the records say {is}: records and trailer are of different exports")]
+    #[error(
+        "the trailer says {field} {said}, the records say {is}: records and trailer are of different exports"
+    )]
     Trailer {
         /// Which field.
         field: &'static str,

@@ -65,8 +65,7 @@ impl<R: Read> RecordReader<R> {
         }
         let [tag, len @ ..] = head;
         let len = u32::from_le_bytes(len);
-        let kind =
-            Kind::from_tag(tag).ok_or_else(|| BundleError::new(place.clone(), Flaw::Kind { tag }))?;
+        let kind = Kind::from_tag(tag).ok_or_else(|| BundleError::new(place.clone(), Flaw::Kind { tag }))?;
         place.kind = Some(kind);
         place.height = (kind == Kind::Block).then(|| Height::new(self.blocks.saturating_add(1)));
         let payload = self.read_payload(kind, len, &place)?;
