@@ -14,12 +14,14 @@ use serde::Deserialize;
 
 mod check;
 mod de;
+mod join;
 mod section;
 mod source;
 mod tree;
 
 pub use self::{
     check::CONFIG_SCHEMA,
+    join::JoinError,
     section::{
         AdminSection, ApiSection, BootstrapSection, CommandSection, Config, ExecutorSection, IdentitySection,
         KeysBackend, KeysSection, NodeRole, NodeSection, P2pSection, TargetSection,
@@ -217,6 +219,20 @@ fn error_at(sources: &[Source], place: &Place, message: String, help: Option<Str
         return file_error(source.name(), message, help);
     }
     source.error(&place.span, message, help)
+}
+
+/// An error at a place of a file that is not a configuration.
+pub(crate) fn place_error(
+    path: &Path,
+    text: &str,
+    span: Option<std::ops::Range<usize>>,
+    message: String,
+) -> ConfigError {
+    let source = Source::File { path: path.to_owned(), text: text.to_owned() };
+    match span {
+        Some(span) => source.error(&span, message, None),
+        None => file_error(source.name(), message, None),
+    }
 }
 
 fn origins(tree: &Node, sources: &[Source], config: &Config) -> Vec<Origin> {

@@ -59,6 +59,8 @@ pub struct MeshConfig {
     pub bootstrap: Vec<(NodeId, Multiaddr)>,
     /// Nodes that may connect: the roster and the observers. The node itself may be among them.
     pub allow: Vec<NodeId>,
+    /// Most nodes connected at once.
+    pub peers_max: u32,
 }
 
 /// Why a mesh does not start.
@@ -115,7 +117,8 @@ impl Mesh {
         let allowed = allowed_peers(&config.allow, local)?;
         let bootstrap = bootstrap_peers(config.bootstrap)?;
         let keypair = config.identity.keypair();
-        let mut swarm = behaviour::swarm(keypair, allowed, &protocols, &topics).map_err(MeshError::Setup)?;
+        let mut swarm = behaviour::swarm(keypair, allowed, config.peers_max, &protocols, &topics)
+            .map_err(MeshError::Setup)?;
         let bound = listen::listen(&mut swarm, &config.listen).await?;
 
         let (sender, events) = mpsc::channel(EVENTS_MAX);

@@ -38,6 +38,7 @@ fn config(seed: u8, listen: &str, bootstrap: &[(u8, &Multiaddr)], allow: &[u8]) 
         listen: vec![listen.parse().unwrap()],
         bootstrap: bootstrap.iter().map(|(seed, address)| (id(*seed), (*address).clone())).collect(),
         allow: allow.iter().map(|seed| id(*seed)).collect(),
+        peers_max: 16,
     }
 }
 

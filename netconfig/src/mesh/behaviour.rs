@@ -69,10 +69,11 @@ impl Protocols {
 pub(super) fn swarm(
     keypair: Keypair,
     allowed: HashSet<PeerId>,
+    peers_max: u32,
     protocols: &Protocols,
     topics: &Topics,
 ) -> Result<Swarm<Behaviour>, String> {
-    let behaviour = behaviour(&keypair, allowed, protocols, topics)?;
+    let behaviour = behaviour(&keypair, allowed, peers_max, protocols, topics)?;
     let tcp = tcp::Config::default().nodelay(true);
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
@@ -93,15 +94,15 @@ pub(super) fn swarm(
 fn behaviour(
     keypair: &Keypair,
     allowed: HashSet<PeerId>,
+    peers_max: u32,
     protocols: &Protocols,
     topics: &Topics,
 ) -> Result<Behaviour, String> {
-    let peers = u32::try_from(allowed.len()).map_err(|_| "the allow-list is too long".to_owned())?;
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(CONNECTIONS_PENDING_MAX))
         .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_MAX))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
-        .with_max_established(Some(peers.saturating_mul(CONNECTIONS_PER_PEER_MAX)));
+        .with_max_established(Some(peers_max.saturating_mul(CONNECTIONS_PER_PEER_MAX)));
     let identify = identify::Config::new(protocols.identify.clone(), keypair.public())
         .with_agent_version(format!("althing/{}", env!("CARGO_PKG_VERSION")))
         .with_cache_size(0);
