@@ -2,24 +2,23 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     time::Duration,
 };
 
 use althing_netconfig::config::{Config, ConfigError, NodeRole};
-use serde_json::Value;
 
-use super::{Process, ProcessError, Usage};
-use crate::http::{Answer, Connection, Endpoint};
+use super::{
+    Process, ProcessError, Usage,
+    client::{ClientError, NodeClient},
+};
+use crate::http::Endpoint;
 
 /// Longest time for `althing init mesh`.
 const INIT_TIMEOUT: Duration = Duration::from_mins(1);
 /// Longest time from the start of a daemon until it listens: recovery reads the whole log.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// Longest time for one request; a submission answers when it is final.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// Time in which a daemon that was asked to end must have ended.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The file in a node's folder.
@@ -36,15 +35,11 @@ pub struct ProcessMesh {
 /// One node: its configuration, and its process while it runs.
 #[derive(Debug)]
 pub struct Node {
-    name: String,
-    org: String,
     role: NodeRole,
     binary: PathBuf,
     config: PathBuf,
     keys: PathBuf,
-    data: PathBuf,
-    endpoint: Endpoint,
-    admin: Option<SocketAddr>,
+    client: NodeClient,
     process: Option<Process>,
 }
 
@@ -92,29 +87,9 @@ pub enum MeshError {
         /// Which node.
         name: String,
     },
-    /// The node cannot be reached, or broke off.
-    #[error("{name} did not answer {request}")]
-    NoAnswer {
-        /// Which node.
-        name: String,
-        /// What was asked.
-        request: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The node refused.
-    #[error("{name} answered {request} with {status}: {body}")]
-    Refused {
-        /// Which node.
-        name: String,
-        /// What was asked.
-        request: String,
-        /// The status code.
-        status: u16,
-        /// The body, a problem document.
-        body: String,
-    },
+    /// The node did not answer as it should.
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 impl ProcessMesh {
@@ -143,7 +118,7 @@ impl ProcessMesh {
             nodes.push(Node::read(binary, config)?);
         }
         nodes.sort_by(|a, b| {
-            (a.role == NodeRole::Auditor, &a.name).cmp(&(b.role == NodeRole::Auditor, &b.name))
+            (a.role == NodeRole::Auditor, a.name()).cmp(&(b.role == NodeRole::Auditor, b.name()))
         });
         Ok(Self { nodes })
     }
@@ -188,20 +163,17 @@ impl Node {
             .map_err(|source| MeshError::Config { path: path.clone(), source: Box::new(source) })?;
         let config = loaded.config;
         let endpoint = match (config.api.socket, config.api.listen) {
-            (Some(socket), _) => Endpoint::Unix(socket),
-            (None, Some(address)) => Endpoint::Tcp(address),
+            (_, Some(address)) => Endpoint::Tcp(address),
+            (Some(socket), None) => Endpoint::Unix(socket),
             (None, None) => return Err(MeshError::NoApi { path }),
         };
+        let (name, org) = (config.node.name.to_string(), config.node.org.to_string());
         Ok(Self {
-            name: config.node.name.to_string(),
-            org: config.node.org.to_string(),
             role: config.node.role,
             binary: binary.to_owned(),
             config: path,
             keys: config.keys.directory,
-            data: config.node.data_dir,
-            endpoint,
-            admin: config.admin.listen,
+            client: NodeClient { name, org, endpoint, admin: config.admin.listen },
             process: None,
         })
     }
@@ -209,13 +181,7 @@ impl Node {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whose it is.
-    #[must_use]
-    pub fn org(&self) -> &str {
-        &self.org
+        self.client.name()
     }
 
     /// Where its members' keys are.
@@ -224,10 +190,10 @@ impl Node {
         &self.keys
     }
 
-    /// Where it keeps what it must not lose.
+    /// The way to its API, which stays the same over restarts.
     #[must_use]
-    pub fn data(&self) -> &Path {
-        &self.data
+    pub fn client(&self) -> &NodeClient {
+        &self.client
     }
 
     /// Its process, while it runs.
@@ -271,7 +237,7 @@ impl Node {
     /// # Errors
     /// It does not run, or ended.
     pub fn stays_up_for(&mut self, time: Duration) -> Result<(), MeshError> {
-        let name = self.name.clone();
+        let name = self.name().to_owned();
         let process = self.process.as_mut().ok_or(MeshError::NotRunning { name })?;
         Ok(process.stays_up_for(time)?)
     }
@@ -284,81 +250,11 @@ impl Node {
         Ok(self.process.as_ref().ok_or_else(|| self.not_running())?.usage()?)
     }
 
-    /// Connects to the API.
-    ///
-    /// # Errors
-    /// It cannot be reached.
-    pub fn connect(&self) -> Result<Connection, MeshError> {
-        self.endpoint.connect(REQUEST_TIMEOUT).map_err(|source| self.no_answer("a connection", source))
-    }
-
-    /// Reads a resource.
-    ///
-    /// # Errors
-    /// The node cannot be reached or refuses.
-    pub fn get(&self, path: &str) -> Result<Value, MeshError> {
-        self.ask(&mut self.connect()?, "GET", path, &[], &[])
-    }
-
-    /// Reads the metrics, in the text format of Prometheus.
-    ///
-    /// # Errors
-    /// The node has no admin listener, or cannot be reached.
-    pub fn metrics(&self) -> Result<String, MeshError> {
-        let read = || {
-            let address = self.admin.ok_or(io::ErrorKind::AddrNotAvailable)?;
-            Endpoint::Tcp(address).connect(REQUEST_TIMEOUT)?.request("GET", "/metrics", &[], &[])
-        };
-        read().map(|answer| answer.text()).map_err(|source| self.no_answer("GET /metrics", source))
-    }
-
-    /// Asks for a change; `key` makes a repeat of it the same request.
-    ///
-    /// # Errors
-    /// The node cannot be reached or refuses.
-    pub fn post(&self, path: &str, key: &str, body: &Value) -> Result<Value, MeshError> {
-        self.post_on(&mut self.connect()?, path, key, body)
-    }
-
-    /// As [`Self::post`], on a connection that is kept.
-    ///
-    /// # Errors
-    /// As [`Self::post`].
-    pub fn post_on(
-        &self,
-        connection: &mut Connection,
-        path: &str,
-        key: &str,
-        body: &Value,
-    ) -> Result<Value, MeshError> {
-        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
-        self.ask(connection, "POST", path, &headers, body.to_string().as_bytes())
-    }
-
-    fn ask(
-        &self,
-        connection: &mut Connection,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Value, MeshError> {
-        let request = || format!("{method} {path}");
-        let answer: Answer = connection
-            .request(method, path, headers, body)
-            .map_err(|source| self.no_answer(&request(), source))?;
-        if !(200..300).contains(&answer.status) {
-            let (name, request, status) = (self.name.clone(), request(), answer.status);
-            return Err(MeshError::Refused { name, request, status, body: answer.text() });
-        }
-        serde_json::from_slice(&answer.body).map_err(|error| self.no_answer(&request(), error.into()))
-    }
-
     fn spawn(&mut self) -> Result<(), MeshError> {
         if self.process.is_none() {
             let mut command = Command::new(&self.binary);
             command.args(["node", "run", "-c"]).arg(&self.config);
-            self.process = Some(Process::spawn(self.name.clone(), &mut command)?);
+            self.process = Some(Process::spawn(self.name(), &mut command)?);
         }
         Ok(())
     }
@@ -370,11 +266,7 @@ impl Node {
     }
 
     fn not_running(&self) -> MeshError {
-        MeshError::NotRunning { name: self.name.clone() }
-    }
-
-    fn no_answer(&self, request: &str, source: io::Error) -> MeshError {
-        MeshError::NoAnswer { name: self.name.clone(), request: request.to_owned(), source }
+        MeshError::NotRunning { name: self.name().to_owned() }
     }
 }
 
