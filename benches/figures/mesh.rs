@@ -135,7 +135,7 @@ impl Mesh {
         let begun = Instant::now();
         let auditor = self.mesh.nodes_mut().last_mut().ok_or("the mesh has no auditor")?;
         auditor.start()?;
-        while height_of(auditor)? < head {
+        while auditor.client().head()?.height < head {
             auditor.stays_up_for(LOOK_EVERY)?;
             if begun.elapsed() > CATCH_UP_TIMEOUT {
                 return Err(format!("the auditor did not reach height {head} in {CATCH_UP_TIMEOUT:?}").into());
@@ -164,7 +164,7 @@ impl Mesh {
     }
 
     fn head(&self) -> Result<u64, Failure> {
-        height_of(&self.mesh.nodes()[0])
+        Ok(self.mesh.nodes()[0].client().head()?.height)
     }
 
     fn first(&mut self) -> &mut Node {
@@ -178,11 +178,6 @@ impl Mesh {
 
 fn validators(mesh: &mut ProcessMesh) -> &mut [Node] {
     &mut mesh.nodes_mut()[..ORGANISATIONS.len()]
-}
-
-fn height_of(node: &Node) -> Result<u64, Failure> {
-    let head = node.client().get("/v1/audit/head")?;
-    head["height"].as_u64().ok_or_else(|| format!("the head of {} has no height: {head}", node.name()).into())
 }
 
 /// Four organisations with one target each, under the parameters that every mesh starts with: votes last for days.

@@ -18,6 +18,17 @@ pub struct NodeClient {
     pub(super) admin: Option<SocketAddr>,
 }
 
+/// The last final block that a node shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Which node.
+    pub node: String,
+    /// Its height.
+    pub height: u64,
+    /// The state's root after it; empty at height 0.
+    pub state_root: String,
+}
+
 /// Why a node gave no answer of use.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -94,6 +105,18 @@ impl NodeClient {
     /// The node cannot be reached or refuses.
     pub fn get(&self, path: &str) -> Result<Value, ClientError> {
         self.ask(&mut self.connect()?, "GET", path, &[], &[])
+    }
+
+    /// Reads the last final block.
+    ///
+    /// # Errors
+    /// The node cannot be reached or refuses.
+    pub fn head(&self) -> Result<Head, ClientError> {
+        let shown = self.get("/v1/audit/head")?;
+        let height = shown["height"].as_u64();
+        let height = height.ok_or_else(|| self.unexpected(format!("its head has no height: {shown}")))?;
+        let state_root = shown["state_root"].as_str().unwrap_or_default().to_owned();
+        Ok(Head { node: self.name.clone(), height, state_root })
     }
 
     /// Reads the metrics, in the text format of Prometheus.

@@ -4,14 +4,15 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use althing_netconfig::config::{Config, ConfigError, NodeRole};
 
 use super::{
     Process, ProcessError, Usage,
-    client::{ClientError, NodeClient},
+    client::{ClientError, Head, NodeClient},
 };
 use crate::http::Endpoint;
 
@@ -21,6 +22,8 @@ const INIT_TIMEOUT: Duration = Duration::from_mins(1);
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// Time in which a daemon that was asked to end must have ended.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often nodes are asked how far they are.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The file in a node's folder.
 const CONFIG_NAME: &str = "node.toml";
 /// What a daemon prints when its API can be reached.
@@ -87,6 +90,17 @@ pub enum MeshError {
         /// Which node.
         name: String,
     },
+    /// Two nodes hold different states at one height: the worst that can happen.
+    #[error("{} and {} differ at height {}: state root {} and {}", .0.node, .1.node, .0.height, .0.state_root, .1.state_root)]
+    Fork(Box<Head>, Box<Head>),
+    /// The nodes stay apart.
+    #[error("the nodes did not come to one height within {within:?}: {heads:?}")]
+    NoAgreement {
+        /// How long was waited.
+        within: Duration,
+        /// What they showed last.
+        heads: Vec<Head>,
+    },
     /// The node did not answer as it should.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -148,6 +162,25 @@ impl ProcessMesh {
     /// The validators by name.
     pub fn validators(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| node.role == NodeRole::Validator)
+    }
+
+    /// Waits until every node that runs shows the same last block, and yields it.
+    ///
+    /// # Errors
+    /// Two nodes show different states at one height, or they do not meet in time.
+    pub fn wait_for_agreement(&self, within: Duration) -> Result<Head, MeshError> {
+        let begun = Instant::now();
+        loop {
+            let running = self.nodes.iter().filter(|node| node.process.is_some());
+            let heads = running.map(|node| node.client.head()).collect::<Result<Vec<_>, _>>()?;
+            if let Some(head) = agreement(&heads)? {
+                return Ok(head);
+            }
+            if begun.elapsed() > within {
+                return Err(MeshError::NoAgreement { within, heads });
+            }
+            thread::park_timeout(LOOK_EVERY);
+        }
     }
 
     /// The first auditor.
@@ -268,6 +301,20 @@ impl Node {
     fn not_running(&self) -> MeshError {
         MeshError::NotRunning { name: self.name().to_owned() }
     }
+}
+
+/// The common head, if all nodes are at one height.
+fn agreement(heads: &[Head]) -> Result<Option<Head>, MeshError> {
+    for (at, one) in heads.iter().enumerate() {
+        let other =
+            heads[..at].iter().find(|other| other.height == one.height && other.state_root != one.state_root);
+        if let Some(other) = other {
+            return Err(MeshError::Fork(Box::new(other.clone()), Box::new(one.clone())));
+        }
+    }
+    let (first, last) =
+        (heads.iter().map(|head| head.height).min(), heads.iter().map(|head| head.height).max());
+    Ok(heads.first().filter(|_| first == last).cloned())
 }
 
 /// The configurations in the folders below `folder`, one a node.
