@@ -2,10 +2,13 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod auditor;
 pub mod executor;
 pub mod journal;
 pub mod ledger;
 pub mod port;
 pub mod proposal;
 pub mod signer;
+#[cfg(test)]
+mod test_ledger;
 pub mod watcher;

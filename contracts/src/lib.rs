@@ -13,6 +13,7 @@ pub mod document;
 pub mod event;
 pub mod explain;
 pub mod genesis;
+pub mod invariant;
 pub mod ledger;
 mod lifecycle;
 pub mod name;
