@@ -10,7 +10,7 @@ use althing_contracts::{
     role::Role,
     stage::Stage,
     state::{Applied, Input},
-    testing::{GENESIS_TIME, World, member_key},
+    testing::{World, member_key},
     transaction::{
         Choice, ProposalId, ReviewVerdict, TRANSACTION_LEN_MAX, Transaction, UnverifiedTransaction,
     },
@@ -30,7 +30,7 @@ use crate::{
 
 /// The ledger; also a clock that goes on from the ledger's time.
 pub(crate) struct TestLedger {
-    begun: Instant,
+    begun: Mutex<(TimeMs, Instant)>,
     world: Mutex<World>,
     view: watch::Sender<Arc<LedgerView>>,
     events: broadcast::Sender<crate::ledger::message::EventBatch>,
@@ -40,7 +40,7 @@ impl TestLedger {
     pub(crate) fn new(world: World) -> Arc<Self> {
         let view = watch::Sender::new(view_of(&world));
         Arc::new(Self {
-            begun: Instant::now(),
+            begun: Mutex::new((world.state.time(), Instant::now())),
             world: Mutex::new(world),
             view,
             events: broadcast::Sender::new(16),
@@ -68,7 +68,13 @@ impl TestLedger {
     pub(crate) fn change(&self, change: impl FnOnce(&mut World)) {
         let mut world = self.world();
         change(&mut world);
-        self.view.send_replace(view_of(&world));
+        self.publish(&world);
+    }
+
+    fn publish(&self, world: &World) {
+        let now = self.now().max(world.state.time());
+        *self.begun.lock().unwrap() = (now, Instant::now());
+        self.view.send_replace(view_of(world));
     }
 
     pub(crate) fn proposal(&self, id: ProposalId) -> Proposal {
@@ -101,7 +107,7 @@ impl LedgerPort for TestLedger {
         let transaction: Transaction = canonical::decode(&bytes, TRANSACTION_LEN_MAX).unwrap();
         let (block, executed) = world.block(DurationMs::new(1), &[transaction]);
         let events = executed.outcomes.into_iter().flat_map(|(_, events)| events).collect();
-        self.view.send_replace(view_of(&world));
+        self.publish(&world);
         Ok(Final { id, height: block.header().height, time: block.header().time, events })
     }
 
@@ -112,8 +118,8 @@ impl LedgerPort for TestLedger {
 
 impl Clock for TestLedger {
     fn now(&self) -> TimeMs {
-        let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap();
-        GENESIS_TIME.after(DurationMs::new(elapsed)).max(self.view.borrow().state.time())
+        let (time, since) = *self.begun.lock().unwrap();
+        time.after(DurationMs::new(u64::try_from(since.elapsed().as_millis()).unwrap()))
     }
 }
 

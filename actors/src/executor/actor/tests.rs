@@ -33,7 +33,7 @@ use story::{Life, Mesh};
 async fn a_decided_change_is_carried_out_and_judged_by_two_organisations() {
     let mesh = Mesh::new(&["200 OK"]).await;
     let id = mesh.decide(deploy("v2", &[&["acme-north"], &["acme-south", "birch-north"]]));
-    let nodes = [mesh.node("acme", Life::endless()), mesh.node("birch", Life::endless())];
+    let nodes = ["acme", "birch", "cedar"].map(|org| mesh.node(org, Life::endless()));
     mesh.ledger.wait(id, |proposal| proposal.ended.is_some()).await;
     let proposal = mesh.ledger.proposal(id);
     assert_eq!(proposal.ended.map(|ending| ending.stage), Some(Stage::Executed));
