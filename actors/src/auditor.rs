@@ -1,9 +1,9 @@
 //! Owns the second opinion: re-applies every block by itself, judges the invariants, attests finished proposals,
 //! and makes the bundle that an outsider checks without a network. Writes nothing but attestations.
 
+pub mod actor;
 pub mod alarm;
 pub mod bundle;
-mod chain_file;
 mod explain;
 pub mod heads;
 pub mod message;
@@ -13,4 +13,5 @@ pub mod replay;
 pub mod state;
 pub mod witness;
 
-pub use chain_file::ChainFileError;
+#[cfg(test)]
+pub(crate) mod story;

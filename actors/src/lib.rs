@@ -9,6 +9,10 @@ pub mod ledger;
 pub mod port;
 pub mod proposal;
 pub mod signer;
+<<<<<<< HEAD
 #[cfg(test)]
 mod test_ledger;
+=======
+pub mod sync;
+>>>>>>> main
 pub mod watcher;

@@ -2,14 +2,17 @@
 //! etcd offers gRPC and a JSON gateway: both are tried against every member, and the fastest pair is what counts.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use althing_chaos::process::Process;
+use althing_chaos::{
+    http::{Connection, Endpoint},
+    process::Process,
+};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Failure, statistics::Latencies};
@@ -86,7 +89,7 @@ fn choose(members: Vec<Process>, ports: &[u16]) -> Result<Etcd, Failure> {
     let mut best: Option<(f64, String, Writer)> = None;
     for (i, port) in ports.iter().enumerate() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
-        let json = Writer::Json(JsonWriter::connect(address)?);
+        let json = Writer::Json(JsonWriter { connection: Endpoint::Tcp(address).connect(START_TIMEOUT)? });
         let grpc = Writer::Grpc(Box::new(GrpcWriter::connect(address)?));
         for (protocol, mut writer) in [("JSON", json), ("gRPC", grpc)] {
             let latencies = writer.put(&mut next_key, TRIAL_PUTS)?;
@@ -118,50 +121,16 @@ impl Writer {
     }
 }
 
-/// HTTP/1.1 on one kept connection, written by hand: nothing of a client library is in the way.
+/// The JSON gateway, on one kept connection.
 struct JsonWriter {
-    reader: BufReader<TcpStream>,
+    connection: Connection,
 }
 
 impl JsonWriter {
-    fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { reader: BufReader::new(stream) })
-    }
-
     fn put(&mut self, key: &[u8]) -> Result<(), Failure> {
         let body = format!(r#"{{"key":"{}","value":"{}"}}"#, base64(key), base64(&VALUE));
-        let length = body.len();
-        let request =
-            format!("POST /v3/kv/put HTTP/1.1\r\nHost: etcd\r\nContent-Length: {length}\r\n\r\n{body}");
-        self.reader.get_mut().write_all(request.as_bytes())?;
-        let mut status = String::new();
-        self.reader.read_line(&mut status)?;
-        let length = self.read_headers()?;
-        let mut answer = vec![0; length];
-        self.reader.read_exact(&mut answer)?;
-        if status.starts_with("HTTP/1.1 200") {
-            Ok(())
-        } else {
-            Err(format!("etcd answered {status}").into())
-        }
-    }
-
-    /// Reads to the end of the headers and returns the length of the body.
-    fn read_headers(&mut self) -> Result<usize, Failure> {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            self.reader.read_line(&mut line)?;
-            match line.trim_end().split_once(':') {
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                    length = value.trim().parse()?;
-                }
-                Some(_) => {}
-                None => return Ok(length),
-            }
-        }
+        let answer = self.connection.request("POST", "/v3/kv/put", &[], body.as_bytes())?;
+        if answer.status == 200 { Ok(()) } else { Err(format!("etcd answered {}", answer.text()).into()) }
     }
 }
 

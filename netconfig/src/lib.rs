@@ -4,5 +4,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod config;
 pub mod identity;
+pub mod keys;
 pub mod mesh;

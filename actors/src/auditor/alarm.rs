@@ -2,17 +2,17 @@
 
 use std::{fmt, path::Path};
 
-use althing_contracts::{canonical, digest::Digest, quantity::Height};
+use althing_contracts::{digest::Digest, quantity::Height};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{
-    chain_file::{ChainFile, ChainFileError, RECORD_LEN_MAX},
     heads::SplitView,
     witness::{HistoryRewritten, Witness},
 };
+use crate::journal::{Journal, JournalError, Kind};
 
-/// The first eight bytes of an alarm file.
-const MAGIC: [u8; 8] = *b"ALTHALRM";
+/// Kind of the file.
+pub const ALARM_JOURNAL: Kind = *b"alarms  ";
 /// Most alarms kept: each is a reason to stop trusting the ledger, so more add nothing.
 pub const ALARMS_MAX: usize = 256;
 /// Longest text of a finding in bytes.
@@ -114,37 +114,40 @@ impl fmt::Display for Alarm {
     }
 }
 
+/// An alarm on the disk. The variant is the version of the format.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+enum AlarmRecord {
+    /// Version 1.
+    V1(Alarm),
+}
+
 /// The persistent list of alarms.
 #[derive(Debug)]
 pub struct AlarmBook {
-    file: ChainFile,
+    journal: Journal<AlarmRecord>,
     alarms: Vec<Alarm>,
 }
 
 impl AlarmBook {
-    /// Opens or creates the list of one network.
+    /// Opens or creates the list.
     ///
     /// # Errors
     /// The file cannot be used.
-    pub fn open(path: &Path, network: Digest) -> Result<Self, ChainFileError> {
-        let opened = ChainFile::open(path, MAGIC, network)?;
-        let alarms = opened.records.iter().map(|bytes| canonical::decode(bytes, RECORD_LEN_MAX));
-        let alarms = alarms.collect::<Result<Vec<Alarm>, _>>().map_err(|source| ChainFileError::Foreign {
-            path: path.to_owned(),
-            problem: format!("a record is no alarm: {source}"),
-        })?;
-        Ok(Self { file: opened.file, alarms })
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let mut alarms = Vec::new();
+        let (journal, _) = Journal::open(path, ALARM_JOURNAL, |AlarmRecord::V1(alarm)| alarms.push(alarm))?;
+        Ok(Self { journal, alarms })
     }
 
     /// Keeps an alarm; `false` when it is known or the list is full. Returns when it is on the disk.
     ///
     /// # Errors
     /// The disk fails.
-    pub fn raise(&mut self, alarm: &Alarm) -> std::io::Result<bool> {
+    pub fn raise(&mut self, alarm: &Alarm) -> Result<bool, JournalError> {
         if self.alarms.contains(alarm) || self.alarms.len() >= ALARMS_MAX {
             return Ok(false);
         }
-        self.file.append(&[canonical::encode(alarm)])?;
+        self.journal.append(&AlarmRecord::V1(alarm.clone()))?;
         self.alarms.push(alarm.clone());
         Ok(true)
     }
@@ -165,10 +168,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("alarms");
         let alarm = Alarm::invalid(Height::new(7), &"the state root differs");
-        let mut book = AlarmBook::open(&path, Digest::ZERO).unwrap();
+        let mut book = AlarmBook::open(&path).unwrap();
         assert!(book.raise(&alarm).unwrap());
         assert!(!book.raise(&alarm).unwrap());
-        let book = AlarmBook::open(&path, Digest::ZERO).unwrap();
+        let book = AlarmBook::open(&path).unwrap();
         assert_eq!(book.alarms(), [alarm]);
         assert_eq!(book.alarms()[0].to_string(), "invalid_block: height 7: the state root differs");
     }

@@ -21,3 +21,6 @@ pub use report::Report;
 pub use trailer::Trailer;
 pub use verifier::{verify, verify_file};
 pub use writer::{BundleWriter, ExportError};
+
+#[cfg(test)]
+mod tests;

@@ -19,13 +19,15 @@ use serde::Serialize;
 
 use super::{
     alarm::{Alarm, AlarmBook},
-    chain_file::ChainFileError,
     explain::explain,
     heads::{HeadBook, Observed, SplitView},
     replay::{Head, Replay},
     witness::{Witness, WitnessError, WitnessList},
 };
-use crate::ledger::message::{CertifiedBlock, LedgerView};
+use crate::{
+    journal::JournalError,
+    ledger::message::{CertifiedBlock, LedgerView},
+};
 
 /// What an auditor needs to begin.
 #[derive(Debug, Clone)]
@@ -45,12 +47,12 @@ pub enum AuditorError {
     /// The witness list cannot be used.
     #[error("the witness list cannot be used")]
     Witness(#[from] WitnessError),
-    /// The alarm file cannot be used.
-    #[error("the alarm file cannot be used")]
-    Alarms(#[from] ChainFileError),
-    /// The disk failed.
-    #[error("the auditor's directory cannot be written")]
-    Disk(#[from] std::io::Error),
+    /// The list of alarms cannot be used.
+    #[error("the list of alarms cannot be used")]
+    Alarms(#[from] JournalError),
+    /// The directory cannot be made.
+    #[error("the auditor's directory cannot be made")]
+    Directory(#[source] std::io::Error),
 }
 
 /// What an auditor says about itself.
@@ -89,14 +91,14 @@ impl AuditorState {
     /// # Errors
     /// The genesis or the directory cannot be used.
     pub fn open(config: &AuditorConfig, genesis: &Genesis) -> Result<Self, AuditorError> {
-        std::fs::create_dir_all(&config.directory)?;
+        std::fs::create_dir_all(&config.directory).map_err(AuditorError::Directory)?;
         let network = genesis.network();
         let file = |name: &str| Path::new(&config.directory).join(name);
         Ok(Self {
             member: config.member.clone(),
             replay: Replay::begin(genesis)?,
             witness: WitnessList::open(&file("witness"), network)?,
-            alarms: AlarmBook::open(&file("alarms"), network)?,
+            alarms: AlarmBook::open(&file("alarms"))?,
             heads: HeadBook::default(),
             broken: false,
             raised: Vec::new(),

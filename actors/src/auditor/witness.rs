@@ -4,13 +4,15 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use althing_contracts::{canonical, digest::Digest, quantity::Height};
+use althing_contracts::{digest::Digest, quantity::Height};
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::chain_file::{ChainFile, ChainFileError, RECORD_LEN_MAX};
+use crate::journal::{Journal, JournalError, Kind};
 
-/// The first eight bytes of a witness file.
-const MAGIC: [u8; 8] = *b"ALTHWITN";
+/// Kind of the file.
+pub const WITNESS_JOURNAL: Kind = *b"witness ";
+/// Most heights in one record, so that it stays far below the longest.
+pub const WITNESSES_PER_RECORD_MAX: usize = 256;
 
 /// A block as the auditor saw and re-applied it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize)]
@@ -36,29 +38,49 @@ pub struct HistoryRewritten {
     pub shown: Witness,
 }
 
-/// Why a witness file cannot be used.
+/// Why a witness list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WitnessError {
-    /// The file is not usable.
+    /// The file cannot be used.
     #[error(transparent)]
-    File(#[from] ChainFileError),
-    /// A record is no witness, or not the next one.
+    Journal(#[from] JournalError),
+    /// The list belongs to another ledger.
     #[error(
-        "record {record} of the witness file is not the witness of the next height; keep the file as evidence and begin a new one"
+        "the witness list is of network {found}, this node's is {expected}; each network needs its own directory"
     )]
-    Record {
-        /// Which record, from 1.
-        record: u64,
+    Network {
+        /// Of the list.
+        found: Digest,
+        /// Of this node.
+        expected: Digest,
     },
-    /// The disk failed while appending.
-    #[error("the witness file cannot be written")]
-    Write(#[source] std::io::Error),
+    /// A height was left out.
+    #[error("height {found} cannot be witnessed after {last}; every height is")]
+    Gap {
+        /// The highest height on the list.
+        last: Height,
+        /// The one that was to follow.
+        found: Height,
+    },
 }
 
-/// The persistent list.
+/// Heights that were witnessed together. The variant is the version of the disk format.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+enum WitnessRecord {
+    /// Version 1.
+    V1 {
+        /// Whose ledger it is.
+        network: Digest,
+        /// In ascending order without gaps.
+        witnesses: Vec<Witness>,
+    },
+}
+
+/// The persistent list of one network.
 #[derive(Debug)]
 pub struct WitnessList {
-    file: ChainFile,
+    journal: Journal<WitnessRecord>,
+    network: Digest,
     entries: BTreeMap<Height, Witness>,
 }
 
@@ -68,20 +90,20 @@ impl WitnessList {
     /// # Errors
     /// The file cannot be used; see [`WitnessError`].
     pub fn open(path: &Path, network: Digest) -> Result<Self, WitnessError> {
-        let opened = ChainFile::open(path, MAGIC, network)?;
-        if opened.torn_len > 0 {
-            tracing::warn!(torn_len = opened.torn_len, "witness file had a torn tail");
+        let mut records = Vec::new();
+        let (journal, recovery) = Journal::open(path, WITNESS_JOURNAL, |record| records.push(record))?;
+        if recovery.cut_bytes > 0 {
+            tracing::warn!(cut_bytes = recovery.cut_bytes, "witness list had a torn tail");
         }
-        let mut entries = BTreeMap::new();
-        for (record, bytes) in (1..).zip(&opened.records) {
-            let witness: Witness =
-                canonical::decode(bytes, RECORD_LEN_MAX).map_err(|_| WitnessError::Record { record })?;
-            if witness.height.get() != record {
-                return Err(WitnessError::Record { record });
+        let mut list = Self { journal, network, entries: BTreeMap::new() };
+        for WitnessRecord::V1 { network: found, witnesses } in records {
+            if found != network {
+                return Err(WitnessError::Network { found, expected: network });
             }
-            entries.insert(witness.height, witness);
+            list.check_order(&witnesses)?;
+            list.remember(witnesses);
         }
-        Ok(Self { file: opened.file, entries })
+        Ok(list)
     }
 
     /// The highest height witnessed; 0 when none is.
@@ -112,17 +134,29 @@ impl WitnessList {
     /// # Errors
     /// The disk fails, or a height would be left out.
     pub fn append(&mut self, seen: &[Witness]) -> Result<(), WitnessError> {
-        let first_new = self.height().next();
-        let new: Vec<Witness> = seen.iter().copied().filter(|witness| witness.height >= first_new).collect();
-        for (height, witness) in (first_new.get()..).zip(&new) {
-            if witness.height.get() != height {
-                return Err(WitnessError::Record { record: height });
-            }
+        let last = self.height();
+        let new: Vec<Witness> = seen.iter().copied().filter(|witness| witness.height > last).collect();
+        self.check_order(&new)?;
+        for part in new.chunks(WITNESSES_PER_RECORD_MAX) {
+            self.journal.append(&WitnessRecord::V1 { network: self.network, witnesses: part.to_vec() })?;
+            self.remember(part.iter().copied());
         }
-        let records: Vec<Vec<u8>> = new.iter().map(canonical::encode).collect();
-        self.file.append(&records).map_err(WitnessError::Write)?;
-        self.entries.extend(new.into_iter().map(|witness| (witness.height, witness)));
         Ok(())
+    }
+
+    fn check_order(&self, witnesses: &[Witness]) -> Result<(), WitnessError> {
+        let mut last = self.height();
+        for witness in witnesses {
+            if witness.height != last.next() {
+                return Err(WitnessError::Gap { last, found: witness.height });
+            }
+            last = witness.height;
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, witnesses: impl IntoIterator<Item = Witness>) {
+        self.entries.extend(witnesses.into_iter().map(|witness| (witness.height, witness)));
     }
 }
 
@@ -164,5 +198,36 @@ mod tests {
         let len = std::fs::metadata(&path).unwrap().len();
         list.append(&[witness(1, 1), witness(2, 2)]).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), len);
+    }
+    #[test]
+    fn a_list_of_another_network_is_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("witness");
+        WitnessList::open(&path, Digest::ZERO).unwrap().append(&[witness(1, 1)]).unwrap();
+        let error = WitnessList::open(&path, Digest::from_bytes([1; 32])).unwrap_err();
+        assert!(error.to_string().starts_with("the witness list is of network 0000"), "{error}");
+    }
+
+    #[test]
+    fn an_edited_list_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("witness");
+        let mut list = WitnessList::open(&path, Digest::ZERO).unwrap();
+        list.append(&[witness(1, 1)]).unwrap();
+        list.append(&[witness(2, 2)]).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = WitnessList::open(&path, Digest::ZERO).unwrap_err();
+        assert!(matches!(error, WitnessError::Journal(JournalError::Broken { .. })), "{error}");
+    }
+
+    #[test]
+    fn the_bytes_of_version_1_do_not_change() {
+        let record = WitnessRecord::V1 { network: Digest::ZERO, witnesses: vec![witness(1, 2)] };
+        let expected =
+            "00".repeat(33) + "01000000" + "0100000000000000" + &"02".repeat(32) + &"fd".repeat(32);
+        assert_eq!(hex::encode(althing_contracts::canonical::encode(&record)), expected);
     }
 }

@@ -17,7 +17,8 @@ impl Used {
         transaction: &VerifiedTransaction,
     ) -> Result<(), Violation> {
         let body = transaction.body();
-        let violated = |finding: String| Err(Violation { invariant: InvariantId::G9, proposal: None, finding });
+        let violated =
+            |finding: String| Err(Violation { invariant: InvariantId::G9, proposal: None, finding });
         let last = self.0.entry((body.sender.clone(), body.role)).or_default();
         if body.sequence != last.next() {
             let (sender, role, sequence) = (&body.sender, body.role, body.sequence);
@@ -25,7 +26,10 @@ impl Used {
         }
         *last = body.sequence;
         if block.header.time > body.not_after {
-            return violated(format!("{} acts after the end {} of its transaction", body.sender, body.not_after));
+            return violated(format!(
+                "{} acts after the end {} of its transaction",
+                body.sender, body.not_after
+            ));
         }
         Ok(())
     }

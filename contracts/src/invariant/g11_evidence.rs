@@ -30,14 +30,15 @@ pub(super) fn check(trail: &Trail, block: &ObservedBlock<'_>, event: &Event) -> 
 
 /// Whoever acts is an executor of the target, and the target is the plan's.
 fn check_executor(block: &ObservedBlock<'_>, id: ProposalId, event: &Event) -> Result<(), Violation> {
-    let (Event::StepClaimed { step, target, executor, .. } | Event::StepReported { step, target, executor, .. }) =
-        event
+    let (Event::StepClaimed { step, target, executor, .. }
+    | Event::StepReported { step, target, executor, .. }) = event
     else {
         return Ok(());
     };
     let planned = planned_step(block, id, *step).is_some_and(|planned| planned.target == *target);
     ensure(planned, G11, id, || format!("step {step} acts on {target}, which its plan does not say"))?;
-    let registered = block.after.target(target).is_some_and(|known| known.record.executors.contains(executor));
+    let registered =
+        block.after.target(target).is_some_and(|known| known.record.executors.contains(executor));
     ensure(registered, G11, id, || format!("{executor} acts on {target} and is no executor of it"))
 }
 
@@ -46,7 +47,9 @@ fn check_receipt(trail: &Trail, id: ProposalId, event: &Event) -> Result<(), Vio
     let Event::StepReported { step, executor, fence, undo, .. } = event else { return Ok(()) };
     let claim = trail.step(id, *step).and_then(|known| known.claim.as_ref());
     let matches = claim.is_some_and(|claim| *claim == (executor.clone(), *fence, *undo));
-    ensure(matches, G11, id, || format!("the receipt of step {step} under fence {fence} has no claim: {claim:?}"))
+    ensure(matches, G11, id, || {
+        format!("the receipt of step {step} under fence {fence} has no claim: {claim:?}")
+    })
 }
 
 /// A verdict follows from the figures by the proposal's own check.
@@ -77,7 +80,8 @@ fn check_move(
             check_stage(known, proposal, id, stage_index(from))
         }
         (Stage::Verifying, Stage::Executed) => {
-            (0..proposal.verification_stage()).try_for_each(|stage| check_done(known, proposal, id, stage))?;
+            (0..proposal.verification_stage())
+                .try_for_each(|stage| check_done(known, proposal, id, stage))?;
             check_seen(known, proposal, id, proposal.verification_stage())
         }
         (Stage::RollingBack, Stage::RolledBack) => check_undone(known, id),
