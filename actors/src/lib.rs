@@ -9,10 +9,7 @@ pub mod ledger;
 pub mod port;
 pub mod proposal;
 pub mod signer;
-<<<<<<< HEAD
+pub mod sync;
 #[cfg(test)]
 mod test_ledger;
-=======
-pub mod sync;
->>>>>>> main
 pub mod watcher;
