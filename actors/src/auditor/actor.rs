@@ -201,10 +201,10 @@ impl Work {
     }
 
     fn apply(self, mut state: Box<AuditorState>, read: Result<Vec<CertifiedBlock>, ReadError>) -> Worked {
+        let shown = self.shown();
         let blocks = read.as_deref().unwrap_or_default();
         let outcome = state.apply(blocks).and_then(|_| state.compare(&self.view));
         let outcome = outcome.and_then(|()| judge_heads(&mut state, self.heads));
-        let shown = self.shown();
         let is_caught_up = state.next_height() > shown;
         let due = if is_caught_up { state.due(&self.in_flight) } else { Vec::new() };
         Worked { state, outcome, due, is_caught_up, read: read.map(|blocks| blocks.len()) }
