@@ -8,7 +8,7 @@ mod rule;
 #[path = "tidy/source.rs"]
 mod source;
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
 use source::SourceFile;
 
@@ -26,6 +26,11 @@ fn tree() -> Vec<SourceFile> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     collect(root, root, &mut files);
+    let tests: BTreeSet<String> =
+        files.iter().filter(|file| file.is_rust()).flat_map(SourceFile::test_modules).collect();
+    for file in &mut files {
+        file.declared_for_tests = tests.contains(&file.path);
+    }
     assert!(files.len() > 20, "the repository was read");
     files
 }

@@ -2,5 +2,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod auditor;
+pub mod executor;
+pub mod journal;
 pub mod ledger;
 pub mod port;
+pub mod proposal;
+pub mod signer;
+pub mod sync;
+pub mod watcher;

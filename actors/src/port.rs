@@ -15,6 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::ledger::message::{Final, LedgerFeed, SubmitError};
+
 /// A node, by the public key of its libp2p identity.
 pub type NodeId = PublicKey;
 
@@ -112,6 +114,19 @@ pub enum MeshEvent {
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn now(&self) -> TimeMs;
+}
+
+/// The ledger as those who act on it reach it.
+#[async_trait]
+pub trait LedgerPort: Send + Sync + 'static {
+    /// Takes a signed transaction and answers when it is final, refused or given up.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; after `Unknown`, asking again with the same bytes is safe.
+    async fn submit(&self, transaction: Vec<u8>) -> Result<Final, SubmitError>;
+
+    /// Where the ledger is followed.
+    fn feed(&self) -> LedgerFeed;
 }
 
 /// A provider: hands on real things. Every call is idempotent under its key and refuses an old fence.

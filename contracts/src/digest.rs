@@ -38,6 +38,8 @@ pub enum Purpose {
     Event,
     /// An object of the state that the authenticated map commits to.
     State,
+    /// A record of an audit bundle.
+    Bundle,
 }
 
 impl Purpose {
@@ -57,6 +59,7 @@ impl Purpose {
             Self::Journal => "althing 2026 v1 journal",
             Self::Event => "althing 2026 v1 event",
             Self::State => "althing 2026 v1 state",
+            Self::Bundle => "althing 2026 v1 bundle",
         }
     }
 }

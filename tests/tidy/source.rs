@@ -10,7 +10,12 @@ pub(crate) struct SourceFile {
     pub(crate) path: String,
     /// As it is on disk.
     pub(crate) text: String,
+    /// Whether another file declares it as a module of tests only.
+    pub(crate) declared_for_tests: bool,
 }
+
+/// What makes an item part of tests only; the second form adds a feature by which other crates' tests see it.
+const TEST_ATTRIBUTES: [&str; 2] = ["#[cfg(test)]", "#[cfg(any(test, "];
 
 /// A function and how long it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +27,7 @@ pub(crate) struct Function {
 
 impl SourceFile {
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        Self { path: path.to_owned(), text: text.to_owned() }
+        Self { path: path.to_owned(), text: text.to_owned(), declared_for_tests: false }
     }
 
     pub(crate) fn is_rust(&self) -> bool {
@@ -31,7 +36,19 @@ impl SourceFile {
 
     /// Whether the whole file is test code.
     pub(crate) fn is_test(&self) -> bool {
-        self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+        self.declared_for_tests || self.path.starts_with("tests/") || self.path.contains("/tests/")
+    }
+
+    /// Paths of the files that this one declares as modules of tests only: `a.rs` declares `a/b.rs`.
+    pub(crate) fn test_modules(&self) -> Vec<String> {
+        let code = self.code();
+        let folder = self.path.strip_suffix(".rs").unwrap_or(&self.path);
+        let folder = folder.strip_suffix("/lib").or_else(|| folder.strip_suffix("/main")).unwrap_or(folder);
+        let declared = |item: &str| {
+            let name = item.strip_suffix(';')?.rsplit_once("mod ")?.1.trim();
+            Some(format!("{folder}/{name}.rs"))
+        };
+        test_ranges(&code).into_iter().filter_map(|range| declared(&code[range])).collect()
     }
 
     /// The text with comments and the contents of literals blanked; offsets stay as they are.
@@ -84,10 +101,17 @@ fn function_at(code: &str, at: usize) -> Option<Function> {
     has_body.then(|| Function { name, first_line: line_of(code, at), lines: code[at..end].lines().count() })
 }
 
-/// The ranges of `#[cfg(test)]` items, attribute included.
+/// The ranges of items that only tests see, attribute included.
 fn test_ranges(code: &str) -> Vec<Range<usize>> {
-    let attributes = code.match_indices("#[cfg(test)]").map(|(at, _)| at);
-    attributes.filter_map(|at| Some(at..item_end(code, at + "#[cfg(test)]".len())?)).collect()
+    let attributes = TEST_ATTRIBUTES.iter().flat_map(|attribute| code.match_indices(attribute));
+    let mut ranges: Vec<_> =
+        attributes.filter_map(|(at, _)| Some(at..item_end(code, attribute_end(code, at)?)?)).collect();
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges
+}
+
+fn attribute_end(code: &str, from: usize) -> Option<usize> {
+    code[from..].find("]\n").or_else(|| code[from..].find(']')).map(|end| from + end + 1)
 }
 
 /// The end of the item that begins at `from`: its `;`, or the brace that closes its first block.
@@ -259,7 +283,17 @@ mod reading {
 
     #[test]
     fn a_test_file_has_no_product_code() {
-        assert!(SourceFile::new("actors/src/a/tests.rs", "fn a() {}").product_code().trim().is_empty());
+        assert!(SourceFile::new("tests/a.rs", "fn a() {}").product_code().trim().is_empty());
+    }
+
+    #[test]
+    fn modules_of_tests_are_followed_to_their_files() {
+        let text = "#[cfg(test)]\nmod tests;\n#[cfg(any(test, feature = \"simulation\"))]\npub mod disk;\nmod product;";
+        assert_eq!(
+            SourceFile::new("a/src/log.rs", text).test_modules(),
+            ["a/src/log/tests.rs", "a/src/log/disk.rs"]
+        );
+        assert_eq!(SourceFile::new("a/src/lib.rs", text).test_modules()[0], "a/src/tests.rs");
     }
 
     #[test]

@@ -1,0 +1,298 @@
+//! Owns the auditor's mailbox: wakes with each block, re-applies what is new in a pool, attests what is finished.
+//!
+//! The state is away while the pool works on it; whatever comes in the meantime waits in bounded places.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, StreamHandler,
+    WrapFuture,
+};
+use althing_contracts::{
+    genesis::Genesis,
+    quantity::Height,
+    transaction::{Call, ProposalId},
+};
+use tokio::{sync::watch, task::spawn_blocking};
+use tracing::{error, info, warn};
+
+use super::{
+    alarm::Alarm,
+    explain::explain,
+    heads::Observed,
+    message::{ObserveHead, ReadAlarms, ReadStatus, Stop},
+    metrics::{self, Attestation, HeadOutcome},
+    port::{AttestError, Attester, History},
+    state::{AuditorConfig, AuditorError, AuditorState, AuditorStatus, ObserveError},
+};
+use crate::{
+    ledger::message::{LedgerFeed, LedgerView, ReadError},
+    port::Verdict,
+    watcher::{Lifeline, StartError, Watched, Watcher},
+};
+
+/// Name of the actor in logs and metrics.
+pub const NAME: &str = "auditor";
+/// Requests that wait: a status reader or two, and heads from each neighbour.
+const MAILBOX_LEN_MAX: usize = 256;
+/// Heads that wait while the state is away; what is beyond is shown again by the next gossip.
+const HEADS_WAITING_MAX: usize = 64;
+/// Blocks re-applied at a time: a page of full blocks is a few seconds of work, after which heads get their turn.
+const PAGE_LEN_MAX: usize = 64;
+
+/// What the auditor needs.
+#[derive(Clone)]
+pub struct AuditorOptions {
+    /// Who attests, and where files are kept.
+    pub config: AuditorConfig,
+    /// Where the second application begins: the auditor's own copy.
+    pub genesis: Arc<Genesis>,
+    /// The node's ledger.
+    pub feed: LedgerFeed,
+    /// The node's final blocks.
+    pub history: Arc<dyn History>,
+    /// Signs and submits; `None` makes a witness that only looks.
+    pub attester: Option<Arc<dyn Attester>>,
+}
+
+/// The auditor.
+pub struct AuditorActor {
+    options: AuditorOptions,
+    state: Option<Box<AuditorState>>,
+    status: AuditorStatus,
+    alarms: Arc<Vec<Alarm>>,
+    heads: Vec<ObserveHead>,
+    in_flight: BTreeSet<ProposalId>,
+    woken: bool,
+    lifeline: Lifeline,
+}
+
+/// The view changed.
+struct Viewed;
+
+/// What the pool did.
+struct Worked {
+    state: Box<AuditorState>,
+    outcome: Result<(), AuditorError>,
+    due: Vec<(ProposalId, Call)>,
+    read: Result<usize, ReadError>,
+}
+
+/// Starts the auditor under supervision.
+///
+/// # Errors
+/// Its files or the genesis cannot be used.
+pub fn start(watcher: &Watcher, options: AuditorOptions) -> Result<Watched<AuditorActor>, StartError> {
+    metrics::describe();
+    watcher.supervise(NAME, move |lifeline| {
+        let state = AuditorState::open(&options.config, &options.genesis)?;
+        Ok(AuditorActor::new(options.clone(), state, lifeline).start())
+    })
+}
+
+impl AuditorActor {
+    fn new(options: AuditorOptions, state: AuditorState, lifeline: Lifeline) -> Self {
+        Self {
+            options,
+            status: state.status(),
+            alarms: Arc::new(state.alarms().to_vec()),
+            state: Some(Box::new(state)),
+            heads: Vec::new(),
+            in_flight: BTreeSet::new(),
+            woken: false,
+            lifeline,
+        }
+    }
+
+    /// Begins a round of work, or notes that one is due after the current one.
+    fn wake(&mut self, ctx: &mut Context<Self>) {
+        let Some(state) = self.state.take() else {
+            self.woken = true;
+            return;
+        };
+        self.woken = false;
+        let work = Work {
+            view: self.options.feed.view.borrow().clone(),
+            heads: std::mem::take(&mut self.heads),
+            in_flight: self.in_flight.clone(),
+        };
+        let done = work.run(state, self.options.history.clone()).into_actor(self);
+        ctx.spawn(done.map(|worked, actor, ctx| actor.worked(worked, ctx)));
+    }
+
+    fn worked(&mut self, worked: Worked, ctx: &mut Context<Self>) {
+        let Worked { mut state, outcome, due, read } = worked;
+        self.report(&mut state);
+        self.state = Some(state);
+        if let Err(error) = outcome {
+            error!(error = explain(&error), "auditor cannot go on");
+            ctx.stop();
+            return;
+        }
+        for (proposal, call) in due {
+            self.attest(proposal, call, ctx);
+        }
+        match read {
+            Ok(PAGE_LEN_MAX) => self.wake(ctx),
+            _ if self.woken || !self.heads.is_empty() => self.wake(ctx),
+            Ok(_) => {}
+            Err(error) => warn!(error = explain(&error), "auditor cannot read the ledger's history"),
+        }
+    }
+
+    fn report(&mut self, state: &mut AuditorState) {
+        for alarm in state.take_raised() {
+            error!(%alarm, "auditor raised an alarm");
+            metrics::alarm(&alarm);
+        }
+        self.status = state.status();
+        if self.alarms.len() != state.alarms().len() {
+            self.alarms = Arc::new(state.alarms().to_vec());
+        }
+        metrics::status(&self.status);
+    }
+
+    fn attest(&mut self, proposal: ProposalId, call: Call, ctx: &mut Context<Self>) {
+        let Some(attester) = self.options.attester.clone() else { return };
+        self.in_flight.insert(proposal);
+        let attested = async move { attester.attest(call).await }.into_actor(self);
+        ctx.spawn(attested.map(move |result, actor, _| actor.attested(proposal, result)));
+    }
+
+    /// A final attestation stays in flight until the auditor's own application shows it; any other outcome is
+    /// judged again by the ledger's record at the next block.
+    fn attested(&mut self, proposal: ProposalId, result: Result<Height, AttestError>) {
+        let outcome = match result {
+            Ok(height) => {
+                info!(%proposal, %height, "proposal attested");
+                metrics::attestation(Attestation::Final);
+                return;
+            }
+            Err(AttestError::Unknown) => Attestation::Unknown,
+            Err(error @ AttestError::Refused(_)) => {
+                warn!(%proposal, error = explain(&error), "attestation refused");
+                Attestation::Refused
+            }
+        };
+        metrics::attestation(outcome);
+        self.in_flight.remove(&proposal);
+    }
+}
+
+/// One round of work, away from the actor.
+struct Work {
+    view: Arc<LedgerView>,
+    heads: Vec<ObserveHead>,
+    in_flight: BTreeSet<ProposalId>,
+}
+
+impl Work {
+    async fn run(self, state: Box<AuditorState>, history: Arc<dyn History>) -> Worked {
+        let from = state.next_height();
+        let shown = self.view.header.as_ref().map_or(Height::ZERO, |header| header.height);
+        let read = if shown < from { Ok(Vec::new()) } else { history.read_blocks(from, PAGE_LEN_MAX).await };
+        let pool = spawn_blocking(move || self.apply(state, read));
+        // A panic in the pool is the actor's own: the watcher starts it again from its files.
+        pool.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    fn apply(
+        self,
+        mut state: Box<AuditorState>,
+        read: Result<Vec<crate::ledger::message::CertifiedBlock>, ReadError>,
+    ) -> Worked {
+        let blocks = read.as_deref().unwrap_or_default();
+        let outcome = state.apply(blocks).and_then(|_| state.compare(&self.view));
+        let outcome = outcome.and_then(|()| judge_heads(&mut state, self.heads));
+        let shown = self.view.header.as_ref().map_or(Height::ZERO, |header| header.height);
+        let is_caught_up = state.next_height() > shown;
+        let due = if is_caught_up { state.due(&self.in_flight) } else { Vec::new() };
+        Worked { state, outcome, due, read: read.map(|blocks| blocks.len()) }
+    }
+}
+
+fn judge_heads(state: &mut AuditorState, heads: Vec<ObserveHead>) -> Result<(), AuditorError> {
+    for ObserveHead { certificate, verdict, .. } in heads {
+        let (answer, outcome) = match state.observe(certificate) {
+            Ok(Observed::Agrees) => (Verdict::Accept, HeadOutcome::Agrees),
+            Ok(Observed::Old) => (Verdict::Ignore, HeadOutcome::Old),
+            // Passed on, so that every auditor sees it.
+            Ok(Observed::Split(_)) => (Verdict::Accept, HeadOutcome::Split),
+            Err(ObserveError::Certificate(_)) => (Verdict::Reject, HeadOutcome::Invalid),
+            Err(ObserveError::Auditor(error)) => return Err(error),
+        };
+        metrics::head(outcome);
+        // A mesh that no longer waits has ignored the message.
+        let _gone = verdict.send(answer);
+    }
+    Ok(())
+}
+
+impl Actor for AuditorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_LEN_MAX);
+        ctx.add_stream(views(self.options.feed.view.clone()));
+        self.wake(ctx);
+    }
+}
+
+fn views(view: watch::Receiver<Arc<LedgerView>>) -> impl futures::Stream<Item = Viewed> {
+    futures::stream::unfold(view, |mut view| async {
+        view.changed().await.ok()?;
+        Some((Viewed, view))
+    })
+}
+
+impl StreamHandler<Viewed> for AuditorActor {
+    fn handle(&mut self, Viewed: Viewed, ctx: &mut Self::Context) {
+        self.wake(ctx);
+    }
+
+    /// The ledger is gone for good, so nothing is left to audit.
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        self.lifeline.stop();
+        ctx.stop();
+    }
+}
+
+impl Handler<ReadStatus> for AuditorActor {
+    type Result = MessageResult<ReadStatus>;
+
+    fn handle(&mut self, _: ReadStatus, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.status.clone())
+    }
+}
+
+impl Handler<ReadAlarms> for AuditorActor {
+    type Result = MessageResult<ReadAlarms>;
+
+    fn handle(&mut self, _: ReadAlarms, _: &mut Self::Context) -> Self::Result {
+        MessageResult(Arc::clone(&self.alarms))
+    }
+}
+
+impl Handler<ObserveHead> for AuditorActor {
+    type Result = ();
+
+    fn handle(&mut self, head: ObserveHead, ctx: &mut Self::Context) {
+        if self.heads.len() >= HEADS_WAITING_MAX {
+            metrics::head(HeadOutcome::NoRoom);
+            // A mesh that no longer waits has ignored the message.
+            let _gone = head.verdict.send(Verdict::Ignore);
+            return;
+        }
+        self.heads.push(head);
+        self.wake(ctx);
+    }
+}
+
+impl Handler<Stop> for AuditorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        self.lifeline.stop();
+        ctx.stop();
+    }
+}

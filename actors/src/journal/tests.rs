@@ -1,0 +1,110 @@
+use super::*;
+
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+enum Sample {
+    V1(String),
+}
+
+const KIND: Kind = *b"sample  ";
+
+fn sample(text: &str) -> Sample {
+    Sample::V1(text.to_owned())
+}
+
+fn read(path: &Path) -> Result<(Vec<Sample>, Recovery), JournalError> {
+    let mut records = Vec::new();
+    let (_, recovery) = Journal::open(path, KIND, |record| records.push(record))?;
+    Ok((records, recovery))
+}
+
+fn journal_of(path: &Path, texts: &[&str]) {
+    let (mut journal, _) = Journal::open(path, KIND, |_: Sample| ()).unwrap();
+    for text in texts {
+        journal.append(&sample(text)).unwrap();
+    }
+}
+
+#[test]
+fn records_come_back_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    journal_of(&path, &["a", "b"]);
+    journal_of(&path, &["c"]);
+    let (records, recovery) = read(&path).unwrap();
+    assert_eq!(records, [sample("a"), sample("b"), sample("c")]);
+    assert_eq!(recovery, Recovery { records: 3, cut_bytes: 0 });
+}
+
+#[test]
+fn a_tail_torn_at_any_byte_is_cut_and_the_rest_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    journal_of(&path, &["a"]);
+    let first = std::fs::read(&path).unwrap();
+    journal_of(&path, &["b"]);
+    let both = std::fs::read(&path).unwrap();
+    for len in first.len()..both.len() {
+        std::fs::write(&path, &both[..len]).unwrap();
+        assert_eq!(read(&path).unwrap().0, [sample("a")], "cut at {len}");
+        assert_eq!(std::fs::read(&path).unwrap(), first);
+        std::fs::write(&path, [&both[..len], &vec![0; both.len() - len]].concat()).unwrap();
+        let zeroed = read(&path);
+        let kept = zeroed.map(|(records, _)| records.len());
+        assert!(matches!(kept, Ok(1)) || len > both.len() - 32, "zeros from {len}: {kept:?}");
+    }
+    journal_of(&path, &["c"]);
+    assert_eq!(read(&path).unwrap().0, [sample("a"), sample("c")]);
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_refused_and_located() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    journal_of(&path, &["a", "b"]);
+    let bytes = std::fs::read(&path).unwrap();
+    for index in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[index] ^= 1;
+        std::fs::write(&path, &flipped).unwrap();
+        assert!(read(&path).is_err(), "flip at {index}");
+        assert_eq!(std::fs::read(&path).unwrap(), flipped, "a refused journal is left as it is");
+    }
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &flipped).unwrap();
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("after record 1: the record's digest does not fit"), "{message}");
+}
+
+#[test]
+fn a_record_taken_out_of_the_middle_breaks_the_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    journal_of(&path, &["a", "b", "c"]);
+    let bytes = std::fs::read(&path).unwrap();
+    let frame = (bytes.len() - 16) / 3;
+    std::fs::write(&path, [&bytes[..16 + frame], &bytes[16 + 2 * frame..]].concat()).unwrap();
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("does not follow the one before it"), "{message}");
+}
+
+#[test]
+fn a_journal_of_another_kind_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    journal_of(&path, &["a"]);
+    let opened = Journal::open(&path, *b"other   ", |_: Sample| ());
+    assert!(matches!(opened, Err(JournalError::OtherFile { .. })));
+}
+
+#[test]
+fn the_bytes_on_disk_are_format_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    journal_of(&path, &["a"]);
+    let expected = "616c74686a726e3173616d706c6520202e000000d1ffffff0100000000000000\
+                    0000000000000000000000000000000000000000000000000000000000000000\
+                    000100000061";
+    let bytes = hex::encode(std::fs::read(&path).unwrap());
+    assert_eq!(bytes[..expected.len()], *expected);
+}

@@ -1,0 +1,307 @@
+//! Owns the ledger of a node as a synchronous, deterministic state machine: mempool, consensus, catch-up, log and
+//! state. The actor, the simulator and the crash tests drive this same code.
+//!
+//! [`LedgerState::step`] takes one input and answers with what has to be done. Everything that a step appends is
+//! synced once, at its end, and before anything that it caused is handed out. After a [`Fatal`] the process
+//! stops; opening again replays the log.
+
+mod ahead;
+mod candidates;
+mod catch_up;
+mod commit;
+mod consent;
+mod exchange;
+mod intake;
+mod open;
+mod settings;
+mod submit;
+mod wake;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use althing_contracts::{
+    block::Header,
+    certificate::{Certificate, Roster},
+    digest::Digest,
+    quantity::{Height, TimeMs},
+    signature::PublicKey,
+    state::State,
+    transaction::TransactionId,
+};
+use bytes::Bytes;
+
+use self::{ahead::Ahead, candidates::Candidates, commit::History, submit::Scratch};
+use crate::{
+    ledger::{
+        consensus::{Act, Driver, Verdicts},
+        equivocation::EquivocationDetector,
+        log::{Log, disk::Disk},
+        mempool::Mempool,
+        wire::{LedgerMessage, Message, SignedProposal, Status},
+    },
+    port::NodeId,
+    sync::SyncState,
+};
+
+pub use self::{
+    exchange::{
+        CommittedBlock, Fatal, Filed, LedgerInput, LedgerOutput, Misbehaviour, Now, TransactionOutcome,
+    },
+    open::Opened,
+    settings::{LedgerRole, LedgerSettings, LedgerTiming},
+};
+
+/// The ledger of one node.
+pub struct LedgerState<D> {
+    node: NodeId,
+    network: Digest,
+    timing: LedgerTiming,
+    log: Log<D>,
+    head: Head,
+    roster: Roster,
+    /// Consensus keys of the validators, by node.
+    validators: BTreeMap<NodeId, PublicKey>,
+    /// Only on a validator.
+    driver: Option<Driver>,
+    own_key: Option<PublicKey>,
+    /// This validator's last proposal of a new block at the running height.
+    own_proposal: Option<SignedProposal>,
+    acts: VecDeque<Act>,
+    candidates: Candidates,
+    ahead: Ahead,
+    mempool: Mempool,
+    scratch: Scratch,
+    /// Transactions of this node's own users, which are forwarded again until they are final.
+    local: BTreeSet<TransactionId>,
+    detector: EquivocationDetector,
+    /// Used where no driver keeps verdicts.
+    verdicts: Verdicts,
+    history: History,
+    sync: SyncState,
+    replied_us: BTreeMap<NodeId, u64>,
+    now: Now,
+    outputs: Vec<LedgerOutput>,
+    wake_us: Option<u64>,
+    next_status_us: u64,
+    next_forward_us: u64,
+}
+
+/// The last final block.
+#[derive(Debug, Clone)]
+struct Head {
+    state: State,
+    digest: Digest,
+    header: Option<Header>,
+    certificate: Option<Certificate>,
+    committed_us: u64,
+}
+
+impl<D: Disk> LedgerState<D> {
+    /// Takes one input and answers with what has to be done, all of it durable.
+    ///
+    /// # Errors
+    /// The process has to stop; nothing that the step meant to send was sent.
+    pub fn step(&mut self, now: Now, input: LedgerInput) -> Result<Vec<LedgerOutput>, Fatal> {
+        self.step_all(now, std::iter::once(input))
+    }
+
+    /// Takes several inputs with one sync for all of them.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn step_all(
+        &mut self,
+        now: Now,
+        inputs: impl IntoIterator<Item = LedgerInput>,
+    ) -> Result<Vec<LedgerOutput>, Fatal> {
+        self.now = now;
+        for input in inputs {
+            self.take(input)?;
+            self.progress()?;
+        }
+        self.finish()
+    }
+
+    /// The height of the last final block.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.head.state.height()
+    }
+
+    /// The state after the last final block.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.head.state
+    }
+
+    /// The last final block's header; `None` at genesis.
+    #[must_use]
+    pub const fn header(&self) -> Option<&Header> {
+        self.head.header.as_ref()
+    }
+
+    /// The last final block's certificate; `None` at genesis.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&Certificate> {
+        self.head.certificate.as_ref()
+    }
+
+    /// The digest of the last final block.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.head.digest
+    }
+
+    /// The highest height that a peer showed.
+    #[must_use]
+    pub fn highest_seen(&self) -> Height {
+        self.sync.highest_seen().max(self.height())
+    }
+
+    /// The round that consensus is in at the next height; 0 while it waits for work.
+    #[must_use]
+    pub fn round(&self) -> u32 {
+        self.driver.as_ref().filter(|driver| !driver.is_decided()).map_or(0, |driver| driver.round().get())
+    }
+
+    /// Transactions waiting.
+    #[must_use]
+    pub fn mempool_len(&self) -> usize {
+        self.mempool.len()
+    }
+
+    /// Inputs that the consensus core answered with an error.
+    #[must_use]
+    pub fn anomalies(&self) -> u64 {
+        self.driver.as_ref().map_or(0, Driver::anomalies)
+    }
+
+    /// The network's identity.
+    #[must_use]
+    pub const fn network(&self) -> Digest {
+        self.network
+    }
+
+    fn take(&mut self, input: LedgerInput) -> Result<(), Fatal> {
+        match input {
+            LedgerInput::Direct { from, message } => self.on_direct(from, &message),
+            LedgerInput::Gossip { from, token, message } => {
+                self.on_gossip(from, token, &message);
+                Ok(())
+            }
+            LedgerInput::Submit(transaction) => {
+                self.on_submit(transaction);
+                Ok(())
+            }
+            LedgerInput::Forwarded(transactions) => {
+                self.on_forwarded(transactions);
+                Ok(())
+            }
+            LedgerInput::Timer => self.on_timer(),
+            LedgerInput::Connected(peer) => {
+                self.on_connected(peer);
+                Ok(())
+            }
+            LedgerInput::Disconnected(peer) => {
+                self.sync.disconnect(&peer);
+                self.replied_us.remove(&peer);
+                Ok(())
+            }
+            LedgerInput::Blocks { id, from, response } => self.on_blocks(id, from, response),
+        }
+    }
+
+    /// Does what the driver asks for and starts heights while there is work.
+    fn progress(&mut self) -> Result<(), Fatal> {
+        self.drain_acts()?;
+        while self.has_work() {
+            self.start_height(&[])?;
+            self.drain_acts()?;
+        }
+        self.poll_sync();
+        Ok(())
+    }
+
+    /// Syncs what the outputs depend on and hands them out.
+    fn finish(&mut self) -> Result<Vec<LedgerOutput>, Fatal> {
+        if !self.outputs.is_empty() {
+            self.log.sync()?;
+        }
+        self.set_wake();
+        Ok(std::mem::take(&mut self.outputs))
+    }
+
+    fn on_timer(&mut self) -> Result<(), Fatal> {
+        let now_us = self.now.monotonic_us;
+        if let Some(driver) = &mut self.driver {
+            let acts = driver.elapse(now_us, &mut self.log)?;
+            self.acts.extend(acts);
+        }
+        if now_us >= self.next_status_us {
+            self.next_status_us = now_us.saturating_add(self.timing.status_ms.saturating_mul(1_000));
+            self.send_to_peers(&Message::Status(self.status()));
+        }
+        if now_us >= self.next_forward_us {
+            self.forward_again();
+        }
+        Ok(())
+    }
+
+    fn on_connected(&mut self, peer: NodeId) {
+        self.sync.connect(peer);
+        self.send(peer, &Message::Status(self.status()));
+        let now_us = self.now.monotonic_us;
+        if let Some(driver) = &mut self.driver
+            && self.validators.contains_key(&peer)
+        {
+            driver.hasten_rebroadcast(now_us);
+        }
+    }
+
+    const fn status(&self) -> Status {
+        Status { height: self.head.state.height(), block: self.head.digest }
+    }
+
+    /// The time of a block that is made at this moment.
+    fn block_time(&self) -> TimeMs {
+        self.now.wall.max(self.head.state.time().next())
+    }
+
+    fn send(&mut self, to: NodeId, message: &Message) {
+        let message = LedgerMessage::encode(message.clone());
+        self.outputs.push(LedgerOutput::Send { to, message });
+    }
+
+    /// Sends to every other validator.
+    fn send_to_validators(&mut self, message: &Message) {
+        let message = LedgerMessage::encode(message.clone());
+        let others = self.validators.keys().filter(|node| **node != self.node);
+        let sends = others.map(|to| LedgerOutput::Send { to: *to, message: message.clone() });
+        self.outputs.extend(sends);
+    }
+
+    /// Sends to every connected node.
+    fn send_to_peers(&mut self, message: &Message) {
+        let message: Bytes = LedgerMessage::encode(message.clone());
+        let sends = self.sync.peers().map(|to| LedgerOutput::Send { to: *to, message: message.clone() });
+        self.outputs.extend(sends);
+    }
+
+    fn blame(&mut self, peer: NodeId, how: Misbehaviour) {
+        self.outputs.push(LedgerOutput::Misbehaved { peer, how });
+    }
+}
+
+impl<D> std::fmt::Debug for LedgerState<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerState")
+            .field("node", &self.node)
+            .field("height", &self.head.state.height())
+            .field("driver", &self.driver)
+            .field("mempool", &self.mempool.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Owns what a ledger node is configured with.
+
+use althing_contracts::{genesis::Genesis, quantity::DurationMs};
+
+use crate::{
+    ledger::consensus::{ConsensusKey, ConsensusTimeouts},
+    port::NodeId,
+};
+
+/// What a ledger node needs to know when it opens.
+#[derive(Debug, Clone)]
+pub struct LedgerSettings {
+    /// The beginning of the mesh.
+    pub genesis: Genesis,
+    /// This node.
+    pub node: NodeId,
+    /// Whether it validates.
+    pub role: LedgerRole,
+    /// Time limits.
+    pub timing: LedgerTiming,
+}
+
+/// What a node does for the ledger.
+#[derive(Debug, Clone)]
+pub enum LedgerRole {
+    /// Votes with this key, which the roster names.
+    Validator(ConsensusKey),
+    /// Follows and never votes.
+    Observer,
+}
+
+/// The ledger's time limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LedgerTiming {
+    /// Of consensus steps.
+    pub consensus: ConsensusTimeouts,
+    /// How far a block's time may be ahead of this node's clock.
+    pub clock_ahead_max_ms: u64,
+    /// Without any work, a block is made when the last one is this old.
+    pub heartbeat_ms: u64,
+    /// Interval at which nodes tell each other where they stand.
+    pub status_ms: u64,
+}
+
+impl Default for LedgerTiming {
+    fn default() -> Self {
+        Self {
+            consensus: ConsensusTimeouts::default(),
+            clock_ahead_max_ms: 10_000,
+            heartbeat_ms: 60_000,
+            status_ms: 15_000,
+        }
+    }
+}
+
+impl LedgerTiming {
+    /// The heartbeat as a length of ledger time.
+    pub(super) const fn heartbeat(&self) -> DurationMs {
+        DurationMs::new(self.heartbeat_ms)
+    }
+
+    /// The bound on clocks as a length of ledger time.
+    pub(super) const fn clock_ahead_max(&self) -> DurationMs {
+        DurationMs::new(self.clock_ahead_max_ms)
+    }
+}

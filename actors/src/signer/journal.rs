@@ -1,0 +1,191 @@
+//! Owns the record of every use of a member's key: what an auditor compares with the ledger.
+
+use std::path::Path;
+
+use althing_contracts::{
+    digest::Digest,
+    name::MemberId,
+    quantity::{Sequence, TimeMs},
+    role::Role,
+    transaction::{Call, TransactionId},
+};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::journal::{Journal, JournalError, Kind};
+
+/// Kind of the file.
+pub const KEY_USE_JOURNAL: Kind = *b"key-use ";
+
+/// What a key was used for. Tags are part of the format; a retired one is never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub enum KeyUse {
+    /// Opening a proposal.
+    Submission,
+    /// Replacing a proposal's content.
+    Revision,
+    /// Withdrawing a proposal.
+    Cancellation,
+    /// A sign-off or its refusal.
+    Review,
+    /// A ballot.
+    Ballot,
+    /// A guardian's veto.
+    Veto,
+    /// Taking a step.
+    Claim,
+    /// Reporting a step.
+    Receipt,
+    /// Judging a target's health.
+    Health,
+    /// Taking a failed execution up again.
+    Resumption,
+    /// Giving an execution up.
+    Abortion,
+    /// An auditor's verdict.
+    Attestation,
+    /// Evidence against a validator.
+    Equivocation,
+}
+
+/// One use of a key.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum KeyUseRecord {
+    /// Version 1.
+    V1 {
+        /// By the node's clock.
+        time: TimeMs,
+        /// What for.
+        purpose: KeyUse,
+        /// Whose key.
+        member: MemberId,
+        /// Which key.
+        role: Role,
+        /// The transaction's sequence.
+        sequence: Sequence,
+        /// The signed transaction.
+        transaction: TransactionId,
+        /// Digest of what was signed.
+        body: Digest,
+    },
+}
+
+impl KeyUse {
+    /// What a call uses a key for.
+    pub const fn of(call: &Call) -> Self {
+        match call {
+            Call::Submit { .. } => Self::Submission,
+            Call::Revise { .. } => Self::Revision,
+            Call::Cancel { .. } => Self::Cancellation,
+            Call::Review { .. } => Self::Review,
+            Call::Vote { .. } => Self::Ballot,
+            Call::Veto { .. } => Self::Veto,
+            Call::Claim { .. } => Self::Claim,
+            Call::Receipt { .. } => Self::Receipt,
+            Call::AttestHealth { .. } => Self::Health,
+            Call::Resume { .. } => Self::Resumption,
+            Call::Abort { .. } => Self::Abortion,
+            Call::Attest { .. } => Self::Attestation,
+            Call::ReportEquivocation { .. } => Self::Equivocation,
+        }
+    }
+
+    /// Whether a key of this role may be used for it.
+    pub fn fits(self, role: Role) -> bool {
+        match self {
+            Self::Submission | Self::Revision | Self::Cancellation => role == Role::Author,
+            Self::Review => role == Role::Reviewer,
+            Self::Ballot => role == Role::Voter,
+            Self::Veto => role == Role::Guardian,
+            Self::Claim | Self::Receipt | Self::Health | Self::Abortion => role == Role::Executor,
+            Self::Resumption => matches!(role, Role::Executor | Role::Author),
+            Self::Attestation => role == Role::Auditor,
+            Self::Equivocation => role != Role::Auditor,
+        }
+    }
+
+    /// The purpose's name in messages and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Submission => "submission",
+            Self::Revision => "revision",
+            Self::Cancellation => "cancellation",
+            Self::Review => "review",
+            Self::Ballot => "ballot",
+            Self::Veto => "veto",
+            Self::Claim => "claim",
+            Self::Receipt => "receipt",
+            Self::Health => "health attestation",
+            Self::Resumption => "resumption",
+            Self::Abortion => "abortion",
+            Self::Attestation => "attestation",
+            Self::Equivocation => "report of equivocation",
+        }
+    }
+
+    /// Every purpose, in the order of its tag.
+    pub const ALL: [Self; 13] = [
+        Self::Submission,
+        Self::Revision,
+        Self::Cancellation,
+        Self::Review,
+        Self::Ballot,
+        Self::Veto,
+        Self::Claim,
+        Self::Receipt,
+        Self::Health,
+        Self::Resumption,
+        Self::Abortion,
+        Self::Attestation,
+        Self::Equivocation,
+    ];
+}
+
+impl std::fmt::Display for KeyUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Opens the journal for writing and verifies its whole chain.
+///
+/// # Errors
+/// The disk fails or the chain is broken.
+pub fn open(path: &Path) -> Result<Journal<KeyUseRecord>, JournalError> {
+    Journal::open(path, KEY_USE_JOURNAL, |_| ()).map(|(journal, _)| journal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_is_format_1() {
+        let record = KeyUseRecord::V1 {
+            time: TimeMs::new(1),
+            purpose: KeyUse::Ballot,
+            member: MemberId::new("acme/vera").unwrap(),
+            role: Role::Voter,
+            sequence: Sequence::new(7),
+            transaction: Digest::from_bytes([1; 32]),
+            body: Digest::from_bytes([2; 32]),
+        };
+        let expected = [
+            "00",
+            "0100000000000000",
+            "04",
+            "0900000061636d652f76657261",
+            "02",
+            "0700000000000000",
+            &"01".repeat(32),
+            &"02".repeat(32),
+        ];
+        assert_eq!(hex::encode(borsh::to_vec(&record).unwrap()), expected.concat());
+    }
+
+    #[test]
+    fn tags_are_in_the_order_of_the_list() {
+        for (tag, purpose) in KeyUse::ALL.iter().enumerate() {
+            assert_eq!(borsh::to_vec(purpose).unwrap(), [u8::try_from(tag).unwrap()]);
+        }
+    }
+}

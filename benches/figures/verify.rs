@@ -1,0 +1,98 @@
+//! Owns the limits that the ledger is compared with: checking signatures and hashing, and nothing else, on one core.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use althing_chaos::process::Usage;
+use althing_contracts::{
+    block::transactions_root,
+    digest::{Digest, Purpose},
+    signature::{PublicKey, Signature, Signed, SigningMessage, SigningPurpose, verify_batch},
+};
+use ed25519_consensus::SigningKey;
+use rand_core::OsRng;
+
+use super::Failure;
+
+/// Batch sizes tried; the best is the limit.
+const BATCHES: [usize; 5] = [64, 256, 1_024, 2_048, 4_096];
+/// Ballots of the blocks by which catch-up is measured.
+pub(crate) const BALLOTS_PER_BLOCK: usize = 1_000;
+/// Length of a ballot as it is on the wire, rounded up.
+const BALLOT_LEN: usize = 256;
+/// Longest time for one batch size: processor time is counted in steps of 10 ms, so that this gives 0.5 %.
+const MEASURE_FOR: Duration = Duration::from_secs(2);
+
+/// Operations per second of processor time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    pub(crate) batch: usize,
+    pub(crate) per_cpu_second: f64,
+}
+
+/// Signatures checked in batches per CPU-second, for every batch size; every signature is of another key.
+pub(crate) fn batch_rates() -> Result<Vec<Rate>, Failure> {
+    let signed = signatures(BATCHES[BATCHES.len() - 1]);
+    let rate = |batch: usize| {
+        let rounds = rounds_per_cpu_second(|| Ok(verify_batch(black_box(&signed[..batch]), OsRng)?))?;
+        Ok(Rate { batch, per_cpu_second: rounds * as_f64(batch) })
+    };
+    BATCHES.into_iter().map(rate).collect()
+}
+
+/// Blocks of 1,000 ballots per CPU-second when every ballot is hashed as the ledger must and checked in one batch.
+pub(crate) fn block_rate() -> Result<f64, Failure> {
+    let ballots: Vec<Vec<u8>> = (0..BALLOTS_PER_BLOCK).map(ballot_bytes).collect();
+    let keys: Vec<SigningKey> = (0..BALLOTS_PER_BLOCK).map(|_| SigningKey::new(OsRng)).collect();
+    let sign = |(key, bytes): (&SigningKey, &Vec<u8>)| key.sign(message(bytes).as_bytes()).to_bytes();
+    let signatures: Vec<[u8; 64]> = keys.iter().zip(&ballots).map(sign).collect();
+    let publics: Vec<[u8; 32]> = keys.iter().map(|key| key.verification_key().to_bytes()).collect();
+    rounds_per_cpu_second(|| {
+        black_box(transactions_root(&ballots));
+        let parts = ballots.iter().zip(&publics).zip(&signatures);
+        let signed: Vec<Signed> =
+            parts.map(|((bytes, key), signature)| signed(bytes, *key, *signature)).collect();
+        Ok(verify_batch(&signed, OsRng)?)
+    })
+}
+
+fn signatures(count: usize) -> Vec<Signed> {
+    let sign = |i: usize| {
+        let key = SigningKey::new(OsRng);
+        let bytes = ballot_bytes(i);
+        signed(&bytes, key.verification_key().to_bytes(), key.sign(message(&bytes).as_bytes()).to_bytes())
+    };
+    (0..count).map(sign).collect()
+}
+
+fn signed(bytes: &[u8], key: [u8; 32], signature: [u8; 64]) -> Signed {
+    Signed { key: PublicKey::Ed25519(key), message: message(bytes), signature: Signature::Ed25519(signature) }
+}
+
+fn message(bytes: &[u8]) -> SigningMessage {
+    SigningMessage::new(SigningPurpose::Transaction, Digest::of(Purpose::Genesis, b"bench"), bytes)
+}
+
+fn ballot_bytes(i: usize) -> Vec<u8> {
+    i.to_be_bytes().iter().copied().cycle().take(BALLOT_LEN).collect()
+}
+
+/// Repeats `round` on this thread and divides by the processor time of the process, which does nothing else.
+fn rounds_per_cpu_second(mut round: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure> {
+    round()?;
+    let cpu_before = Usage::read(std::process::id())?.cpu;
+    let begun = Instant::now();
+    let mut rounds = 0_usize;
+    while begun.elapsed() < MEASURE_FOR {
+        round()?;
+        rounds += 1;
+    }
+    let cpu = Usage::read(std::process::id())?.cpu.saturating_sub(cpu_before);
+    Ok(as_f64(rounds) / cpu.as_secs_f64())
+}
+
+fn as_f64(count: usize) -> f64 {
+    f64::from(u32::try_from(count).expect("counts of a benchmark fit 32 bits"))
+}

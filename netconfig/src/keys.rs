@@ -1,0 +1,216 @@
+//! Owns key files: one secret of one purpose each, created once with mode 0600 in a 0700 directory.
+//!
+//! Refuses a file that others can read, a file of another purpose, and to overwrite anything. The format is
+//! version 1 of five lines (see [`file`](self)); secrets are wiped from memory when they are dropped.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use althing_contracts::{
+    name::{MemberId, Name, OrgId},
+    role::Role,
+    signature::PublicKey,
+};
+use zeroize::Zeroizing;
+
+use crate::identity::Identity;
+
+mod file;
+mod text;
+
+pub use file::{create, load};
+
+/// Key files that one directory may hold; more is a mistake in `keys.directory`.
+const DIRECTORY_KEYS_MAX: usize = 1_000;
+
+/// What a key may sign; a file says it and a reader insists on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyPurpose {
+    /// The libp2p identity of a node.
+    Node,
+    /// A validator's consensus messages.
+    Consensus,
+    /// A member's transactions in one role.
+    Member(Role),
+}
+
+/// A secret key with its purpose. It cannot be cloned, printed or compared.
+pub struct SecretKey {
+    purpose: KeyPurpose,
+    public: PublicKey,
+    seed: Zeroizing<[u8; 32]>,
+}
+
+/// Why a key file was not written or not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes: {0}")]
+    NoEntropy(String),
+    /// The file exists.
+    #[error("{path} exists and is not overwritten; move it away if the key is to be replaced")]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// There is no such file.
+    #[error("the key file {path} does not exist; create it by `althing init`, or correct its path")]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file or its directory cannot be read or written.
+    #[error("cannot {what} {path}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Others can read the file, or write its directory.
+    #[error("{path} has mode {mode:04o}, so that other users can {risk} it; run `chmod {remedy} {path}`")]
+    Permissions {
+        /// Which file or directory.
+        path: PathBuf,
+        /// As found.
+        mode: u32,
+        /// What others can do.
+        risk: &'static str,
+        /// The mode to set.
+        remedy: &'static str,
+    },
+    /// Not a key file, or one of another version.
+    #[error("{path} is not a key file of version 1: {reason}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file holds a key for something else.
+    #[error(
+        "{path} holds a key for {found}, but one for {expected} is needed here; keys are never shared between purposes"
+    )]
+    Purpose {
+        /// Which file.
+        path: PathBuf,
+        /// As needed.
+        expected: KeyPurpose,
+        /// As found.
+        found: KeyPurpose,
+    },
+}
+
+impl KeyPurpose {
+    /// The name in key files and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Consensus => "consensus",
+            Self::Member(role) => role.name(),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let members = Role::ALL.into_iter().map(Self::Member);
+        [Self::Node, Self::Consensus].into_iter().chain(members).find(|purpose| purpose.name() == text)
+    }
+}
+
+impl fmt::Display for KeyPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl SecretKey {
+    /// A new key from the system's random bytes.
+    ///
+    /// # Errors
+    /// The system gave none.
+    pub fn generate(purpose: KeyPurpose) -> Result<Self, KeyError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(|error| KeyError::NoEntropy(error.to_string()))?;
+        Ok(Self::from_seed(purpose, seed))
+    }
+
+    /// The key of a 32-byte Ed25519 seed.
+    #[must_use]
+    pub fn from_seed(purpose: KeyPurpose, seed: Zeroizing<[u8; 32]>) -> Self {
+        let signing = ed25519_consensus::SigningKey::from(*seed);
+        Self { purpose, public: PublicKey::Ed25519(signing.verification_key().to_bytes()), seed }
+    }
+
+    /// What it may sign.
+    #[must_use]
+    pub const fn purpose(&self) -> KeyPurpose {
+        self.purpose
+    }
+
+    /// Its public half.
+    #[must_use]
+    pub const fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    /// The secret, for the signer that takes it over; a copy must be wiped as this one is.
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
+        &self.seed
+    }
+
+    /// The identity on the mesh, if this is a node's key.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        (self.purpose == KeyPurpose::Node).then(|| Identity::from_seed(&self.seed))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey({} {})", self.purpose, self.public)
+    }
+}
+
+/// The file of a member's key for a role: `NAME.ROLE.key`.
+#[must_use]
+pub fn member_key_path(directory: &Path, member: &MemberId, role: Role) -> PathBuf {
+    let name = member.as_str().rsplit('/').next().unwrap_or_default();
+    directory.join(format!("{name}.{role}.key"))
+}
+
+/// Loads every member's key of a directory: the files `NAME.ROLE.key`, sorted; other files are left alone.
+///
+/// # Errors
+/// The directory cannot be read, a file is not safe or not what its name says.
+pub fn load_members(directory: &Path, org: &OrgId) -> Result<Vec<(MemberId, Role, SecretKey)>, KeyError> {
+    let failed = |source| KeyError::Io { what: "list the keys in", path: directory.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.sort();
+    let members = paths.iter().filter_map(|path| Some((path, member_and_role(path, org)?)));
+    let mut keys = Vec::new();
+    for (path, (member, role)) in members.take(DIRECTORY_KEYS_MAX) {
+        keys.push((member, role, load(path, KeyPurpose::Member(role))?));
+    }
+    Ok(keys)
+}
+
+fn member_and_role(path: &Path, org: &OrgId) -> Option<(MemberId, Role)> {
+    let (name, role) = path.file_name()?.to_str()?.strip_suffix(".key")?.split_once('.')?;
+    let role = Role::ALL.into_iter().find(|known| known.name() == role)?;
+    let name = Name::new(name).ok()?;
+    Some((MemberId::new(&format!("{org}/{name}")).ok()?, role))
+}
+
+#[cfg(test)]
+mod tests;

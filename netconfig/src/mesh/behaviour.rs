@@ -1,0 +1,119 @@
+//! Owns the composition of the swarm: transports, behaviours, limits and protocol names of one network.
+
+use std::{collections::HashSet, time::Duration};
+
+use althing_contracts::digest::Digest;
+use libp2p::{
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, gossipsub, identify, identity::Keypair,
+    noise, ping, swarm::NetworkBehaviour, tcp, yamux,
+};
+
+use super::{
+    admission,
+    gossip::{self, Topics},
+    request,
+};
+
+/// Connections to one peer: the second exists while two nodes dial each other at the same moment, or while
+/// one of them has restarted and the other has not yet seen its old connection end.
+const CONNECTIONS_PER_PEER_MAX: u32 = 2;
+/// Handshakes under way at once, in each direction; a flood of strangers waits here and nowhere else.
+const CONNECTIONS_PENDING_MAX: u32 = 64;
+/// Streams negotiating at once on one connection.
+const STREAMS_NEGOTIATING_MAX: usize = 64;
+/// How often a peer is asked whether it lives, and how long it may take to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections are kept by the list of nodes, never closed for being idle.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// All behaviours. `admission` and `limits` come first, so that a refused connection reaches no other.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    pub(super) admission: admission::Behaviour,
+    pub(super) limits: connection_limits::Behaviour,
+    pub(super) identify: identify::Behaviour,
+    pub(super) ping: ping::Behaviour,
+    pub(super) gossip: gossipsub::Behaviour,
+    pub(super) request: request::Behaviour,
+    pub(super) stream: libp2p_stream::Behaviour,
+}
+
+/// The names under which two nodes of the same network find each other; another network has none in common.
+#[derive(Debug, Clone)]
+pub(super) struct Protocols {
+    pub(super) network: String,
+    pub(super) direct: StreamProtocol,
+    pub(super) request: StreamProtocol,
+    pub(super) identify: String,
+}
+
+impl Protocols {
+    /// 64 bits of the network's digest are enough to keep honest networks apart; signatures bind all of it.
+    pub(super) fn of(network: Digest) -> Self {
+        let network = hex::encode(&network.as_bytes()[..8]);
+        let name = |what: &str| {
+            StreamProtocol::try_from_owned(format!("/althing/{network}/{what}/1"))
+                .expect("the name begins with a slash")
+        };
+        Self {
+            direct: name("direct"),
+            request: name("request"),
+            identify: format!("/althing/{network}/1"),
+            network,
+        }
+    }
+}
+
+/// Builds a swarm over TCP (noise, yamux) and QUIC that listens nowhere yet.
+pub(super) fn swarm(
+    keypair: Keypair,
+    allowed: HashSet<PeerId>,
+    protocols: &Protocols,
+    topics: &Topics,
+) -> Result<Swarm<Behaviour>, String> {
+    let behaviour = behaviour(&keypair, allowed, protocols, topics)?;
+    let tcp = tcp::Config::default().nodelay(true);
+    let swarm = SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_tcp(tcp, noise::Config::new, yamux::Config::default)
+        .map_err(|error| error.to_string())?
+        .with_quic()
+        .with_behaviour(|_| behaviour)
+        .map_err(|error| error.to_string())?
+        .with_swarm_config(|config| {
+            config
+                .with_idle_connection_timeout(IDLE_TIMEOUT)
+                .with_max_negotiating_inbound_streams(STREAMS_NEGOTIATING_MAX)
+        })
+        .build();
+    Ok(swarm)
+}
+
+fn behaviour(
+    keypair: &Keypair,
+    allowed: HashSet<PeerId>,
+    protocols: &Protocols,
+    topics: &Topics,
+) -> Result<Behaviour, String> {
+    let peers = u32::try_from(allowed.len()).map_err(|_| "the allow-list is too long".to_owned())?;
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(CONNECTIONS_PENDING_MAX))
+        .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_MAX))
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
+        .with_max_established(Some(peers.saturating_mul(CONNECTIONS_PER_PEER_MAX)));
+    let identify = identify::Config::new(protocols.identify.clone(), keypair.public())
+        .with_agent_version(format!("althing/{}", env!("CARGO_PKG_VERSION")))
+        .with_cache_size(0);
+    Ok(Behaviour {
+        admission: admission::Behaviour::new(allowed),
+        limits: connection_limits::Behaviour::new(limits),
+        identify: identify::Behaviour::new(identify),
+        ping: ping::Behaviour::new(
+            ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT),
+        ),
+        gossip: gossip::behaviour(&protocols.network, topics)?,
+        request: request::behaviour(protocols.request.clone()),
+        stream: libp2p_stream::Behaviour::new(),
+    })
+}

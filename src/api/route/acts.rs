@@ -1,0 +1,239 @@
+//! Owns the routes that change the ledger: each becomes one call, signed by the member's key on this node.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{HttpRequest, http::StatusCode, web};
+use althing_actors::ledger::message::{Final, LedgerView};
+use althing_contracts::{
+    digest::Digest,
+    event::Event,
+    name::MemberId,
+    proposal::Proposal,
+    role::Role,
+    state::State,
+    transaction::{Call, ProposalId},
+};
+
+use super::{
+    Answer, Shared, find,
+    once::{Reply, once},
+};
+use crate::api::{
+    backend::Backend,
+    body::parse,
+    problem::Problem,
+    view::act::{AcceptedView, ReasonRequest, ResumeRequest, ReviewRequest, SubmitRequest, VoteRequest},
+};
+
+/// Longest time from a final answer until the node's own view shows it.
+const VIEW_LAG_MAX: Duration = Duration::from_secs(5);
+
+/// What a request asks of the ledger.
+struct Act {
+    member: MemberId,
+    role: Role,
+    call: Call,
+    subject: Subject,
+}
+
+/// Which proposal an act is about.
+enum Subject {
+    /// One that exists.
+    Known(ProposalId),
+    /// One that the act opens with this document.
+    Opened(Digest),
+}
+
+/// Opens a proposal.
+#[utoipa::path(post, path = "/v1/proposals", tag = "proposals", request_body = SubmitRequest,
+    params(("Idempotency-Key" = String, Header, description = "a new value for each new request")),
+    responses((status = 201, body = AcceptedView), (status = "4XX", body = Problem)))]
+pub(crate) async fn submit(shared: web::Data<Shared>, request: HttpRequest, payload: web::Payload) -> Answer {
+    let backend = shared.backend.clone();
+    let work = |body: web::Bytes| async move {
+        let asked: SubmitRequest = parse(&body)?;
+        let subject = Subject::Opened(asked.document.digest());
+        let call = Call::Submit { document: asked.document, plan_hash: asked.plan_hash };
+        let act = Act { member: asked.member, role: Role::Author, call, subject };
+        carry_out(backend, act, StatusCode::CREATED).await
+    };
+    once(&shared, &request, payload, work).await
+}
+
+/// Signs a proposal off, or refuses it.
+#[utoipa::path(post, path = "/v1/proposals/{id}/reviews", tag = "proposals", request_body = ReviewRequest,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
+pub(crate) async fn review(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    on_proposal(&shared, id, &request, payload, |proposal, body| {
+        let ReviewRequest { member, revision, plan_hash, verdict, reason } = parse(body)?;
+        let call = Call::Review { proposal: proposal.id, revision, plan_hash, verdict, reason };
+        Ok((member, Role::Reviewer, call))
+    })
+    .await
+}
+
+/// Casts a ballot.
+#[utoipa::path(post, path = "/v1/proposals/{id}/votes", tag = "proposals", request_body = VoteRequest,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
+pub(crate) async fn vote(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    on_proposal(&shared, id, &request, payload, |proposal, body| {
+        let VoteRequest { member, revision, plan_hash, choice } = parse(body)?;
+        Ok((member, Role::Voter, Call::Vote { proposal: proposal.id, revision, plan_hash, choice }))
+    })
+    .await
+}
+
+/// Withdraws a proposal that is not decided.
+#[utoipa::path(post, path = "/v1/proposals/{id}/cancel", tag = "proposals", request_body = ReasonRequest,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
+pub(crate) async fn cancel(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    on_proposal(&shared, id, &request, payload, |proposal, body| {
+        let ReasonRequest { member, reason } = parse(body)?;
+        Ok((member, Role::Author, Call::Cancel { proposal: proposal.id, reason }))
+    })
+    .await
+}
+
+/// Stops a queued proposal.
+#[utoipa::path(post, path = "/v1/proposals/{id}/veto", tag = "proposals", request_body = ReasonRequest,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
+pub(crate) async fn veto(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    on_proposal(&shared, id, &request, payload, |proposal, body| {
+        let ReasonRequest { member, reason } = parse(body)?;
+        Ok((member, Role::Guardian, Call::Veto { proposal: proposal.id, reason }))
+    })
+    .await
+}
+
+/// Gives a running execution up and rolls it back.
+#[utoipa::path(post, path = "/v1/executions/{id}/abort", tag = "executions", request_body = ReasonRequest,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
+pub(crate) async fn abort(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    on_proposal(&shared, id, &request, payload, |proposal, body| {
+        let ReasonRequest { member, reason } = parse(body)?;
+        Ok((member, Role::Executor, Call::Abort { proposal: proposal.id, reason }))
+    })
+    .await
+}
+
+/// Continues a failed execution.
+#[utoipa::path(post, path = "/v1/executions/{id}/resume", tag = "executions", request_body = ResumeRequest,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
+pub(crate) async fn resume(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    on_proposal(&shared, id, &request, payload, |proposal, body| {
+        let ResumeRequest { member } = parse(body)?;
+        let role = if member == proposal.author { Role::Author } else { Role::Executor };
+        Ok((member, role, Call::Resume { proposal: proposal.id }))
+    })
+    .await
+}
+
+/// Makes the call of an act on the proposal that `id` names.
+async fn on_proposal<P>(
+    shared: &Shared,
+    id: web::Path<String>,
+    request: &HttpRequest,
+    payload: web::Payload,
+    prepare: P,
+) -> Answer
+where
+    P: FnOnce(&Proposal, &[u8]) -> Result<(MemberId, Role, Call), Problem> + Send + 'static,
+{
+    let backend = shared.backend.clone();
+    let work = |body: web::Bytes| async move {
+        let act = {
+            let view = backend.view();
+            let proposal = find(&view.state, &id)?;
+            let (member, role, call) = prepare(proposal, &body)?;
+            Act { member, role, call, subject: Subject::Known(proposal.id) }
+        };
+        carry_out(backend, act, StatusCode::OK).await
+    };
+    once(shared, request, payload, work).await
+}
+
+async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> Reply {
+    let member = act.member.clone();
+    let accepted = backend.submit(act.member, act.role, act.call).await?;
+    let view = view_of(backend.as_ref(), &accepted).await;
+    let proposal = subject(&view.state, &member, &act.subject, &accepted)?;
+    let shown = AcceptedView::new(&accepted, proposal);
+    Ok((status, serde_json::to_value(shown).expect("views have only string keys")))
+}
+
+/// The node's view once it includes the block of a final answer, or its newest one when that takes too long.
+async fn view_of(backend: &dyn Backend, accepted: &Final) -> Arc<LedgerView> {
+    let mut follower = backend.feed().view;
+    let shown = follower.wait_for(|view| view.state.height() >= accepted.height);
+    match tokio::time::timeout(VIEW_LAG_MAX, shown).await {
+        Ok(Ok(view)) => view.clone(),
+        _ => backend.view(),
+    }
+}
+
+fn subject<'a>(
+    state: &'a State,
+    author: &MemberId,
+    subject: &Subject,
+    accepted: &Final,
+) -> Result<&'a Proposal, Problem> {
+    let found = match subject {
+        Subject::Known(id) => state.proposal(*id),
+        Subject::Opened(document) => match opened(&accepted.events) {
+            Some(id) => state.proposal(id),
+            None => state
+                .proposals()
+                .filter(|proposal| proposal.author == *author && proposal.document.digest() == *document)
+                .max_by_key(|proposal| proposal.submitted_at),
+        },
+    };
+    found.ok_or_else(|| {
+        let detail =
+            format!("final at height {}, which this node does not show yet; ask again", accepted.height);
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "undecided", "The outcome is not shown yet", detail)
+            .retryable()
+    })
+}
+
+fn opened(events: &[Event]) -> Option<ProposalId> {
+    events.iter().find_map(|event| match event {
+        Event::Submitted { proposal, .. } => Some(*proposal),
+        _ => None,
+    })
+}

@@ -1,0 +1,179 @@
+//! Owns the routes that read proposals: lists, the whole, plans, votes, timelines and explanations.
+
+use std::{cmp::Reverse, fmt, str::FromStr};
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, web};
+use althing_contracts::{
+    proposal::Proposal,
+    quantity::{EventSequence, Height},
+    transaction::ProposalId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Shared, find, once::once};
+use crate::api::{
+    body::parse,
+    history,
+    problem::Problem,
+    view::{
+        self,
+        event::CloudEvent,
+        explain::ExplainView,
+        page::{Page, PageQuery},
+        plan::{FindingView, PlanReport, PlanRequest, PlanView},
+        proposal::{ProposalSummary, ProposalView},
+        vote::VoteView,
+    },
+};
+
+/// Which proposals.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProposalQuery {
+    /// Entries wanted, 1 to 500; 50 when absent.
+    pub page_size: Option<u16>,
+    /// `next_page_token` of the page before.
+    pub page_token: Option<String>,
+    /// Only those in this stage, for example `voting`.
+    pub stage: Option<String>,
+    /// Only those of this author.
+    pub author: Option<String>,
+    /// Only those that have ended, or have not.
+    pub ended: Option<bool>,
+}
+
+/// The place of a proposal in lists: newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(Reverse<Height>, ProposalId);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0.0, self.1)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (height, id) = text.split_once('-').ok_or(())?;
+        let height = height.parse().map(Height::new).map_err(|_| ())?;
+        let id = id.parse().map(ProposalId::from_digest).map_err(|_| ())?;
+        Ok(Self(Reverse(height), id))
+    }
+}
+
+impl ProposalQuery {
+    /// Which page.
+    pub fn page(&self) -> PageQuery {
+        PageQuery { page_size: self.page_size, page_token: self.page_token.clone() }
+    }
+
+    fn takes(&self, proposal: &Proposal) -> bool {
+        self.stage.as_ref().is_none_or(|stage| proposal.stage.name() == stage)
+            && self.author.as_ref().is_none_or(|author| proposal.author.as_str() == author)
+            && self.ended.is_none_or(|ended| proposal.stage.is_terminal() == ended)
+    }
+
+    /// The page of proposals of `state`, each shown by `show`.
+    pub(crate) fn list<T>(
+        &self,
+        state: &althing_contracts::state::State,
+        show: impl Fn(&Proposal) -> T,
+    ) -> Result<Page<T>, Problem> {
+        let (size, after) = (self.page().size()?, self.page().after::<Place>()?);
+        let place = |proposal: &Proposal| Place(Reverse(proposal.submitted_at), proposal.id);
+        let wanted = state.proposals().filter(|proposal| self.takes(proposal));
+        let mut entries: Vec<_> = wanted.map(|proposal| (place(proposal), proposal)).collect();
+        entries.retain(|(place, _)| after.is_none_or(|after| *place > after));
+        entries.sort_by_key(|(place, _)| *place);
+        Ok(Page::take(entries.into_iter().map(|(place, proposal)| (place, show(proposal))), size))
+    }
+}
+
+/// Lists proposals, newest first.
+#[utoipa::path(get, path = "/v1/proposals", tag = "proposals", params(ProposalQuery),
+    responses((status = 200, body = Page<ProposalSummary>), (status = "4XX", body = Problem)))]
+pub(crate) async fn list(shared: web::Data<Shared>, query: web::Query<ProposalQuery>) -> Answer {
+    let view = shared.backend.view();
+    Ok(HttpResponse::Ok().json(query.list(&view.state, ProposalSummary::new)?))
+}
+
+/// Shows a whole proposal. The `ETag` changes with every block that changes it.
+#[utoipa::path(get, path = "/v1/proposals/{id}", tag = "proposals", params(("id" = String, Path)),
+    responses((status = 200, body = ProposalView), (status = 304), (status = "4XX", body = Problem)))]
+pub(crate) async fn show(shared: web::Data<Shared>, id: web::Path<String>, request: HttpRequest) -> Answer {
+    let view = shared.backend.view();
+    let shown = ProposalView::new(&view.state, find(&view.state, &id)?);
+    let body = serde_json::to_vec(&shown).expect("views have only string keys");
+    let tag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    if known.is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
+        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
+    }
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).content_type("application/json").body(body))
+}
+
+/// Makes a dry run of a document; nothing is changed or recorded.
+#[utoipa::path(post, path = "/v1/proposals/plan", tag = "proposals", request_body = PlanRequest,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = PlanReport), (status = "4XX", body = Problem)))]
+pub(crate) async fn plan(shared: web::Data<Shared>, request: HttpRequest, payload: web::Payload) -> Answer {
+    let backend = shared.backend.clone();
+    let work = |body: web::Bytes| async move {
+        let PlanRequest { document } = parse(&body)?;
+        let view = backend.view();
+        let plan = view.state.plan(&document)?;
+        let report = PlanReport {
+            plan: PlanView::new(&plan, &document),
+            track: view::kebab(&view.state.track_of(&document)),
+            findings: view.state.findings(&document).iter().map(FindingView::from).collect(),
+        };
+        Ok((StatusCode::OK, serde_json::to_value(report).expect("views have only string keys")))
+    };
+    once(&shared, &request, payload, work).await
+}
+
+/// Shows the plan of the current revision.
+#[utoipa::path(get, path = "/v1/proposals/{id}/plan", tag = "proposals", params(("id" = String, Path)),
+    responses((status = 200, body = PlanView), (status = "4XX", body = Problem)))]
+pub(crate) async fn plan_of(shared: web::Data<Shared>, id: web::Path<String>) -> Answer {
+    let view = shared.backend.view();
+    let proposal = find(&view.state, &id)?;
+    Ok(HttpResponse::Ok().json(PlanView::new(&proposal.plan, &proposal.document)))
+}
+
+/// Shows the vote on the current revision.
+#[utoipa::path(get, path = "/v1/proposals/{id}/votes", tag = "proposals", params(("id" = String, Path)),
+    responses((status = 200, body = VoteView), (status = "4XX", body = Problem)))]
+pub(crate) async fn votes(shared: web::Data<Shared>, id: web::Path<String>) -> Answer {
+    let view = shared.backend.view();
+    Ok(HttpResponse::Ok().json(VoteView::new(find(&view.state, &id)?)))
+}
+
+/// Explains why a proposal is where it is, with figures, and who may vote.
+#[utoipa::path(get, path = "/v1/proposals/{id}/explain", tag = "proposals", params(("id" = String, Path)),
+    responses((status = 200, body = ExplainView), (status = "4XX", body = Problem)))]
+pub(crate) async fn explain(shared: web::Data<Shared>, id: web::Path<String>) -> Answer {
+    let view = shared.backend.view();
+    Ok(HttpResponse::Ok().json(ExplainView::new(&view.state, find(&view.state, &id)?)))
+}
+
+/// Lists what happened to a proposal since its current revision was submitted.
+#[utoipa::path(get, path = "/v1/proposals/{id}/timeline", tag = "proposals",
+    params(("id" = String, Path), PageQuery),
+    responses((status = 200, body = Page<CloudEvent>), (status = "4XX", body = Problem)))]
+pub(crate) async fn timeline(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    query: web::Query<PageQuery>,
+) -> Answer {
+    let (size, after) = (query.size()?, query.after::<u64>()?);
+    let view = shared.backend.view();
+    let proposal = find(&view.state, &id)?;
+    let after = after.map(EventSequence::new);
+    let (records, next) = history::of(shared.backend.as_ref(), proposal, after, size).await?;
+    let items = records.iter().map(|record| CloudEvent::new(view.network, record)).collect();
+    Ok(HttpResponse::Ok().json(Page { items, next_page_token: next.map(|sequence| sequence.to_string()) }))
+}

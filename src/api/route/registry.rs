@@ -1,0 +1,51 @@
+//! Owns the routes that read who and what is in the mesh.
+
+use actix_web::{HttpResponse, web};
+use althing_contracts::name::{MemberId, TargetId};
+
+use super::{Answer, Shared};
+use crate::api::{
+    problem::Problem,
+    view::{
+        node::{NodeView, PeerView},
+        page::{Page, PageQuery},
+        registry::{MemberView, TargetView},
+    },
+};
+
+/// Lists governed targets with what is applied to them.
+#[utoipa::path(get, path = "/v1/targets", tag = "mesh", params(PageQuery),
+    responses((status = 200, body = Page<TargetView>), (status = "4XX", body = Problem)))]
+pub(crate) async fn targets(shared: web::Data<Shared>, query: web::Query<PageQuery>) -> Answer {
+    let (size, after) = (query.size()?, query.after::<TargetId>()?);
+    let view = shared.backend.view();
+    let rest = view.state.targets().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+    let shown = rest.map(|(id, target)| (id.clone(), TargetView::new(id, target)));
+    Ok(HttpResponse::Ok().json(Page::take(shown, size)))
+}
+
+/// Lists members.
+#[utoipa::path(get, path = "/v1/members", tag = "mesh", params(PageQuery),
+    responses((status = 200, body = Page<MemberView>), (status = "4XX", body = Problem)))]
+pub(crate) async fn members(shared: web::Data<Shared>, query: web::Query<PageQuery>) -> Answer {
+    let (size, after) = (query.size()?, query.after::<MemberId>()?);
+    let view = shared.backend.view();
+    let rest = view.state.members().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+    let shown = rest.map(|(id, member)| (id.clone(), MemberView::new(id, member)));
+    Ok(HttpResponse::Ok().json(Page::take(shown, size)))
+}
+
+/// Lists the other nodes of the mesh.
+#[utoipa::path(get, path = "/v1/peers", tag = "mesh", responses((status = 200, body = Vec<PeerView>)))]
+pub(crate) async fn peers(shared: web::Data<Shared>) -> Answer {
+    let peers: Vec<PeerView> = shared.backend.peers().iter().map(PeerView::from).collect();
+    Ok(HttpResponse::Ok().json(peers))
+}
+
+/// Shows this node.
+#[utoipa::path(get, path = "/v1/node", tag = "mesh", responses((status = 200, body = NodeView)))]
+pub(crate) async fn node(shared: web::Data<Shared>) -> Answer {
+    let backend = shared.backend.as_ref();
+    let shown = NodeView::new(&backend.facts(), backend.takes_writes(), &backend.view(), &backend.peers());
+    Ok(HttpResponse::Ok().json(shown))
+}

@@ -1,0 +1,105 @@
+//! Owns how a plan is shown: each step with what it finds, what it does and what undoes it.
+
+use althing_contracts::{
+    document::{Action, ProposalDocument},
+    plan::Plan,
+    rules::Finding,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::document;
+
+/// The dry run of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlanView {
+    /// Give it when submitting, reviewing and voting: each is refused when the plan has moved.
+    pub plan_hash: String,
+    /// Digest of the document.
+    pub document: String,
+    /// Steps in order.
+    pub steps: Vec<PlannedStepView>,
+}
+
+/// One step, fully decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedStepView {
+    /// Index of the step.
+    pub step: u16,
+    /// Index of its stage; 0 is the canary.
+    pub stage: u8,
+    /// The stage's name.
+    pub stage_name: String,
+    /// Where.
+    pub target: String,
+    /// Who owns the target.
+    pub owner: String,
+    /// What is applied now; absent when nothing is.
+    #[schema(value_type = Option<document::Action>)]
+    pub before: Option<Action>,
+    /// What will be applied.
+    #[schema(value_type = document::Action)]
+    pub after: Action,
+    /// What undoes the step.
+    #[schema(value_type = document::Action)]
+    pub undo: Action,
+}
+
+/// A dry run before submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlanReport {
+    /// The plan.
+    pub plan: PlanView,
+    /// The track that the rules put it on.
+    pub track: String,
+    /// Hard rules that it breaks; with any, a submission is rejected at once.
+    pub findings: Vec<FindingView>,
+}
+
+/// A broken hard rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FindingView {
+    /// Which rule.
+    pub rule: String,
+    /// What broke it and what would keep it.
+    pub message: String,
+}
+
+/// A document to be planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// The change.
+    #[schema(value_type = document::ProposalDocument)]
+    pub document: ProposalDocument,
+}
+
+impl PlanView {
+    /// Shows a plan with the names of its document's stages.
+    pub fn new(plan: &Plan, document: &ProposalDocument) -> Self {
+        let name_of = |stage: u8| {
+            document.stages.get(usize::from(stage)).map_or_else(String::new, |stage| stage.name.to_string())
+        };
+        let steps = (0_u16..).zip(&plan.steps).map(|(step, planned)| PlannedStepView {
+            step,
+            stage: planned.stage,
+            stage_name: name_of(planned.stage),
+            target: planned.target.to_string(),
+            owner: planned.owner.to_string(),
+            before: planned.before.clone(),
+            after: planned.action.clone(),
+            undo: planned.undo.clone(),
+        });
+        Self {
+            plan_hash: plan.hash().to_string(),
+            document: plan.document.to_string(),
+            steps: steps.collect(),
+        }
+    }
+}
+
+impl From<&Finding> for FindingView {
+    fn from(finding: &Finding) -> Self {
+        Self { rule: super::kebab(&finding.rule), message: finding.message.to_string() }
+    }
+}

@@ -1,0 +1,124 @@
+//! Owns how a vote is shown: every ballot, the count and each test with its figures.
+
+use althing_contracts::{
+    constitution::Threshold,
+    proposal::Proposal,
+    tally::{TallyReport, TallyTest},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The vote on the current revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VoteView {
+    /// Which proposal.
+    pub proposal: String,
+    /// Which revision.
+    pub revision: u32,
+    /// When it began; absent before it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_ms: Option<u64>,
+    /// When it ends, extensions included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes_ms: Option<u64>,
+    /// Ballots by voter.
+    pub ballots: Vec<BallotView>,
+    /// The count as it stands; absent before the vote began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tally: Option<TallyView>,
+}
+
+/// One ballot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BallotView {
+    /// Who.
+    pub voter: String,
+    /// `for`, `against` or `abstain`.
+    pub choice: String,
+    /// With what weight.
+    pub weight: u64,
+}
+
+/// A count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TallyView {
+    /// Whether all tests hold.
+    pub passes: bool,
+    /// Weight for, after caps.
+    pub weight_for: u64,
+    /// Weight against, after caps.
+    pub weight_against: u64,
+    /// Weight of abstentions, after caps.
+    pub weight_abstain: u64,
+    /// Each test with its figures.
+    pub tests: Vec<TestView>,
+}
+
+/// One test of a count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TestView {
+    /// Which: `turnout`, `approval`, `organisations`, `acknowledgement` or `objection`.
+    pub kind: String,
+    /// What counted towards it.
+    pub part: u64,
+    /// Of how much.
+    pub whole: u64,
+    /// What was asked, for example `at least 2/5` or `more than 1/2`.
+    pub threshold: String,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+impl VoteView {
+    /// Shows the vote of a proposal.
+    pub fn new(proposal: &Proposal) -> Self {
+        let vote = &proposal.vote;
+        let begun = vote.closes.get() > 0;
+        let weight_of = |voter| proposal.electorate.weights.get(voter).map_or(0, |weight| weight.get());
+        let ballots = vote.ballots.iter().map(|(voter, choice)| BallotView {
+            voter: voter.to_string(),
+            choice: super::kebab(choice),
+            weight: weight_of(voter),
+        });
+        Self {
+            proposal: proposal.id.to_string(),
+            revision: proposal.revision.get(),
+            opened_ms: begun.then(|| vote.opened.get()),
+            closes_ms: begun.then(|| vote.closes.get()),
+            ballots: ballots.collect(),
+            tally: begun.then(|| TallyView::from(&proposal.count())),
+        }
+    }
+}
+
+impl From<&TallyReport> for TallyView {
+    fn from(report: &TallyReport) -> Self {
+        Self {
+            passes: report.passes,
+            weight_for: report.weight_for.get(),
+            weight_against: report.weight_against.get(),
+            weight_abstain: report.weight_abstain.get(),
+            tests: report.tests.iter().map(TestView::from).collect(),
+        }
+    }
+}
+
+impl From<&TallyTest> for TestView {
+    fn from(test: &TallyTest) -> Self {
+        Self {
+            kind: super::kebab(&test.kind),
+            part: test.part,
+            whole: test.whole,
+            threshold: threshold(test.threshold),
+            holds: test.holds,
+        }
+    }
+}
+
+/// A threshold in words.
+pub(crate) fn threshold(threshold: Threshold) -> String {
+    match threshold {
+        Threshold::AtLeast(ratio) => format!("at least {ratio}"),
+        Threshold::MoreThan(ratio) => format!("more than {ratio}"),
+    }
+}

@@ -1,0 +1,65 @@
+//! Owns the forms of output: tables for people, JSON for programs, names for pipes.
+
+use althing_contracts::quantity::TimeMs;
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// Form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// One JSON value, indented
+    Json,
+    /// One JSON value a line, one line for each entry of a list
+    Ndjson,
+    /// The names of what is shown, one a line
+    Name,
+}
+
+/// Something that can be shown in every form.
+pub trait Render: Serialize {
+    /// For people; `now` is the local clock.
+    fn table(&self, now: TimeMs) -> String;
+
+    /// The names of what is shown.
+    fn names(&self) -> Vec<String>;
+
+    /// The entries of a list, each for a line of its own; nothing for a single thing.
+    fn entries(&self) -> Option<Vec<serde_json::Value>> {
+        None
+    }
+}
+
+/// Writes a value in one form, with a final line break.
+pub(super) fn render(value: &impl Render, format: Format, now: TimeMs) -> String {
+    match format {
+        Format::Table => value.table(now),
+        Format::Json => {
+            format!("{}\n", serde_json::to_string_pretty(value).expect("views have only string keys"))
+        }
+        Format::Ndjson => {
+            let whole = || vec![serde_json::to_value(value).expect("views have only string keys")];
+            value.entries().unwrap_or_else(whole).iter().map(|line| format!("{line}\n")).collect()
+        }
+        Format::Name => value.names().iter().map(|name| format!("{name}\n")).collect(),
+    }
+}
+
+/// A table with a head; wide cells wrap when stdout is a terminal of known width.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(head.map(str::to_uppercase));
+    for row in rows {
+        table.add_row(row);
+    }
+    table.lines().map(|line| format!("{}\n", line.trim())).collect()
+}
+
+/// Lines of `name  value`, the names in one column; absent values leave their line out.
+pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+    let lines = fields.into_iter().filter_map(|(name, value)| Some(format!("{name:<12} {}\n", value?)));
+    lines.collect()
+}

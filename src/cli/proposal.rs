@@ -1,0 +1,349 @@
+//! Owns the commands about proposals, from the empty file to the end of the wait.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use althing_contracts::{
+    digest::Digest,
+    name::{Line, MemberId},
+    quantity::Revision,
+    transaction::ReviewVerdict,
+};
+use clap::{Subcommand, ValueEnum};
+
+use super::{
+    client::{Client, encode},
+    document,
+    failure::{Exit, Failure, Outcome},
+    render::short,
+    session::Session,
+};
+use crate::api::view::{
+    act::{AcceptedView, ReasonRequest, ReviewRequest, SubmitRequest},
+    page::Page,
+    plan::{PlanReport, PlanRequest},
+    progress::{Goal, Progress, WaitView},
+    proposal::{ProposalSummary, ProposalView},
+};
+
+const TEMPLATE: &str = include_str!("template.toml");
+/// Longest wait when `--timeout` does not say.
+const WAIT_DEFAULT: Duration = Duration::from_secs(600);
+/// Longest time that one request of a wait is left open.
+const POLL_MAX: Duration = Duration::from_secs(30);
+
+/// What can be done with proposals.
+#[derive(Debug, Subcommand)]
+pub enum ProposalCommand {
+    /// Writes a commented template to fill in
+    #[command(before_help = "Examples:\n  althing proposal draft change.toml\n")]
+    Draft {
+        /// File to write; it must not exist
+        file: PathBuf,
+    },
+    /// Checks a proposal file without a node
+    Validate {
+        /// Proposal file
+        file: PathBuf,
+    },
+    /// Shows what every step will change, and the plan hash; changes nothing
+    #[command(before_help = "Examples:\n  althing proposal plan change.toml\n  \
+                             althing proposal plan change.toml -o name     only the hash\n")]
+    Plan {
+        /// Proposal file
+        file: PathBuf,
+    },
+    /// Submits a proposal whose plan is the one that you saw
+    #[command(before_help = "Examples:\n  \
+                             althing proposal submit change.toml --plan-hash HASH --as acme/alice\n")]
+    Submit {
+        /// Proposal file
+        file: PathBuf,
+        /// The plan hash that `plan` printed; refused when the plan has moved
+        #[arg(long, value_name = "HASH")]
+        plan_hash: Option<Digest>,
+        /// The author
+        #[arg(long = "as", value_name = "ORG/NAME")]
+        member: Option<MemberId>,
+    },
+    /// Lists proposals, newest first
+    List {
+        /// Only those in this stage
+        #[arg(long)]
+        stage: Option<String>,
+        /// Only those of this author
+        #[arg(long, value_name = "ORG/NAME")]
+        author: Option<MemberId>,
+        /// Only those that have not ended
+        #[arg(long)]
+        open: bool,
+        /// Entries wanted, 1 to 500
+        #[arg(long, default_value_t = 50)]
+        page_size: u16,
+        /// Token of the next page, as a page before printed it
+        #[arg(long, value_name = "TOKEN")]
+        page_token: Option<String>,
+    },
+    /// Shows a whole proposal
+    Show {
+        /// Its id, or the first 6 or more digits of it
+        id: String,
+    },
+    /// Waits until a proposal reaches a stage: 1 when it ends otherwise, 6 when the time is up
+    #[command(before_help = "Examples:\n  althing proposal wait 3f9ac1 --for executed --timeout 5m\n")]
+    Wait {
+        /// Its id, or the first 6 or more digits of it
+        id: String,
+        /// The stage to reach
+        #[arg(long = "for", value_enum, default_value_t = Goal::Closed)]
+        goal: Goal,
+    },
+    /// Signs a proposal of another organisation off, or refuses it
+    Review {
+        /// Its id, or the first 6 or more digits of it
+        id: String,
+        /// The verdict
+        verdict: Verdict,
+        /// The plan hash that you looked at; refused when the plan has moved
+        #[arg(long, value_name = "HASH")]
+        hash: Option<Digest>,
+        /// Remark
+        #[arg(long, default_value = "")]
+        reason: Line,
+        /// The reviewer
+        #[arg(long = "as", value_name = "ORG/NAME")]
+        member: Option<MemberId>,
+    },
+    /// Withdraws a proposal that is not decided
+    Cancel {
+        /// Its id, or the first 6 or more digits of it
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: Line,
+        /// The author
+        #[arg(long = "as", value_name = "ORG/NAME")]
+        member: Option<MemberId>,
+    },
+}
+
+/// A reviewer's verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Verdict {
+    /// It may be voted on
+    Approve,
+    /// It must not be voted on as it is
+    Refuse,
+}
+
+/// Carries a command out.
+pub(super) async fn run(command: ProposalCommand, session: &Session) -> Outcome {
+    match command {
+        ProposalCommand::Draft { file } => draft(&file, session),
+        ProposalCommand::Validate { file } => validate(&file, session),
+        ProposalCommand::Plan { file } => plan(&file, session).await,
+        ProposalCommand::Submit { file, plan_hash, member } => {
+            submit(&file, plan_hash, member, session).await
+        }
+        ProposalCommand::List { stage, author, open, page_size, page_token } => {
+            let mut query = vec![("page_size", page_size.to_string())];
+            query.extend(stage.map(|stage| ("stage", stage)));
+            query.extend(author.map(|author| ("author", author.to_string())));
+            query.extend(open.then(|| ("ended", "false".to_owned())));
+            query.extend(page_token.map(|token| ("page_token", token)));
+            list(&query, session).await
+        }
+        ProposalCommand::Show { id } => {
+            let shown: ProposalView = session.client()?.get(&path(&id, "")).await?;
+            session.print(&shown)?;
+            session.suggest(&format!("althing vote explain {}", short(&shown.summary.id)));
+            Ok(())
+        }
+        ProposalCommand::Wait { id, goal } => wait(&id, goal, session).await,
+        ProposalCommand::Review { id, verdict, hash, reason, member } => {
+            review(&id, verdict, hash, reason, member, session).await
+        }
+        ProposalCommand::Cancel { id, reason, member } => {
+            let body = ReasonRequest { member: session.member(member)?, reason };
+            let accepted: AcceptedView = session.client()?.post(&path(&id, "/cancel"), &body).await?;
+            session.print(&accepted)
+        }
+    }
+}
+
+/// Path of a proposal's resource.
+pub(super) fn path(id: &str, rest: &str) -> String {
+    format!("/v1/proposals/{}{rest}", encode(id))
+}
+
+fn draft(file: &Path, session: &Session) -> Outcome {
+    let name = file.display();
+    let written = OpenOptions::new().write(true).create_new(true).open(file);
+    written.and_then(|mut out| out.write_all(TEMPLATE.as_bytes())).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::with_help(
+            Exit::Conflict,
+            format!("{name} exists and is not overwritten"),
+            "choose another name, or remove it first",
+        ),
+        _ => Failure::new(Exit::Usage, format!("cannot write {name}: {error}")),
+    })?;
+    session.say(&format!("wrote {name}"));
+    session.suggest(&format!("fill it in, then althing proposal plan {name}"));
+    Ok(())
+}
+
+fn validate(file: &Path, session: &Session) -> Outcome {
+    let document = document::read(file)?;
+    session.write(&format!("{}\n", document.digest()))?;
+    session.say(&format!("{} has a sound form; the rules are judged by a node", file.display()));
+    session.suggest(&format!("althing proposal plan {}", file.display()));
+    Ok(())
+}
+
+async fn ask_for_plan(client: &Client, file: &Path) -> Outcome<(PlanRequest, PlanReport)> {
+    let request = PlanRequest { document: document::read(file)? };
+    let report = client.post("/v1/proposals/plan", &request).await?;
+    Ok((request, report))
+}
+
+async fn plan(file: &Path, session: &Session) -> Outcome {
+    let (_, report) = ask_for_plan(&session.client()?, file).await?;
+    session.print(&report)?;
+    if report.findings.is_empty() {
+        let hash = &report.plan.plan_hash;
+        session.suggest(&format!("althing proposal submit {} --plan-hash {hash}", file.display()));
+        return Ok(());
+    }
+    let detail =
+        format!("{} hard rules are broken; submitted, it would be rejected at once", report.findings.len());
+    Err(Failure::new(Exit::EndedBadly, detail))
+}
+
+async fn submit(file: &Path, hash: Option<Digest>, member: Option<MemberId>, session: &Session) -> Outcome {
+    let member = session.member(member)?;
+    let client = session.client()?;
+    let request = match hash {
+        Some(plan_hash) => SubmitRequest { member, document: document::read(file)?, plan_hash },
+        None => {
+            let (request, report) = ask_for_plan(&client, file).await?;
+            let question = format!("submit {} with plan hash {}?", file.display(), report.plan.plan_hash);
+            session.confirm(&question, "--plan-hash HASH as `althing proposal plan` prints it")?;
+            SubmitRequest {
+                member,
+                document: request.document,
+                plan_hash: parse_hash(&report.plan.plan_hash)?,
+            }
+        }
+    };
+    let accepted: AcceptedView = client.post("/v1/proposals", &request).await?;
+    session.print(&accepted)?;
+    if let Some(finding) = accepted.findings.first() {
+        let detail = format!("rejected by the hard rule {}: {}", finding.rule, finding.message);
+        return Err(Failure::with_help(Exit::EndedBadly, detail, "change the proposal and submit it again"));
+    }
+    session.suggest(&format!("althing proposal wait {} --for executed", short(&accepted.proposal.id)));
+    Ok(())
+}
+
+/// The hash of a node's answer.
+pub(super) fn parse_hash(text: &str) -> Outcome<Digest> {
+    text.parse()
+        .map_err(|error| Failure::new(Exit::Unreachable, format!("the node sent a wrong hash: {error}")))
+}
+
+async fn list(query: &[(&str, String)], session: &Session) -> Outcome {
+    let page: Page<ProposalSummary> = session.client()?.get_with("/v1/proposals", query).await?;
+    session.print(&page)?;
+    match (&page.next_page_token, page.items.first()) {
+        (Some(token), _) => session.suggest(&format!("althing proposal list --page-token {token}")),
+        (None, Some(first)) => session.suggest(&format!("althing proposal show {}", short(&first.id))),
+        (None, None) => session.suggest("althing proposal draft change.toml"),
+    }
+    Ok(())
+}
+
+async fn review(
+    id: &str,
+    verdict: Verdict,
+    hash: Option<Digest>,
+    reason: Line,
+    member: Option<MemberId>,
+    session: &Session,
+) -> Outcome {
+    let member = session.member(member)?;
+    let client = session.client()?;
+    let (revision, plan_hash) = seen(&client, id, hash, session).await?;
+    let verdict = match verdict {
+        Verdict::Approve => ReviewVerdict::Approve,
+        Verdict::Refuse => ReviewVerdict::Refuse,
+    };
+    let request = ReviewRequest { member, revision, plan_hash, verdict, reason };
+    let accepted: AcceptedView = client.post(&path(id, "/reviews"), &request).await?;
+    session.print(&accepted)?;
+    session.suggest(&format!("althing vote explain {}", short(&accepted.proposal.id)));
+    Ok(())
+}
+
+/// The revision, and the plan hash that the person has seen or confirms.
+pub(super) async fn seen(
+    client: &Client,
+    id: &str,
+    hash: Option<Digest>,
+    session: &Session,
+) -> Outcome<(Revision, Digest)> {
+    let shown: ProposalView = client.get(&path(id, "")).await?;
+    let current = parse_hash(&shown.summary.plan_hash)?;
+    if hash.is_none() {
+        session.confirm(
+            &format!("{}: is the plan hash {current} the one you looked at?", shown.summary.title),
+            "--hash HASH",
+        )?;
+    }
+    Ok((Revision::new(shown.summary.revision), hash.unwrap_or(current)))
+}
+
+async fn wait(id: &str, goal: Goal, session: &Session) -> Outcome {
+    let client = Client::new(session.origin()?.address, session.timeout(WAIT_DEFAULT) + POLL_MAX)?;
+    loop {
+        let left = client.left().saturating_sub(POLL_MAX);
+        let query = [("for", goal_name(goal)), ("timeout_ms", left.min(POLL_MAX).as_millis().to_string())];
+        let shown: WaitView = client.get_with(&path(id, "/wait"), &query).await?;
+        if shown.progress == Progress::Pending && client.left() > POLL_MAX {
+            continue;
+        }
+        session.print(&shown)?;
+        return end_of_wait(&shown, goal, session);
+    }
+}
+
+fn goal_name(goal: Goal) -> String {
+    goal.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn end_of_wait(shown: &WaitView, goal: Goal, session: &Session) -> Outcome {
+    let (id, stage, goal) = (short(&shown.proposal.id), &shown.proposal.stage, goal_name(goal));
+    match shown.progress {
+        Progress::Reached => {
+            session.suggest(&format!("althing execution show {id}"));
+            Ok(())
+        }
+        Progress::Missed => {
+            let because = shown.cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"));
+            let detail = format!("{id} is {stage} and will not be {goal}{because}");
+            Err(Failure::with_help(Exit::EndedBadly, detail, format!("see `althing proposal show {id}`")))
+        }
+        Progress::Pending => {
+            let unmet: Vec<String> = shown
+                .unmet
+                .iter()
+                .map(|condition| format!("{}: {}", condition.name, condition.detail))
+                .collect();
+            let detail = format!("{id} is {stage} and not {goal} yet; {}", unmet.join("; "));
+            Err(Failure::with_help(Exit::Timeout, detail, format!("see `althing vote explain {id}`")))
+        }
+    }
+}

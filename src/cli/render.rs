@@ -1,0 +1,366 @@
+//! Owns how each view is shown to people.
+
+use althing_contracts::{document::Action, quantity::TimeMs};
+
+use super::{
+    context::Contexts,
+    output::{Render, fields, table},
+};
+use crate::api::view::{
+    act::AcceptedView,
+    execution::{ExecutionView, HealthView, StepView},
+    explain::{ConditionView, ExplainView},
+    node::{NodeView, PeerView},
+    page::Page,
+    plan::{FindingView, PlanReport, PlanView},
+    progress::{Progress, WaitView},
+    proposal::{ProposalSummary, ProposalView},
+    time::{from_now, rfc3339},
+    vote::{TestView, VoteView},
+};
+
+/// The first digits of an id or hash, enough to name it.
+pub(super) fn short(id: &str) -> String {
+    id.chars().take(8).collect()
+}
+
+fn at(time_ms: u64, now: TimeMs) -> String {
+    let time = TimeMs::new(time_ms);
+    format!("{} ({})", rfc3339(time), from_now(time, now))
+}
+
+fn near(time_ms: Option<u64>, now: TimeMs) -> String {
+    time_ms.map_or_else(|| "-".to_owned(), |time_ms| from_now(TimeMs::new(time_ms), now))
+}
+
+fn yes_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Deploy { service, version, instances, .. } => format!("{service} {version} x{instances}"),
+        Action::Configure { file, version, .. } => format!("{file} {version}"),
+        Action::Remove { resource } => format!("{resource} removed"),
+    }
+}
+
+fn stage(summary: &ProposalSummary) -> String {
+    match summary.rollout {
+        Some(index) => format!("{} {index}", summary.stage),
+        None => summary.stage.clone(),
+    }
+}
+
+impl Render for Page<ProposalSummary> {
+    fn table(&self, now: TimeMs) -> String {
+        let rows = self.items.iter().map(|proposal| {
+            [
+                short(&proposal.id),
+                stage(proposal),
+                near(proposal.deadline_ms, now),
+                proposal.track.clone(),
+                proposal.author.clone(),
+                proposal.title.clone(),
+            ]
+        });
+        table(["id", "stage", "acts", "track", "author", "title"], rows)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.items.iter().map(|proposal| proposal.id.clone()).collect()
+    }
+
+    fn entries(&self) -> Option<Vec<serde_json::Value>> {
+        Some(values(&self.items))
+    }
+}
+
+fn values<T: serde::Serialize>(items: &[T]) -> Vec<serde_json::Value> {
+    items.iter().map(|item| serde_json::to_value(item).expect("views have only string keys")).collect()
+}
+
+fn summary(summary: &ProposalSummary, now: TimeMs) -> String {
+    fields([
+        ("proposal", Some(summary.id.clone())),
+        ("title", Some(summary.title.clone())),
+        ("author", Some(summary.author.clone())),
+        ("track", Some(summary.track.clone())),
+        ("revision", Some(summary.revision.to_string())),
+        ("stage", Some(format!("{} since {}", stage(summary), at(summary.stage_since_ms, now)))),
+        ("acts by", summary.deadline_ms.map(|time_ms| at(time_ms, now))),
+        ("timelock", summary.eta_ms.map(|time_ms| at(time_ms, now))),
+        ("plan hash", Some(summary.plan_hash.clone())),
+    ])
+}
+
+fn findings(findings: &[FindingView]) -> String {
+    findings
+        .iter()
+        .map(|finding| format!("{:<12} {}: {}\n", "refused", finding.rule, finding.message))
+        .collect()
+}
+
+impl Render for ProposalView {
+    fn table(&self, now: TimeMs) -> String {
+        let mut text = summary(&self.summary, now);
+        text += &findings(&self.findings);
+        for review in &self.reviews {
+            text += &fields([("review", Some(format!("{} by {}", review.verdict, review.reviewer)))]);
+        }
+        for attestation in &self.attestations {
+            let verdict = attestation.finding.as_deref().unwrap_or("sound");
+            text += &fields([("audit", Some(format!("{verdict}, by {}", attestation.auditor)))]);
+        }
+        text += &fields([("possible", Some(self.allowed.join(", ")).filter(|text| !text.is_empty()))]);
+        text + "\n" + &steps(&self.execution.steps)
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.summary.id.clone()]
+    }
+}
+
+impl Render for AcceptedView {
+    fn table(&self, now: TimeMs) -> String {
+        let mut text = summary(&self.proposal, now) + &findings(&self.findings);
+        let repeated = if self.repeated { ", as it had been before" } else { "" };
+        text += &fields([
+            ("final at", Some(format!("height {}{repeated}", self.height))),
+            ("transaction", Some(self.transaction.clone())),
+        ]);
+        text
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.proposal.id.clone()]
+    }
+}
+
+impl Render for PlanView {
+    fn table(&self, _: TimeMs) -> String {
+        let rows = self.steps.iter().map(|step| {
+            let before = step.before.as_ref().map_or_else(|| "nothing".to_owned(), action);
+            [
+                step.step.to_string(),
+                step.stage_name.clone(),
+                step.target.clone(),
+                step.owner.clone(),
+                before,
+                action(&step.after),
+                action(&step.undo),
+            ]
+        });
+        let steps = table(["step", "stage", "target", "owner", "before", "after", "undo"], rows);
+        format!("{steps}\n{}", fields([("plan hash", Some(self.plan_hash.clone()))]))
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.plan_hash.clone()]
+    }
+}
+
+impl Render for PlanReport {
+    fn table(&self, now: TimeMs) -> String {
+        let track = fields([("track", Some(self.track.clone()))]);
+        self.plan.table(now) + &track + &findings(&self.findings)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.plan.names()
+    }
+}
+
+impl Render for VoteView {
+    fn table(&self, now: TimeMs) -> String {
+        let ballots = self.ballots.iter();
+        let rows =
+            ballots.map(|ballot| [ballot.voter.clone(), ballot.choice.clone(), ballot.weight.to_string()]);
+        let mut text = table(["voter", "choice", "weight"], rows);
+        if let Some(tally) = &self.tally {
+            text += "\n";
+            text += &table(["test", "figures", "asked", "holds"], tally.tests.iter().map(test));
+        }
+        text + "\n" + &fields([("closes", self.closes_ms.map(|time_ms| at(time_ms, now)))])
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.ballots.iter().map(|ballot| ballot.voter.clone()).collect()
+    }
+
+    fn entries(&self) -> Option<Vec<serde_json::Value>> {
+        Some(values(&self.ballots))
+    }
+}
+
+fn test(test: &TestView) -> [String; 4] {
+    [
+        test.kind.clone(),
+        format!("{} of {}", test.part, test.whole),
+        test.threshold.clone(),
+        yes_no(test.holds),
+    ]
+}
+
+fn conditions(conditions: &[ConditionView], now: TimeMs) -> String {
+    let rows = conditions.iter().map(|condition| {
+        [
+            condition.name.clone(),
+            yes_no(condition.met),
+            condition.detail.clone(),
+            near(condition.until_ms, now),
+        ]
+    });
+    table(["condition", "holds", "figures", "judged"], rows)
+}
+
+impl Render for ExplainView {
+    fn table(&self, now: TimeMs) -> String {
+        let voters = self.voters.iter().map(|voter| {
+            [voter.member.clone(), voter.weight.to_string(), yes_no(voter.may_vote), voter.reason.clone()]
+        });
+        format!(
+            "{}{}\n{}\n{}",
+            summary(&self.proposal, now),
+            fields([("possible", Some(self.allowed.join(", ")).filter(|text| !text.is_empty()))]),
+            conditions(&self.conditions, now),
+            table(["voter", "weight", "may vote", "reason"], voters),
+        )
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.voters.iter().filter(|voter| voter.may_vote).map(|voter| voter.member.clone()).collect()
+    }
+}
+
+impl Render for WaitView {
+    fn table(&self, now: TimeMs) -> String {
+        let progress = match self.progress {
+            Progress::Reached => "reached",
+            Progress::Missed => "missed",
+            Progress::Pending => "pending",
+        };
+        let mut text = summary(&self.proposal, now);
+        text += &fields([("goal", Some(progress.to_owned())), ("because", self.cause.clone())]);
+        if !self.unmet.is_empty() {
+            text += "\n";
+            text += &conditions(&self.unmet, now);
+        }
+        text
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.proposal.id.clone()]
+    }
+}
+
+fn health(health: &[HealthView]) -> String {
+    let verdict = |health: &HealthView| {
+        let figures = format!(
+            "{} {}/{} p95 {} ms",
+            health.org, health.succeeded, health.samples, health.latency_p95_ms
+        );
+        if health.healthy { format!("{figures} ok") } else { format!("{figures} bad: {}", health.reason) }
+    };
+    health.iter().map(verdict).collect::<Vec<_>>().join("; ")
+}
+
+fn steps(steps: &[StepView]) -> String {
+    let rows = steps.iter().map(|step| {
+        let claim = step.claim.as_ref().map(|claim| format!("{} fence {}", claim.executor, claim.fence));
+        let state = match &step.failure {
+            Some(failure) => format!("{}: {}", step.state, failure.reason),
+            None => step.state.clone(),
+        };
+        [
+            step.step.to_string(),
+            step.stage_name.clone(),
+            step.target.clone(),
+            action(&step.action),
+            state,
+            claim.unwrap_or_default(),
+            health(&step.health),
+        ]
+    });
+    table(["step", "stage", "target", "action", "state", "receipt", "health"], rows)
+}
+
+impl Render for ExecutionView {
+    fn table(&self, now: TimeMs) -> String {
+        let head = fields([
+            ("proposal", Some(self.proposal.clone())),
+            ("title", Some(self.title.clone())),
+            ("stage", Some(self.stage.clone())),
+            ("acts by", self.deadline_ms.map(|time_ms| at(time_ms, now))),
+            ("rolled back", self.rollback_cause.clone()),
+        ]);
+        head + "\n" + &steps(&self.steps)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.steps.iter().map(|step| step.target.clone()).collect()
+    }
+
+    fn entries(&self) -> Option<Vec<serde_json::Value>> {
+        Some(values(&self.steps))
+    }
+}
+
+impl Render for NodeView {
+    fn table(&self, now: TimeMs) -> String {
+        let keys = self.keys.iter().map(|key| [key.member.clone(), key.role.clone()]);
+        let head = fields([
+            ("node", Some(format!("{} of {}, {}", self.name, self.org, self.role))),
+            ("version", Some(self.version.clone())),
+            ("network", Some(self.head.network.clone())),
+            ("height", Some(format!("{} at {}", self.head.height, at(self.head.time_ms, now)))),
+            ("behind", Some(self.highest_seen.saturating_sub(self.head.height).to_string())),
+            ("peers", Some(self.peers_connected.to_string())),
+            ("started", Some(at(self.started_ms, now))),
+            ("writes", Some(yes_no(self.takes_writes))),
+        ]);
+        if self.keys.is_empty() { head } else { format!("{head}\n{}", table(["member", "key for"], keys)) }
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.name.clone()]
+    }
+}
+
+impl Render for Vec<PeerView> {
+    fn table(&self, _: TimeMs) -> String {
+        let rows = self.iter().map(|peer| {
+            [
+                peer.name.clone(),
+                peer.org.clone(),
+                peer.role.clone(),
+                yes_no(peer.connected),
+                short(&peer.node),
+            ]
+        });
+        table(["name", "org", "role", "connected", "node"], rows)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.iter().map(|peer| peer.name.clone()).collect()
+    }
+
+    fn entries(&self) -> Option<Vec<serde_json::Value>> {
+        Some(values(self))
+    }
+}
+
+impl Render for Contexts {
+    fn table(&self, _: TimeMs) -> String {
+        let rows = self.contexts.iter().map(|(name, context)| {
+            let current = if self.current.as_ref() == Some(name) { "*" } else { "" };
+            let member = context.member.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+            [name.to_string(), current.to_owned(), context.addr.to_string(), member]
+        });
+        table(["name", "current", "address", "as"], rows)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.contexts.keys().map(ToString::to_string).collect()
+    }
+}

@@ -1,0 +1,6 @@
+//! Wires: the daemon, its HTTP API and the command line that uses nothing else. No rule lives here.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod api;
+pub mod cli;
