@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     document::Action,
     event::Event,
-    invariant::{Broken, View, ensure},
+    invariant::transition::{Broken, View, ensure},
     name::{Name, TargetId},
     transaction::{Call, StepOutcome},
 };

@@ -2,7 +2,7 @@
 
 use crate::{
     event::Event,
-    invariant::{Broken, View, ensure},
+    invariant::transition::{Broken, View, ensure},
     tally,
 };
 

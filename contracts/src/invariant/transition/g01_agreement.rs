@@ -2,7 +2,7 @@
 
 use crate::{
     digest::{Digest, merkle_root},
-    invariant::{Broken, View, ensure},
+    invariant::transition::{Broken, View, ensure},
     ledger::events_root,
     transaction::VerifiedTransaction,
 };

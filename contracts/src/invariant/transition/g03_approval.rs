@@ -1,0 +1,49 @@
+//! G3: nothing executes without its approval, by the thresholds as pinned and after the timelock.
+
+use crate::{
+    event::Event,
+    invariant::transition::{Broken, View, ensure_of},
+    proposal::Proposal,
+    stage::Stage,
+    transaction::ReviewVerdict,
+};
+
+pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
+    for event in view.events {
+        let begins = match event {
+            Event::StageChanged { proposal, to: Stage::Canary, .. }
+            | Event::StepClaimed { proposal, undo: false, .. } => *proposal,
+            _ => continue,
+        };
+        if let Some(proposal) = view.after.proposal(begins) {
+            check_approval(view, proposal)?;
+        }
+    }
+    view.touched().into_iter().try_for_each(|proposal| check_pinned(view, proposal))
+}
+
+fn check_approval(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
+    let now = view.header.time;
+    ensure_of(proposal.id, proposal.findings.is_empty(), || "it breaks a hard rule".to_owned())?;
+    ensure_of(proposal.id, proposal.count().passes, || "its ballots do not pass".to_owned())?;
+    ensure_of(proposal.id, proposal.eta.is_some_and(|eta| eta <= now), || {
+        "its timelock is not over".to_owned()
+    })?;
+    let signed = proposal.reviews.values().filter(|verdict| **verdict == ReviewVerdict::Approve).count();
+    let needed = if proposal.vote.promoted { 0 } else { usize::from(proposal.parameters.reviewers) };
+    ensure_of(proposal.id, signed >= needed, || format!("{signed} of {needed} have signed it off"))
+}
+
+/// What was pinned at submission is the same until the next revision; only a promotion changes the thresholds.
+fn check_pinned(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
+    let Some(before) = view.before.proposal(proposal.id) else { return Ok(()) };
+    if before.revision != proposal.revision {
+        return Ok(());
+    }
+    let same = before.plan_hash == proposal.plan_hash
+        && before.electorate_digest == proposal.electorate_digest
+        && before.organisation_cap == proposal.organisation_cap
+        && before.constitution == proposal.constitution
+        && (before.parameters == proposal.parameters || proposal.vote.promoted);
+    ensure_of(proposal.id, same, || "what was pinned at submission has changed".to_owned())
+}
