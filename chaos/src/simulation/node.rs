@@ -3,7 +3,10 @@
 use althing_actors::{
     ledger::{
         consensus::ConsensusKey,
-        log::sim_disk::{Faults, SimDisk},
+        log::{
+            Log,
+            sim_disk::{Faults, SimDisk},
+        },
         state::{
             Fatal, LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerState, LedgerTiming, Now,
         },
@@ -62,8 +65,9 @@ impl Node {
     pub(super) fn start(&mut self, now_us: u64) -> Result<Vec<LedgerOutput>, Fatal> {
         self.life += 1;
         self.sends_left = None;
-        let (disk, now) = (self.disk.clone(), self.now(now_us));
-        let opened = LedgerState::open(self.settings.clone(), disk, None, now, &mut |_| ())?;
+        let (log, _recovery) = Log::open(self.disk.clone(), self.settings.genesis.network())?;
+        let now = self.now(now_us);
+        let opened = LedgerState::open(self.settings.clone(), log, None, now, &mut |_| ())?;
         self.ledger = Some(opened.ledger);
         Ok(opened.outputs)
     }
