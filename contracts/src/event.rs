@@ -185,3 +185,28 @@ pub enum Event {
         execute_by: TimeMs,
     },
 }
+
+impl Event {
+    /// The proposal that it is about.
+    #[must_use]
+    pub const fn proposal(&self) -> Option<ProposalId> {
+        match self {
+            Self::Submitted { proposal, .. }
+            | Self::StageChanged { proposal, .. }
+            | Self::RulesBroken { proposal, .. }
+            | Self::Reviewed { proposal, .. }
+            | Self::Voted { proposal, .. }
+            | Self::VotingExtended { proposal, .. }
+            | Self::Tallied { proposal, .. }
+            | Self::Promoted { proposal }
+            | Self::StepClaimed { proposal, .. }
+            | Self::StepReported { proposal, .. }
+            | Self::HealthAttested { proposal, .. }
+            | Self::Resumed { proposal, .. }
+            | Self::Attested { proposal, .. }
+            | Self::Warned { proposal, .. }
+            | Self::TimelockElapsed { proposal, .. } => Some(*proposal),
+            Self::Equivocated { .. } => None,
+        }
+    }
+}

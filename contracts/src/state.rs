@@ -269,6 +269,27 @@ impl State {
         self.registry.blocks.get(&height).copied()
     }
 
+    /// Breaks a proposal by hand, for tests that want to see it noticed.
+    #[cfg(test)]
+    pub(crate) fn tamper(&mut self, id: ProposalId, how: impl FnOnce(&mut Proposal)) {
+        let before = self.proposals.get(&id).and_then(|proposal| proposal.deadline);
+        if let Some(proposal) = self.proposals.get_mut(&id) {
+            how(Arc::make_mut(proposal));
+        }
+        let after = self.proposals.get(&id).and_then(|proposal| proposal.deadline);
+        if let Some(deadline) = before.filter(|_| before != after) {
+            self.deadlines.remove(&(deadline, id));
+        }
+        self.registry.touched.proposal(id);
+    }
+
+    /// Breaks the rules by hand, for tests that want to see it noticed.
+    #[cfg(test)]
+    pub(crate) fn tamper_with_rules(&mut self, how: impl FnOnce(&mut Constitution)) {
+        how(Arc::make_mut(&mut self.registry.constitution));
+        self.registry.touched.insert(LeafKey::Constitution);
+    }
+
     /// Puts parts together, derives what is derived, and computes the root.
     fn assemble(registry: Registry, proposals: SharedMap<ProposalId, Arc<Proposal>>) -> Self {
         let open = proposals.iter().filter(|(_, proposal)| proposal.is_open());

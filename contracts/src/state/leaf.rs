@@ -1,8 +1,8 @@
 //! Owns the leaves of the authenticated map: what each commits to, and which changed since the last root.
 //!
-//! One leaf a proposal, a target and a bucket of members; one each for the constitution, the roster and the
-//! ledger's own counters. A block updates only the leaves that it touched, so a thousand ballots on one
-//! proposal cost one leaf.
+//! One leaf a proposal, a target and a range of active members; one each for the constitution, the roster, the
+//! members and the ledger's own counters. A block updates only the leaves that it touched, so a thousand ballots
+//! on one proposal cost one leaf, and their voters' sequences a few.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +20,8 @@ use crate::{
     transaction::ProposalId,
 };
 
-/// Members share leaves by the first byte of their name's digest, this many.
-const MEMBER_BUCKETS: u8 = 64;
+/// Members share so many leaves, by their place in the order of names: a leaf costs as much as hashing hundreds.
+const ACTIVITY_LEAVES: usize = 16;
 
 /// Names a leaf.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -30,8 +30,10 @@ pub enum LeafKey {
     Proposal(ProposalId),
     /// A target; its value is the digest of the record.
     Target(TargetId),
-    /// The members of one bucket.
-    Members(u8),
+    /// The weights and keys of all members.
+    Members,
+    /// What changes about the members from this one on, up to the next such leaf: sequences and vetoes.
+    Activity(MemberId),
     /// The parameters in force.
     Constitution,
     /// The validators.
@@ -122,10 +124,6 @@ impl Touched {
         self.0.insert(LeafKey::Target(id.clone()));
     }
 
-    pub(crate) fn member(&mut self, id: &MemberId) {
-        self.0.insert(LeafKey::Members(bucket(id)));
-    }
-
     pub(crate) fn ledger(&mut self) {
         self.0.insert(LeafKey::Ledger);
     }
@@ -139,28 +137,26 @@ impl Touched {
     }
 }
 
-/// The members of each bucket.
-pub(crate) type Buckets = BTreeMap<u8, Vec<MemberId>>;
+/// The last member of each activity leaf, by its first.
+pub(crate) type Ranges = BTreeMap<MemberId, MemberId>;
 
-pub(crate) fn buckets<'a>(members: impl Iterator<Item = &'a MemberId>) -> Buckets {
-    let mut buckets = Buckets::new();
-    for member in members {
-        buckets.entry(bucket(member)).or_default().push(member.clone());
-    }
-    buckets
+pub(crate) fn ranges<'a>(members: impl ExactSizeIterator<Item = &'a MemberId>) -> Ranges {
+    let len = members.len().div_ceil(ACTIVITY_LEAVES).max(1);
+    let members: Vec<&MemberId> = members.collect();
+    let ends = members.chunks(len).filter_map(|chunk| chunk.first().zip(chunk.last()));
+    ends.map(|(first, last)| (MemberId::clone(first), MemberId::clone(last))).collect()
 }
 
-fn bucket(member: &MemberId) -> u8 {
-    let digest = Digest::of(Purpose::State, member.as_str().as_bytes());
-    let [first, ..] = digest.as_bytes();
-    first.checked_rem(MEMBER_BUCKETS).unwrap_or(0)
+/// The leaf that holds a member's activity.
+pub(crate) fn activity_of(ranges: &Ranges, member: &MemberId) -> Option<LeafKey> {
+    ranges.range::<MemberId, _>(..=member).next_back().map(|(first, _)| LeafKey::Activity(first.clone()))
 }
 
 /// Every leaf that is not a proposal's.
 pub(crate) fn registry_keys(registry: &Registry) -> Vec<LeafKey> {
-    let fixed = [LeafKey::Constitution, LeafKey::Roster, LeafKey::Ledger].into_iter();
+    let fixed = [LeafKey::Constitution, LeafKey::Roster, LeafKey::Members, LeafKey::Ledger].into_iter();
     let targets = registry.targets.keys().cloned().map(LeafKey::Target);
-    let members = registry.buckets.keys().copied().map(LeafKey::Members);
+    let members = registry.ranges.keys().cloned().map(LeafKey::Activity);
     fixed.chain(targets).chain(members).collect()
 }
 
@@ -169,7 +165,8 @@ pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u
     let digest = match key {
         LeafKey::Proposal(_) => return None,
         LeafKey::Target(id) => Digest::of_object(Purpose::State, registry.targets.get(id)?),
-        LeafKey::Members(bucket) => members_digest(registry, *bucket)?,
+        LeafKey::Members => members_digest(registry),
+        LeafKey::Activity(first) => activity_digest(registry, first)?,
         LeafKey::Constitution => Digest::of_object(Purpose::State, &registry.constitution),
         LeafKey::Roster => registry.roster.digest(),
         LeafKey::Ledger => ledger_digest(registry),
@@ -177,9 +174,16 @@ pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u
     Some(canonical::encode(&digest))
 }
 
-fn members_digest(registry: &Registry, bucket: u8) -> Option<Digest> {
-    let ids = registry.buckets.get(&bucket)?;
-    let members: Vec<_> = ids.iter().filter_map(|id| Some((id, registry.members.get(id)?))).collect();
+fn members_digest(registry: &Registry) -> Digest {
+    let members = registry.members.iter();
+    let members: Vec<_> = members.map(|(id, member)| (id, member.weight, &member.keys)).collect();
+    Digest::of_object(Purpose::State, &members)
+}
+
+fn activity_digest(registry: &Registry, first: &MemberId) -> Option<Digest> {
+    let last = registry.ranges.get(first)?;
+    let members = registry.members.range::<_, MemberId>(first..=last);
+    let members: Vec<_> = members.map(|(id, member)| (id, &member.sequences, member.vetoes)).collect();
     Some(Digest::of_object(Purpose::State, &members))
 }
 

@@ -17,7 +17,7 @@ use crate::{
     signature::PublicKey,
     state::{
         Member, Target,
-        leaf::{self, Buckets, Touched},
+        leaf::{self, Ranges, Touched},
     },
     transaction::Equivocation,
 };
@@ -46,7 +46,7 @@ pub struct Registry {
     #[borsh(skip)]
     pub(crate) electorate_digest: Digest,
     #[borsh(skip)]
-    pub(crate) buckets: Arc<Buckets>,
+    pub(crate) ranges: Arc<Ranges>,
     #[borsh(skip)]
     pub(crate) parameters: BTreeMap<Track, Arc<TrackParameters>>,
     #[borsh(skip)]
@@ -71,7 +71,7 @@ impl Registry {
             equivocations: BTreeMap::new(),
             electorate: Arc::default(),
             electorate_digest: Digest::ZERO,
-            buckets: Arc::default(),
+            ranges: Arc::default(),
             parameters: BTreeMap::new(),
             touched: Touched::default(),
         };
@@ -85,7 +85,7 @@ impl Registry {
         let voters = voters.map(|(id, member)| (id, member.weight));
         self.electorate = Arc::new(Electorate::of(voters, self.constitution.member_cap));
         self.electorate_digest = self.electorate.digest();
-        self.buckets = Arc::new(leaf::buckets(self.members.keys()));
+        self.ranges = Arc::new(leaf::ranges(self.members.keys()));
         let tracks = self.constitution.tracks.iter();
         self.parameters = tracks.map(|(track, parameters)| (*track, Arc::new(parameters.clone()))).collect();
     }
@@ -98,7 +98,9 @@ impl Registry {
 
     pub(crate) fn member_mut(&mut self, id: &MemberId) -> Option<&mut Member> {
         let member = self.members.get_mut(id)?;
-        self.touched.member(id);
+        if let Some(key) = leaf::activity_of(&self.ranges, id) {
+            self.touched.insert(key);
+        }
         Some(Arc::make_mut(member))
     }
 

@@ -1,0 +1,44 @@
+//! G6: no acknowledged ballot is lost: the chain after a block is the chain before it with the new ballots.
+
+use crate::{
+    event::Event,
+    invariant::{Broken, View, ensure_of},
+    proposal::{Proposal, Vote},
+    quantity::Weight,
+    transaction::{Call, Choice},
+};
+
+pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
+    for transaction in view.transactions {
+        let body = transaction.body();
+        if let Call::Vote { proposal, choice, .. } = &body.call {
+            let kept = view.after.proposal(*proposal).and_then(|held| held.vote.ballots.get(&body.sender));
+            ensure_of(*proposal, kept == Some(choice), || format!("the ballot of {} is lost", body.sender))?;
+        }
+    }
+    view.touched().into_iter().try_for_each(|proposal| check_chain(view, proposal))
+}
+
+fn check_chain(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
+    let before = view.before.proposal(proposal.id).filter(|before| before.revision == proposal.revision);
+    let mut chain = Vote {
+        ballots_digest: before.map(|before| before.vote.ballots_digest).unwrap_or_default(),
+        ..Vote::default()
+    };
+    for (voter, choice) in cast(view, proposal) {
+        chain.cast(voter, choice, Weight::ZERO);
+    }
+    ensure_of(proposal.id, chain.ballots_digest == proposal.vote.ballots_digest, || {
+        "the chain of ballots was broken".to_owned()
+    })
+}
+
+fn cast<'a>(
+    view: &'a View<'_>,
+    proposal: &'a Proposal,
+) -> impl Iterator<Item = (&'a crate::name::MemberId, Choice)> {
+    view.events.iter().filter_map(|event| match event {
+        Event::Voted { proposal: id, voter, choice } if *id == proposal.id => Some((voter, *choice)),
+        _ => None,
+    })
+}

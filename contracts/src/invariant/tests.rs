@@ -1,0 +1,4 @@
+//! Random lives hold every invariant, and each invariant notices what it is there for.
+
+mod planted;
+mod random;
