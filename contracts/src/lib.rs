@@ -30,4 +30,5 @@ pub mod state;
 pub mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod trail;
 pub mod transaction;

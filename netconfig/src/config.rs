@@ -246,17 +246,14 @@ fn origins(tree: &Node, sources: &[Source], config: &Config) -> Vec<Origin> {
 }
 
 fn default_leaves(path: String, value: &toml::Value, origins: &mut BTreeMap<String, Origin>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                default_leaves(path, value, origins);
-            }
-        }
-        _ => {
-            let (value, origin) = (value.to_string(), "default".to_owned());
-            origins.insert(path.clone(), Origin { path, value, origin });
-        }
+    let toml::Value::Table(table) = value else {
+        let (value, origin) = (value.to_string(), "default".to_owned());
+        origins.insert(path.clone(), Origin { path, value, origin });
+        return;
+    };
+    for (key, value) in table {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        default_leaves(path, value, origins);
     }
 }
 

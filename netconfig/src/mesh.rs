@@ -15,7 +15,11 @@ mod redial;
 mod request;
 mod task;
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use althing_contracts::digest::Digest;
 use bytes::Bytes;
@@ -33,7 +37,7 @@ use self::{
 };
 pub use self::{
     direct::{FRAME_LEN_MAX, QUEUE_BYTES_MAX, QUEUE_LEN_MAX},
-    event::{MeshEvent, RequestError, Topic, Verdict},
+    event::{MeshEvent, MeshEvents, RequestError, Topic, Verdict},
     gossip::{GOSSIP_MESSAGE_LEN_MAX, GOSSIP_TRANSMIT_LEN_MAX, VERDICT_WAIT_MAX},
     listen::{DialAddressError, check_dial_address},
     request::{REQUEST_LEN_MAX, REQUEST_TIMEOUT, RESPONSE_LEN_MAX},
@@ -109,7 +113,7 @@ impl Mesh {
     ///
     /// # Errors
     /// An address is in use or not of this machine, or a key is invalid.
-    pub async fn start(config: MeshConfig) -> Result<(MeshHandle, mpsc::Receiver<MeshEvent>), MeshError> {
+    pub async fn start(config: MeshConfig) -> Result<(MeshHandle, MeshEvents), MeshError> {
         names::register();
         let protocols = Protocols::of(config.network);
         let topics = Topics::of(&protocols.network);
@@ -137,10 +141,14 @@ impl Mesh {
             redial,
             direct,
             outboxes: Arc::clone(&outboxes),
+            links: HashMap::new(),
             pending: Pending::default(),
         };
         tokio::spawn(task.run());
-        Ok((MeshHandle { local, addresses: bound.addresses.into(), outboxes, commands }, events))
+        Ok((
+            MeshHandle { local, addresses: bound.addresses.into(), outboxes, commands },
+            MeshEvents::new(events),
+        ))
     }
 }
 

@@ -176,7 +176,7 @@ impl Draft {
             let member = MemberId::new(&format!("{org}/{name}"))?;
             keys.push(self.add_member(member, role, weight)?);
         }
-        let mut config = node_config(plan, Name::new(org.as_str())?, org, NodeRole::Validator, ports)?;
+        let mut config = node_config(plan, &Name::new(org.as_str())?, org, NodeRole::Validator, ports)?;
         let executor = MemberId::new(&format!("{org}/exec"))?;
         for target in &organisation.targets {
             let record = target_record(org, &executor, target, ports)?;
@@ -202,7 +202,7 @@ impl Draft {
         let member = MemberId::new(&format!("{org}/{name}"))?;
         let keys = vec![("node.key".to_owned(), node), self.add_member(member, Role::Auditor, 0)?];
         let directory = directory.join(name.as_str());
-        let config = node_config(plan, name, org, NodeRole::Auditor, ports)?;
+        let config = node_config(plan, &name, org, NodeRole::Auditor, ports)?;
         Ok(NodeDraft { directory, config, keys })
     }
 
@@ -279,7 +279,7 @@ fn empty_genesis(plan: &MeshPlan) -> Genesis {
 
 fn node_config(
     plan: &MeshPlan,
-    name: Name,
+    name: &Name,
     org: &OrgId,
     role: NodeRole,
     ports: &mut Ports,

@@ -155,8 +155,8 @@ impl AuditorActor {
     fn attest(&mut self, proposal: ProposalId, call: Call, ctx: &mut Context<Self>) {
         let Some(attester) = self.options.attester.clone() else { return };
         self.in_flight.insert(proposal);
-        let attested = async move { attester.attest(call).await }.into_actor(self);
-        ctx.spawn(attested.map(move |result, actor, _| actor.attested(proposal, result)));
+        let answer = async move { attester.attest(call).await }.into_actor(self);
+        ctx.spawn(answer.map(move |result, actor, _| actor.attested(proposal, result)));
     }
 
     /// A final attestation stays in flight until the auditor's own application shows it; any other outcome is
@@ -296,3 +296,6 @@ impl Handler<Stop> for AuditorActor {
         ctx.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ fn check(samples: u16, success: (u32, u32), latency_ms: u64) -> HealthCheck {
 }
 
 /// Serves `statuses` in turn, one connection each; an empty status never answers.
-async fn server(statuses: &'static [&'static str]) -> Line {
+pub(crate) async fn server(statuses: &'static [&'static str]) -> Line {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = Line::new(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move {

@@ -1,9 +1,15 @@
 //! Owns the trail of each proposal: the events alone, folded in order. Knows no rule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
+    constitution::TrackParameters,
+    digest::Digest,
     event::Event,
+    invariant::View,
     name::{MemberId, OrgId, TargetId},
     quantity::{Fence, Revision, TimeMs},
     stage::Stage,
@@ -26,7 +32,11 @@ pub struct ProposalTrail {
     /// The current edition.
     pub revision: Revision,
     /// Hash of the current edition's plan.
-    pub plan_hash: Option<crate::digest::Digest>,
+    pub plan_hash: Option<Digest>,
+    /// Thresholds and periods as pinned at submission, or as replaced by a promotion.
+    pub parameters: Option<Arc<TrackParameters>>,
+    /// Sign-offs that the current edition needed when it was submitted; a promotion asks for none.
+    pub reviewers: usize,
     /// Where it stands.
     pub stage: Option<Stage>,
     /// Sign-offs of the current edition.
@@ -89,8 +99,8 @@ impl Trail {
         self.proposals.get(&proposal)?.steps.get(&step)
     }
 
-    /// Adds an event of a block of this time.
-    pub(super) fn push(&mut self, time: TimeMs, event: &Event) {
+    /// Adds an event of a block.
+    pub(super) fn push(&mut self, block: &View<'_>, event: &Event) {
         match event {
             Event::StepClaimed { proposal, step, executor, fence, undo, .. } => {
                 self.fence = self.fence.max(*fence);
@@ -102,14 +112,17 @@ impl Trail {
                 let slot = if *undo { &mut trail.undo_outcome } else { &mut trail.outcome };
                 *slot = Some(outcome.clone());
             }
-            other => self.push_decision(time, other),
+            other => self.push_decision(block, other),
         }
     }
 
-    fn push_decision(&mut self, time: TimeMs, event: &Event) {
+    fn push_decision(&mut self, block: &View<'_>, event: &Event) {
         match event {
             Event::Submitted { proposal, author, revision, plan_hash } => {
+                let parameters = pinned(block, *proposal);
                 let fresh = ProposalTrail {
+                    reviewers: parameters.as_ref().map_or(0, |pinned| usize::from(pinned.reviewers)),
+                    parameters,
                     author: Some(author.clone()),
                     revision: *revision,
                     plan_hash: Some(*plan_hash),
@@ -118,7 +131,12 @@ impl Trail {
                 };
                 self.proposals.insert(*proposal, fresh);
             }
-            Event::StageChanged { proposal, to, .. } => self.proposal_mut(*proposal).enter(*to, time),
+            Event::StageChanged { proposal, to, .. } => {
+                self.proposal_mut(*proposal).enter(*to, block.header.time);
+            }
+            Event::Promoted { proposal } => {
+                self.proposal_mut(*proposal).parameters = pinned(block, *proposal);
+            }
             Event::Reviewed { proposal, reviewer, verdict, .. } => {
                 self.proposal_mut(*proposal).reviews.insert(reviewer.clone(), *verdict);
             }
@@ -144,6 +162,10 @@ impl Trail {
     fn step_mut(&mut self, proposal: ProposalId, step: u16) -> &mut StepTrail {
         self.proposal_mut(proposal).steps.entry(step).or_default()
     }
+}
+
+fn pinned(block: &View<'_>, proposal: ProposalId) -> Option<Arc<TrackParameters>> {
+    block.after.proposal(proposal).map(|proposal| Arc::clone(&proposal.parameters))
 }
 
 impl ProposalTrail {

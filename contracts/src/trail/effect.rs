@@ -1,12 +1,12 @@
 //! G4: each (proposal, step, target) takes effect at most once, under a fence that was never given before.
 
-use super::{InvariantId, StepTrail, Trail, Violation, ensure};
-use crate::{event::Event, transaction::StepOutcome};
+use super::{Found, StepTrail, Trail, ensure};
+use crate::{event::Event, invariant::Invariant, transaction::StepOutcome};
 
-const G4: InvariantId = InvariantId::G4;
+const G4: Invariant = Invariant::SingleEffect;
 
 /// Judges one event.
-pub(super) fn check(trail: &Trail, event: &Event) -> Result<(), Violation> {
+pub(super) fn check(trail: &Trail, event: &Event) -> Result<(), Found> {
     match event {
         Event::StepClaimed { proposal, step, fence, undo, .. } => {
             let highest = trail.fence();

@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{InvariantId, ObservedBlock, Violation};
-use crate::{name::MemberId, quantity::Sequence, role::Role, transaction::VerifiedTransaction};
+use super::Found;
+use crate::{
+    invariant::{Invariant, View},
+    name::MemberId,
+    quantity::Sequence,
+    role::Role,
+    transaction::VerifiedTransaction,
+};
 
 /// The last sequence of each key, counted from the blocks alone.
 #[derive(Debug, Clone, Default)]
@@ -11,14 +17,11 @@ pub(super) struct Used(BTreeMap<(MemberId, Role), Sequence>);
 
 impl Used {
     /// Judges the next transaction.
-    pub(super) fn check(
-        &mut self,
-        block: &ObservedBlock<'_>,
-        transaction: &VerifiedTransaction,
-    ) -> Result<(), Violation> {
+    pub(super) fn check(&mut self, block: &View<'_>, transaction: &VerifiedTransaction) -> Result<(), Found> {
         let body = transaction.body();
-        let violated =
-            |finding: String| Err(Violation { invariant: InvariantId::G9, proposal: None, finding });
+        let violated = |finding: String| {
+            Err(Found { invariant: Invariant::SingleUse, proposal: None, message: finding })
+        };
         let last = self.0.entry((body.sender.clone(), body.role)).or_default();
         if body.sequence != last.next() {
             let (sender, role, sequence) = (&body.sender, body.role, body.sequence);

@@ -1,22 +1,23 @@
 //! G11: every effect has its claim, its receipt under the claim's fence, and the eyes of two organisations; what is
 //! rolled back has every effect undone.
 
-use super::{InvariantId, ObservedBlock, ProposalTrail, StepTrail, Trail, Violation, ensure};
+use super::{Found, ProposalTrail, StepTrail, Trail, ensure};
 use crate::{
     document::HealthCheck,
     event::Event,
+    invariant::{Invariant, View},
     plan::PlannedStep,
     proposal::Proposal,
     stage::Stage,
     transaction::{HealthReport, ProposalId},
 };
 
-const G11: InvariantId = InvariantId::G11;
+const G11: Invariant = Invariant::Receipts;
 /// Organisations that have to see a target healthy: one that acts on it and one that does not.
 const WITNESSES_MIN: usize = 2;
 
 /// Judges one event.
-pub(super) fn check(trail: &Trail, block: &ObservedBlock<'_>, event: &Event) -> Result<(), Violation> {
+pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<(), Found> {
     match event {
         Event::StepClaimed { proposal, .. } | Event::StepReported { proposal, .. } => {
             check_executor(block, *proposal, event)?;
@@ -29,7 +30,7 @@ pub(super) fn check(trail: &Trail, block: &ObservedBlock<'_>, event: &Event) -> 
 }
 
 /// Whoever acts is an executor of the target, and the target is the plan's.
-fn check_executor(block: &ObservedBlock<'_>, id: ProposalId, event: &Event) -> Result<(), Violation> {
+fn check_executor(block: &View<'_>, id: ProposalId, event: &Event) -> Result<(), Found> {
     let (Event::StepClaimed { step, target, executor, .. }
     | Event::StepReported { step, target, executor, .. }) = event
     else {
@@ -43,7 +44,7 @@ fn check_executor(block: &ObservedBlock<'_>, id: ProposalId, event: &Event) -> R
 }
 
 /// A receipt is under the claim in force.
-fn check_receipt(trail: &Trail, id: ProposalId, event: &Event) -> Result<(), Violation> {
+fn check_receipt(trail: &Trail, id: ProposalId, event: &Event) -> Result<(), Found> {
     let Event::StepReported { step, executor, fence, undo, .. } = event else { return Ok(()) };
     let claim = trail.step(id, *step).and_then(|known| known.claim.as_ref());
     let matches = claim.is_some_and(|claim| *claim == (executor.clone(), *fence, *undo));
@@ -53,7 +54,7 @@ fn check_receipt(trail: &Trail, id: ProposalId, event: &Event) -> Result<(), Vio
 }
 
 /// A verdict follows from the figures by the proposal's own check.
-fn check_health(block: &ObservedBlock<'_>, id: ProposalId, health: &HealthReport) -> Result<(), Violation> {
+fn check_health(block: &View<'_>, id: ProposalId, health: &HealthReport) -> Result<(), Found> {
     let check = block.after.proposal(id).and_then(|proposal| proposal.document.health.as_ref());
     let earned = check.is_some_and(|check| is_healthy(check, health));
     ensure(!health.healthy || earned, G11, id, || format!("a target is called healthy by {health:?}"))
@@ -69,10 +70,10 @@ fn is_healthy(check: &HealthCheck, health: &HealthReport) -> bool {
 /// A stage is left forwards when its steps are done and seen healthy, and a rollback ends when all is undone.
 fn check_move(
     trail: &Trail,
-    block: &ObservedBlock<'_>,
+    block: &View<'_>,
     id: ProposalId,
     (from, to): (Stage, Stage),
-) -> Result<(), Violation> {
+) -> Result<(), Found> {
     let Some(proposal) = block.after.proposal(id) else { return Ok(()) };
     let Some(known) = trail.proposals().get(&id) else { return Ok(()) };
     match (from, to) {
@@ -89,22 +90,12 @@ fn check_move(
     }
 }
 
-fn check_stage(
-    known: &ProposalTrail,
-    proposal: &Proposal,
-    id: ProposalId,
-    stage: u8,
-) -> Result<(), Violation> {
+fn check_stage(known: &ProposalTrail, proposal: &Proposal, id: ProposalId, stage: u8) -> Result<(), Found> {
     check_done(known, proposal, id, stage)?;
     check_seen(known, proposal, id, stage)
 }
 
-fn check_done(
-    known: &ProposalTrail,
-    proposal: &Proposal,
-    id: ProposalId,
-    stage: u8,
-) -> Result<(), Violation> {
+fn check_done(known: &ProposalTrail, proposal: &Proposal, id: ProposalId, stage: u8) -> Result<(), Found> {
     let undone = steps(proposal)
         .filter(|(_, planned)| planned.stage == stage)
         .find(|(index, _)| !known.steps.get(index).is_some_and(StepTrail::is_done));
@@ -112,12 +103,7 @@ fn check_done(
 }
 
 /// Each target of the stage, or of the whole plan at the final verification, was seen healthy by enough.
-fn check_seen(
-    known: &ProposalTrail,
-    proposal: &Proposal,
-    id: ProposalId,
-    stage: u8,
-) -> Result<(), Violation> {
+fn check_seen(known: &ProposalTrail, proposal: &Proposal, id: ProposalId, stage: u8) -> Result<(), Found> {
     let is_final = stage == proposal.verification_stage();
     steps(proposal).filter(|(_, planned)| is_final || planned.stage == stage).try_for_each(|(_, planned)| {
         let judged = known.health.get(&(stage, planned.target.clone()));
@@ -129,7 +115,7 @@ fn check_seen(
     })
 }
 
-fn check_undone(known: &ProposalTrail, id: ProposalId) -> Result<(), Violation> {
+fn check_undone(known: &ProposalTrail, id: ProposalId) -> Result<(), Found> {
     let left = known.steps.iter().find(|(_, step)| step.is_done() && !step.is_undone());
     ensure(left.is_none(), G11, id, || format!("it is rolled back although an effect stays: {left:?}"))
 }
@@ -145,6 +131,6 @@ fn steps(proposal: &Proposal) -> impl Iterator<Item = (u16, &PlannedStep)> {
     (0_u16..).zip(&proposal.plan.steps)
 }
 
-fn planned_step<'a>(block: &ObservedBlock<'a>, id: ProposalId, step: u16) -> Option<&'a PlannedStep> {
+fn planned_step<'a>(block: &View<'a>, id: ProposalId, step: u16) -> Option<&'a PlannedStep> {
     block.after.proposal(id)?.plan.steps.get(usize::from(step))
 }
