@@ -1,5 +1,5 @@
 //! Owns opening a node's data directory: the lock, the newest snapshot, the log's tail on top of it, and the index
-//! brought level with the log. Refuses to go on with an index that knows more than the log.
+//! brought level with the log. Refuses a snapshot above the index, which is filled by the replay alone.
 
 use std::{io, path::Path};
 
@@ -9,7 +9,7 @@ use super::{
     archive::Archive,
     data_dir::{DataDir, DataDirError},
     index::{BlockPositions, Index, IndexError, IndexedBlock},
-    log::{disk::FileDisk, metrics as log_metrics},
+    log::{Log, LogError, disk::FileDisk, metrics as log_metrics},
     snapshot::{Snapshot, SnapshotError, SnapshotStore},
     state::{CommittedBlock, Fatal, LedgerOutput, LedgerSettings, LedgerState, Now},
 };
@@ -35,7 +35,10 @@ pub enum StoreError {
     /// The disk.
     #[error("the data directory cannot be used")]
     Disk(#[from] io::Error),
-    /// The log, or what is in it.
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// What is in the log.
     #[error(transparent)]
     Ledger(#[from] Fatal),
     /// The index.
@@ -53,17 +56,6 @@ pub enum StoreError {
         #[source]
         source: DecodeError,
     },
-    /// The log is shorter than what was indexed: it is not the log of this directory, or it was cut.
-    #[error(
-        "the index goes to height {index}, the log ends at height {log}: the log was cut or replaced; restore it, \
-         or move the whole data directory away and let the node catch up from its peers"
-    )]
-    LogBehindIndex {
-        /// Of the index.
-        index: Height,
-        /// Of the log.
-        log: Height,
-    },
 }
 
 /// Opens the store in `path`, creating it if it is new.
@@ -72,21 +64,17 @@ pub(super) fn open(path: &Path, settings: LedgerSettings, now: Now) -> Result<St
     let network = settings.genesis.network();
     let directory = DataDir::open(path, network, DATA_FORMAT)?;
     let snapshots = SnapshotStore::new(FileDisk::open(&directory.snapshot())?, network);
-    // The log is opened after the index; that the index is not ahead of it is checked at the end.
-    let (mut index, _recovery) = Index::open(&directory.index(), network, u64::MAX)?;
+    let (log, recovered) = Log::open(FileDisk::open(&directory.log())?, network)?;
+    let (mut index, _recovery) = Index::open(&directory.index(), network, recovered.records)?;
     let base = base(&snapshots, index.applied())?;
-    let disk = FileDisk::open(&directory.log())?;
     let mut indexed = Ok(());
     let mut replayed = |block: &CommittedBlock| {
         if indexed.is_ok() && block.header.height > index.applied() {
             indexed = put(&mut index, block);
         }
     };
-    let opened = LedgerState::open(settings, disk, base, now, &mut replayed)?;
+    let opened = LedgerState::open(settings, log, base, now, &mut replayed)?;
     indexed?;
-    if index.applied() > opened.ledger.height() {
-        return Err(StoreError::LogBehindIndex { index: index.applied(), log: opened.ledger.height() });
-    }
     let archive = Archive::start(index);
     Ok(Store { ledger: opened.ledger, outputs: opened.outputs, archive, snapshots, directory })
 }
