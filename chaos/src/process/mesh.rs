@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The file in a node's folder.
 const CONFIG_NAME: &str = "node.toml";
 /// What a daemon prints when its API can be reached.
-const LISTENING: &str = "listening";
+const STARTED: &str = "node started";
 
 /// The nodes of one mesh.
 #[derive(Debug)]
@@ -294,7 +294,7 @@ impl Node {
 
     fn wait_until_ready(&self) -> Result<(), MeshError> {
         let process = self.process.as_ref().ok_or_else(|| self.not_running())?;
-        process.wait_for_line(LISTENING, START_TIMEOUT)?;
+        process.wait_for_line(STARTED, START_TIMEOUT)?;
         Ok(())
     }
 
