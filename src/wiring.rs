@@ -48,6 +48,8 @@ pub mod metrics;
 mod ports;
 mod targets;
 
+pub use ports::SystemClock;
+
 /// Mesh events on their way to the ledger; the mesh holds its own, larger queue behind it.
 const MESH_EVENTS_MAX: usize = 1_024;
 
@@ -202,6 +204,19 @@ impl Node {
         if let Some(local) = &self.local {
             local.shutdown_services().await;
         }
+    }
+
+    /// Ends the node in the middle of what it does: peers get no farewell, nothing is written that was not.
+    pub async fn kill(self) {
+        self.mesh.shutdown().await;
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        for arbiter in self.arbiters {
+            // A thread that panicked has ended too.
+            let _ended = tokio::task::spawn_blocking(move || arbiter.join()).await;
+        }
+        self.api.stop().await;
     }
 
     /// Ends the node in order: no new requests, no new work, everything written, peers told.
