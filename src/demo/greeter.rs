@@ -83,14 +83,12 @@ pub fn run(arguments: &GreeterArguments) -> Result<(), GreeterError> {
     let instance = web::Data::new(Instance { release, requests: AtomicU64::new(0) });
     let listen = arguments.listen;
     let serve = async move {
-        HttpServer::new(move || {
-            App::new().app_data(instance.clone()).default_service(web::to(answer))
-        })
-        .workers(1)
-        .shutdown_timeout(1)
-        .bind(listen)?
-        .run()
-        .await
+        HttpServer::new(move || App::new().app_data(instance.clone()).default_service(web::to(answer)))
+            .workers(1)
+            .shutdown_timeout(1)
+            .bind(listen)?
+            .run()
+            .await
     };
     actix_rt::System::new().block_on(serve).map_err(|source| GreeterError::Serve { listen, source })
 }
