@@ -31,7 +31,8 @@ async fn stay(mesh: &DevMesh, session: &Session) -> Outcome {
     if let Some(address) = first {
         session.suggest(&format!("althing context add dev http://{address} --as acme/alice"));
     }
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("signals can be heard");
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .expect("signals can be heard");
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

@@ -20,8 +20,8 @@ use althing_netconfig::{
 use tempfile::TempDir;
 
 use crate::{
-    wiring::{self, Node, NodeError},
     api::ApiConfig,
+    wiring::{self, Node, NodeError},
 };
 
 /// What a day is in a mesh of `dev`: one second.
@@ -30,8 +30,8 @@ pub const TIME_DIVISOR: u64 = 24 * 60 * 60;
 const INSTANCES: u8 = 2;
 /// The organisations, in the order in which they are taken.
 const ORGANISATIONS: [&str; 16] = [
-    "acme", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor", "iris", "juniper", "kelp", "larch",
-    "maple", "north", "oak", "pine",
+    "acme", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor", "iris", "juniper", "kelp",
+    "larch", "maple", "north", "oak", "pine",
 ];
 /// Releases of the greeter, as they stand under `examples/artefacts`.
 const RELEASES: [(&str, &str); 3] = [
@@ -242,13 +242,14 @@ fn organisation(id: &str) -> Result<OrganisationPlan, DevError> {
 
 /// One site of an organisation; the second site of acme and birch is outside the European Union.
 fn target(id: &str) -> Result<TargetPlan, DevError> {
-    let program = std::env::current_exe()
-        .map_err(|source| DevError::Io { what: "find", path: "this program".into(), source })?;
+    let program = std::env::current_exe().map_err(|source| DevError::Io {
+        what: "find",
+        path: "this program".into(),
+        source,
+    })?;
     let words = ["dev-service", "--release", "{artefact}", "--listen", "{listen}"];
-    let command = CommandSection {
-        program: program.display().to_string(),
-        args: words.map(str::to_owned).to_vec(),
-    };
+    let command =
+        CommandSection { program: program.display().to_string(), args: words.map(str::to_owned).to_vec() };
     let jurisdiction = if id == "acme-south" || id == "birch-south" { "us" } else { "eu" };
     Ok(TargetPlan {
         id: TargetId::new(id)?,

@@ -1,6 +1,9 @@
 //! Owns showing what the command line is configured with, and where each value comes from.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 use althing_contracts::quantity::TimeMs;
 use althing_netconfig::config::Config;
@@ -62,13 +65,17 @@ pub(super) fn run(command: &ConfigCommand, session: &Session) -> Outcome {
     session.print(&Settings { settings })
 }
 
-fn setting(name: &str, value: impl ToString, origin: impl Into<String>) -> Setting {
-    Setting { name: name.to_owned(), value: value.to_string(), origin: origin.into() }
+fn setting(name: &str, value: &dyn Display, origin: &str) -> Setting {
+    Setting { name: name.to_owned(), value: value.to_string(), origin: origin.to_owned() }
 }
 
 fn of_node(file: &Path) -> Outcome<Vec<Setting>> {
     let loaded = Config::load(file, std::env::vars())?;
-    Ok(loaded.origins.into_iter().map(|origin| setting(&origin.path, origin.value, origin.origin)).collect())
+    Ok(loaded
+        .origins
+        .into_iter()
+        .map(|origin| setting(&origin.path, &origin.value, &origin.origin))
+        .collect())
 }
 
 fn of_client(session: &Session) -> Outcome<Vec<Setting>> {
@@ -77,9 +84,9 @@ fn of_client(session: &Session) -> Outcome<Vec<Setting>> {
     let origin = session.origin()?;
     let place = if given.is_some() { "ALTHING_CONTEXT_FILE" } else { "the user's configuration directory" };
     let mut settings = vec![
-        setting("context-file", file.display(), place),
+        setting("context-file", &file.display(), place),
         setting("addr", &origin.address, &origin.origin),
     ];
-    settings.extend(origin.member.map(|member| setting("as", member, &origin.origin)));
+    settings.extend(origin.member.map(|member| setting("as", &member, &origin.origin)));
     Ok(settings)
 }

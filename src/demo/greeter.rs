@@ -82,9 +82,8 @@ pub async fn run(arguments: &GreeterArguments) -> Result<(), GreeterError> {
     let release = read_release(&arguments.release)?;
     let instance = web::Data::new(Instance { release, requests: AtomicU64::new(0) });
     let listen = arguments.listen;
-    let server = HttpServer::new(move || {
-        App::new().app_data(instance.clone()).default_service(web::to(answer))
-    });
+    let server =
+        HttpServer::new(move || App::new().app_data(instance.clone()).default_service(web::to(answer)));
     let bound = server.workers(1).shutdown_timeout(1).bind(listen);
     let served = match bound {
         Ok(server) => server.run().await,

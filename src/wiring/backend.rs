@@ -82,7 +82,9 @@ impl NodeBackend {
 
     fn check_actors(&self) -> Check {
         let failure = self.read_only.borrow().map(|actor| {
-            line(&format!("the {actor} failed too often, the node is read-only; look at its log and restart it"))
+            line(&format!(
+                "the {actor} failed too often, the node is read-only; look at its log and restart it"
+            ))
         });
         Check { name: "actors", failure }
     }
@@ -125,10 +127,11 @@ impl Backend for NodeBackend {
             Some((record.validator.node, name, org.clone(), NodeRole::Validator))
         });
         let observers = self.genesis.observers.iter();
-        let observers =
-            observers.map(|(name, record)| (record.node, name.clone(), record.org.clone(), NodeRole::Auditor));
+        let observers = observers
+            .map(|(name, record)| (record.node, name.clone(), record.org.clone(), NodeRole::Auditor));
         let others = validators.chain(observers).filter(|(node, ..)| *node != self.facts.node);
-        let peer = |(node, name, org, role)| Peer { node, name, org, role, connected: connected.contains(&node) };
+        let peer =
+            |(node, name, org, role)| Peer { node, name, org, role, connected: connected.contains(&node) };
         others.map(peer).collect()
     }
 

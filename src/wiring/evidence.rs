@@ -15,7 +15,8 @@ pub(super) fn report<'a>(
     holders: impl Iterator<Item = &'a (MemberId, Role)>,
     submitter: Submitter,
 ) {
-    let reporter = holders.filter(|(_, role)| *role == Role::Executor).map(|(member, _)| member.clone()).next();
+    let reporter =
+        holders.filter(|(_, role)| *role == Role::Executor).map(|(member, _)| member.clone()).next();
     if let Some(member) = reporter {
         tokio::spawn(follow(evidence, member, submitter));
     }

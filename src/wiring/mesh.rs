@@ -44,7 +44,9 @@ pub fn inward(event: mesh::MeshEvent) -> port::MeshEvent {
         mesh::MeshEvent::Gossip { from, topic, message, verdict } => {
             port::MeshEvent::Gossip { from, topic: inward_topic(topic), message, verdict: translate(verdict) }
         }
-        mesh::MeshEvent::Request { from, request, reply } => port::MeshEvent::Request { from, request, reply },
+        mesh::MeshEvent::Request { from, request, reply } => {
+            port::MeshEvent::Request { from, request, reply }
+        }
         mesh::MeshEvent::Connected(node) => port::MeshEvent::Connected(node),
         mesh::MeshEvent::Disconnected(node) => port::MeshEvent::Disconnected(node),
     }

@@ -29,9 +29,10 @@ pub fn install() {
 /// All metrics in Prometheus' text format.
 pub(super) fn render() -> String {
     let recorder = RECORDER.get().and_then(Option::as_ref);
-    recorder.map(|recorder| {
-        recorder.run_upkeep();
-        recorder.render()
-    })
-    .unwrap_or_default()
+    recorder
+        .map(|recorder| {
+            recorder.run_upkeep();
+            recorder.render()
+        })
+        .unwrap_or_default()
 }

@@ -64,7 +64,9 @@ impl Attester for BoundAttester {
     async fn attest(&self, call: Call) -> Result<Height, AttestError> {
         match self.submitter.act(&self.member, Role::Auditor, call).await {
             Ok(done) => Ok(done.height),
-            Err(ActError::Unknown { .. } | ActError::Ledger(SubmitError::Unknown)) => Err(AttestError::Unknown),
+            Err(ActError::Unknown { .. } | ActError::Ledger(SubmitError::Unknown)) => {
+                Err(AttestError::Unknown)
+            }
             Err(refused) => Err(AttestError::Refused(Box::new(refused))),
         }
     }
