@@ -139,7 +139,7 @@ pub async fn run(cli: Cli) -> Outcome {
     let session = Session::new(cli.global);
     match cli.command {
         // These end in order when they are interrupted.
-        Command::Dev(arguments) => return daemon::run_dev(arguments, &session).await,
+        Command::Dev(arguments) => return daemon::run_dev(&arguments, &session).await,
         Command::Node(command @ node::NodeCommand::Run(_)) => return node::run(command, &session).await,
         Command::DevService(arguments) => return daemon::run_service(&arguments).await,
         _ => {}
@@ -153,7 +153,7 @@ pub async fn run(cli: Cli) -> Outcome {
 
 async fn dispatch(command: Command, session: &Session) -> Outcome {
     match command {
-        Command::Dev(arguments) => daemon::run_dev(arguments, session).await,
+        Command::Dev(arguments) => daemon::run_dev(&arguments, session).await,
         Command::DevService(arguments) => daemon::run_service(&arguments).await,
         Command::Init(command) => daemon::init(&command, session),
         Command::Node(command) => node::run(command, session).await,

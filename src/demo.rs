@@ -1,41 +1,101 @@
-//! Owns the story that shows what a mesh does, and the mesh of `althing dev` that stays up.
+//! Owns `althing dev`: the mesh that stays up, and the story that shows what it does.
 
+use std::time::Instant;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::{narrator::Narrator, summary::Summary};
 use crate::{
-    cli::{daemon::DevArguments, failure::Outcome, session::Session},
+    cli::{
+        daemon::{DevArguments, dev_failure},
+        failure::{Exit, Failure, Outcome},
+        output::Format,
+        session::Session,
+    },
     dev::DevMesh,
 };
 
+mod audit;
 pub mod greeter;
+mod narrator;
+mod operator;
+mod service;
+mod story;
+mod summary;
 
-/// Tells the story if it was asked for, and keeps the mesh up if that was.
+/// Starts a mesh, tells the story if it was asked for, and keeps the mesh up if that was.
 ///
 /// # Errors
-/// What did not come out as told.
-pub async fn run(mesh: DevMesh, arguments: &DevArguments, session: &Session) -> Outcome {
-    let told = Ok(());
-    if !arguments.demo || arguments.keep {
-        stay(&mesh, session).await?;
-    }
+/// The mesh does not come up, or the story did not come out as told.
+pub async fn run(arguments: &DevArguments, session: &Session) -> Outcome {
+    let began = Instant::now();
+    let mesh = DevMesh::start(arguments.orgs, arguments.auditors, arguments.dir.clone()).await;
+    let mut mesh = mesh.map_err(|error| dev_failure(&error))?;
+    let outcome = tell_and_stay(&mut mesh, arguments, session, began).await;
     mesh.stop().await;
-    told
+    outcome
 }
 
-/// Says where the mesh is and waits until it is told to end.
-async fn stay(mesh: &DevMesh, session: &Session) -> Outcome {
-    for name in mesh.names() {
-        let Some(places) = mesh.places(name.as_str()) else { continue };
-        let address = places.address.map(|address| format!("http://{address}")).unwrap_or_default();
-        session.write(&format!("{name:<10} {address}\n"))?;
+async fn tell_and_stay(
+    mesh: &mut DevMesh,
+    arguments: &DevArguments,
+    session: &Session,
+    began: Instant,
+) -> Outcome {
+    let interrupted = interrupted()?;
+    let work = async {
+        if arguments.demo {
+            tell(mesh, session, began).await?;
+        }
+        if !arguments.demo || arguments.keep {
+            show(mesh, session)?;
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        outcome = work => outcome,
+        () = interrupted => Ok(()),
     }
-    let first = mesh.places("acme").and_then(|places| places.address);
-    if let Some(address) = first {
+}
+
+async fn tell(mesh: &mut DevMesh, session: &Session, began: Instant) -> Outcome {
+    let as_json = matches!(session.format(), Format::Json | Format::Ndjson);
+    let narrator = Narrator::new(session, began, !as_json);
+    let summary: Summary = story::tell(mesh, &narrator).await?;
+    if as_json {
+        let text = serde_json::to_string_pretty(&summary);
+        let text = text.map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?;
+        return session.write(&format!("{text}\n"));
+    }
+    narrator.chapter(&format!("Everything came out as told, in {} ms", summary.total_ms))
+}
+
+/// Says where the mesh is.
+fn show(mesh: &DevMesh, session: &Session) -> Outcome {
+    let mut text = format!("mesh in {}\n\n", mesh.directory().display());
+    for name in mesh.names() {
+        let address = mesh.places(name.as_str()).and_then(|places| places.address);
+        let address = address.map(|address| format!("http://{address}")).unwrap_or_default();
+        text += &format!("{name:<10} {address}\n");
+    }
+    session.write(&text)?;
+    if let Some(address) = mesh.places("acme").and_then(|places| places.address) {
         session.suggest(&format!("althing context add dev http://{address} --as acme/alice"));
     }
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .expect("signals can be heard");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
     Ok(())
+}
+
+/// Ends when the process is told to end.
+fn interrupted() -> Outcome<impl Future<Output = ()>> {
+    let deaf =
+        |error: std::io::Error| Failure::new(Exit::EndedBadly, format!("signals cannot be heard: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

@@ -206,17 +206,10 @@ impl Node {
         }
     }
 
-    /// Ends the node in the middle of what it does: peers get no farewell, nothing is written that was not.
+    /// Takes the node off the mesh in the middle of what it does, then ends it; its peers only see it gone.
     pub async fn kill(self) {
         self.mesh.shutdown().await;
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
-        for arbiter in self.arbiters {
-            // A thread that panicked has ended too.
-            let _ended = tokio::task::spawn_blocking(move || arbiter.join()).await;
-        }
-        self.api.stop().await;
+        self.stop().await;
     }
 
     /// Ends the node in order: no new requests, no new work, everything written, peers told.

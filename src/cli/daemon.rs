@@ -12,7 +12,7 @@ use super::{
 use crate::{
     daemon::{self, DaemonError},
     demo::{self, greeter},
-    dev::{self, DevError, DevMesh},
+    dev::{self, DevError},
     wiring::Node,
 };
 
@@ -91,10 +91,8 @@ pub(super) fn init(command: &InitCommand, session: &Session) -> Outcome {
 }
 
 /// Runs a whole mesh.
-pub(super) async fn run_dev(arguments: DevArguments, session: &Session) -> Outcome {
-    let mesh = DevMesh::start(arguments.orgs, arguments.auditors, arguments.dir.clone()).await;
-    let mesh = mesh.map_err(|error| dev_failure(&error))?;
-    demo::run(mesh, &arguments, session).await
+pub(super) async fn run_dev(arguments: &DevArguments, session: &Session) -> Outcome {
+    demo::run(arguments, session).await
 }
 
 /// Serves one release of the greeter.

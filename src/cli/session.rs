@@ -15,7 +15,7 @@ use super::{
     client::{Address, Client},
     context::{self, Contexts},
     failure::{Exit, Failure, Outcome},
-    output::{self, Render},
+    output::{self, Format, Render},
 };
 
 /// Longest time for a command when `--timeout` does not say.
@@ -103,6 +103,12 @@ impl Session {
     pub fn now(&self) -> TimeMs {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         TimeMs::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The form of the output.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.global.output
     }
 
     /// Prints data in the form asked for.
