@@ -85,8 +85,11 @@ impl Site {
     }
 
     pub(crate) fn open(&self) -> LocalProvider {
+        self.open_with(Arc::new(NoTime))
+    }
+
+    pub(crate) fn open_with(&self, clock: Arc<dyn Clock>) -> LocalProvider {
         let targets = BTreeMap::from([(target("acme-north"), self.config())]);
-        let clock: Arc<dyn Clock> = Arc::new(NoTime);
         LocalProvider::open(targets, &clock, Prober::new().unwrap()).unwrap()
     }
 
