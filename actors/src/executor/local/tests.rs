@@ -278,7 +278,7 @@ impl Clock for PanicSecond {
 #[tokio::test]
 async fn a_worker_that_panicked_between_its_marks_goes_on_from_the_disk() {
     let site = Site::new(1);
-    let provider = site.open_with(Arc::new(PanicSecond::default()));
+    let provider = site.open_with(&(Arc::new(PanicSecond::default()) as Arc<dyn Clock>));
     let first = site.release("v1", "serve one");
     let order = order(&site, "a", 1, first.clone(), None);
     assert!(matches!(provider.apply(&order).await, Err(ProviderError::Unknown(_))));

@@ -88,10 +88,10 @@ pub(super) async fn keep(first: Worker, mut commands: mpsc::Receiver<Command>) {
     let mut next = Some(first);
     loop {
         if let Some(worker) = next.take() {
-            match AssertUnwindSafe(worker.run(&mut commands)).catch_unwind().await {
-                Ok(()) => return,
-                Err(_) => error!(target_id = %id, "the target's worker panicked"),
+            if AssertUnwindSafe(worker.run(&mut commands)).catch_unwind().await.is_ok() {
+                return;
             }
+            error!(target_id = %id, "the target's worker panicked");
         }
         tokio::time::sleep(REOPEN_AFTER).await;
         match Worker::open(id.clone(), config.clone(), Arc::clone(&clock)) {
