@@ -21,9 +21,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Names the format and its version.
 const MAGIC: [u8; 8] = *b"althjrn1";
-const HEADER_LEN: u64 = 16;
+const HEADER_LEN: usize = 16;
 const FRAME_HEAD_LEN: u64 = 8;
-const DIGEST_LEN: u64 = 32;
+const DIGEST_LEN: usize = 32;
 /// Largest payload in bytes: actions and evidence are names and digests, far below this.
 pub const RECORD_LEN_MAX: usize = 64 * 1024;
 
@@ -143,11 +143,11 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
             path: path.to_owned(),
             sequence: 0,
             head: Digest::ZERO,
-            len: HEADER_LEN,
+            len: HEADER_LEN as u64,
             stopped: false,
             record: PhantomData,
         };
-        if file_len < HEADER_LEN {
+        if file_len < HEADER_LEN as u64 {
             journal.create(kind)?;
             return Ok((journal, Recovery { records: 0, cut_bytes: 0 }));
         }
@@ -203,7 +203,7 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
     fn replay(&mut self, kind: Kind, file_len: u64, each: &mut impl FnMut(R)) -> Result<(), JournalError> {
         let file = self.file.try_clone().map_err(|source| disk(&self.path, "read", source))?;
         let mut reader = BufReader::new(file);
-        let mut header = [0; HEADER_LEN as usize];
+        let mut header = [0; HEADER_LEN];
         reader.read_exact(&mut header).map_err(|source| disk(&self.path, "read", source))?;
         if header[..] != [MAGIC, kind].concat() {
             let kind = String::from_utf8_lossy(&kind).trim_end().to_owned();
@@ -212,7 +212,7 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
         loop {
             let left = file_len.saturating_sub(self.len);
             match read_frame(&mut reader, left).map_err(|source| disk(&self.path, "read", source))? {
-                Frame::End | Frame::Torn => return self.to_end(),
+                Frame::End | Frame::Torn => return self.seek_end(),
                 Frame::Broken(problem) => return Err(self.broken(problem)),
                 Frame::Payload(payload) => each(self.accept(&payload)?),
             }
@@ -227,11 +227,11 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
         }
         self.sequence = entry.sequence;
         self.head = Digest::of(Purpose::Journal, payload);
-        self.len = self.len.saturating_add(FRAME_HEAD_LEN + payload.len() as u64 + DIGEST_LEN);
+        self.len = self.len.saturating_add(FRAME_HEAD_LEN + payload.len() as u64 + DIGEST_LEN as u64);
         Ok(entry.record)
     }
 
-    fn to_end(&mut self) -> Result<(), JournalError> {
+    fn seek_end(&mut self) -> Result<(), JournalError> {
         let moved = self.file.seek(SeekFrom::Start(self.len));
         moved.map(drop).map_err(|source| disk(&self.path, "read", source))
     }
@@ -261,12 +261,12 @@ fn read_frame(reader: &mut impl Read, left: u64) -> io::Result<Frame> {
     if len as usize > RECORD_LEN_MAX {
         return Ok(Frame::Broken("the record is longer than any that is written"));
     }
-    let whole = FRAME_HEAD_LEN + u64::from(len) + DIGEST_LEN;
+    let whole = FRAME_HEAD_LEN + u64::from(len) + DIGEST_LEN as u64;
     if left < whole {
         return Ok(Frame::Torn);
     }
     let mut payload = vec![0; len as usize];
-    let mut digest = [0; DIGEST_LEN as usize];
+    let mut digest = [0; DIGEST_LEN];
     reader.read_exact(&mut payload)?;
     reader.read_exact(&mut digest)?;
     if Digest::of(Purpose::Journal, &payload).as_bytes() == &digest {

@@ -56,14 +56,6 @@ impl TestLedger {
         self.change(|world| drop(world.block(later, &[])));
     }
 
-    /// Makes an empty block at the next deadline.
-    pub(crate) fn pass_to_deadline(&self) {
-        self.change(|world| {
-            let due = world.state.next_deadline().unwrap().since(world.state.time());
-            world.block(due.max(DurationMs::new(1)), &[]);
-        });
-    }
-
     /// Changes the world and publishes it.
     pub(crate) fn change(&self, change: impl FnOnce(&mut World)) {
         let mut world = self.world();

@@ -37,7 +37,7 @@ impl Default for RestartLimits {
             backoff_first: Duration::from_millis(50),
             backoff_max: Duration::from_secs(30),
             failures_max: 5,
-            window: Duration::from_secs(600),
+            window: Duration::from_mins(10),
         }
     }
 }

@@ -29,12 +29,14 @@ struct Sample {
 }
 
 impl Prober {
-    /// A prober that follows no redirects and uses no proxy: it measures the instance itself.
+    /// A prober that measures the instance itself: no redirects, no proxy, and a connection of its own for each
+    /// request, because one kept from before belongs to the instance that was replaced.
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let client = Client::builder().no_proxy().redirect(Policy::none()).build()?;
+        let client =
+            Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0).build()?;
         Ok(Self { client })
     }
 

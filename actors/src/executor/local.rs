@@ -61,7 +61,7 @@ impl LocalProvider {
         let workers = targets.into_iter().map(open).collect::<Result<Vec<_>, OpenError>>()?;
         let start = |(id, worker): (TargetId, Worker)| {
             let (sender, commands) = mpsc::channel(QUEUE_LEN_MAX);
-            tokio::spawn(worker.run(commands));
+            tokio::spawn(worker::keep(worker, commands));
             (id, sender)
         };
         Ok(Self { workers: Arc::new(workers.into_iter().map(start).collect()), prober })

@@ -237,7 +237,9 @@ impl ExecutorState {
             Input::Attested { key, answer } => self.attested(now, key, answer),
         };
         outputs.extend(self.look(now));
-        outputs.iter().for_each(|output| self.remember(output));
+        for output in &outputs {
+            self.remember(output);
+        }
         outputs
     }
 

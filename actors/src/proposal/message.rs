@@ -114,7 +114,7 @@ pub struct Wait {
 pub struct Stop;
 
 /// Longest wait of one request; a client asks again.
-pub const WAIT_MAX: Duration = Duration::from_secs(3_600);
+pub const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// A dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -88,7 +88,7 @@ impl SignerState {
         now: TimeMs,
     ) -> Result<SignedTransaction, SignError> {
         let purpose = KeyUse::of(&request.call);
-        let signed = self.judge(&request, purpose, ledger).and_then(|()| {
+        let signed = judge(&request, purpose, ledger).and_then(|()| {
             let Sign { member, role, sequence, not_after, call, span: _ } = request;
             let body = TransactionBody { sender: member, role, sequence, not_after, call };
             self.seal(body, purpose, ledger.network(), now)
@@ -98,35 +98,6 @@ impl SignerState {
             Err(_) => metrics::refused(purpose),
         }
         signed
-    }
-
-    fn judge(&self, request: &Sign, purpose: KeyUse, ledger: &State) -> Result<(), SignError> {
-        if !purpose.fits(request.role) {
-            return Err(SignError::WrongRole { role: request.role, purpose });
-        }
-        let member = &request.member;
-        match &request.call {
-            Call::Submit { document, plan_hash } | Call::Revise { document, plan_hash, .. } => {
-                check_document(ledger, document, *plan_hash, purpose)
-            }
-            Call::Review { proposal, plan_hash, .. } | Call::Vote { proposal, plan_hash, .. } => {
-                check_plan(ledger, *proposal, *plan_hash, purpose)
-            }
-            Call::Claim { proposal, step } => check_executor(ledger, *proposal, *step, member),
-            Call::Receipt { proposal, step, fence, .. } => {
-                check_executor(ledger, *proposal, *step, member)?;
-                check_holder(ledger, *proposal, *step, member, *fence)
-            }
-            Call::AttestHealth { proposal, step, .. } => step_of(ledger, *proposal, *step).map(drop),
-            Call::Cancel { proposal, .. }
-            | Call::Veto { proposal, .. }
-            | Call::Resume { proposal }
-            | Call::Abort { proposal, .. } => find(ledger, *proposal).map(drop),
-            Call::Attest { proposal, height, block, .. } => {
-                find(ledger, *proposal).and_then(|_| check_history(ledger, *height, *block))
-            }
-            Call::ReportEquivocation { .. } => Ok(()),
-        }
     }
 
     fn seal(
@@ -156,6 +127,36 @@ impl SignerState {
             body: body_digest,
         })?;
         Ok(SignedTransaction { id, bytes })
+    }
+}
+
+/// Whether role, purpose and the node's own ledger bear a request out.
+fn judge(request: &Sign, purpose: KeyUse, ledger: &State) -> Result<(), SignError> {
+    if !purpose.fits(request.role) {
+        return Err(SignError::WrongRole { role: request.role, purpose });
+    }
+    let member = &request.member;
+    match &request.call {
+        Call::Submit { document, plan_hash } | Call::Revise { document, plan_hash, .. } => {
+            check_document(ledger, document, *plan_hash, purpose)
+        }
+        Call::Review { proposal, plan_hash, .. } | Call::Vote { proposal, plan_hash, .. } => {
+            check_plan(ledger, *proposal, *plan_hash, purpose)
+        }
+        Call::Claim { proposal, step } => check_executor(ledger, *proposal, *step, member),
+        Call::Receipt { proposal, step, fence, .. } => {
+            check_executor(ledger, *proposal, *step, member)?;
+            check_holder(ledger, *proposal, *step, member, *fence)
+        }
+        Call::AttestHealth { proposal, step, .. } => step_of(ledger, *proposal, *step).map(drop),
+        Call::Cancel { proposal, .. }
+        | Call::Veto { proposal, .. }
+        | Call::Resume { proposal }
+        | Call::Abort { proposal, .. } => find(ledger, *proposal).map(drop),
+        Call::Attest { proposal, height, block, .. } => {
+            find(ledger, *proposal).and_then(|_| check_history(ledger, *height, *block))
+        }
+        Call::ReportEquivocation { .. } => Ok(()),
     }
 }
 

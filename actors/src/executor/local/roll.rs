@@ -34,7 +34,7 @@ impl Worker {
             Action::Configure { file, artefact, .. } => {
                 self.allowed(self.config.files.contains_key(file), "file", file)?;
                 let path = self.store.locate(*artefact).map_err(|error| refused(&error))?;
-                let len = fs::metadata(path).map(|found| found.len()).unwrap_or(0);
+                let len = fs::metadata(path).map_or(0, |found| found.len());
                 if len > FILE_LEN_MAX {
                     let problem = format!("{file} has {len} bytes, at most {FILE_LEN_MAX} are allowed");
                     return Err(ProviderError::Refused(problem));

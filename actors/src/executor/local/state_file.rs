@@ -123,6 +123,9 @@ impl TargetState {
     ///
     /// # Errors
     /// The disk failed.
+    ///
+    /// # Panics
+    /// Never: a state has only names, numbers and digests.
     pub fn save(&self, path: &Path) -> Result<(), StateFileError> {
         let disk = |source| StateFileError::Disk { path: path.to_owned(), source };
         let bytes = serde_json::to_vec_pretty(self).expect("a state has only names, numbers and digests");

@@ -24,7 +24,7 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 /// Longest pause before a restart.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// An instance that ran this long has its backoff forgotten.
-const STEADY_AFTER: Duration = Duration::from_secs(60);
+const STEADY_AFTER: Duration = Duration::from_mins(1);
 /// Ends that wait to be noticed: one for each instance at most, and there are at most 16 a service.
 const ENDS_LEN_MAX: usize = 256;
 

@@ -262,3 +262,29 @@ async fn an_address_that_a_stranger_holds_is_refused() {
     );
     assert_eq!(provider.read(&site.context(), &name("web")).await, Ok(None));
 }
+
+/// Panics at its second question.
+#[derive(Default)]
+struct PanicSecond(std::sync::atomic::AtomicUsize);
+
+impl Clock for PanicSecond {
+    fn now(&self) -> althing_contracts::quantity::TimeMs {
+        let asked = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        assert_ne!(asked, 1, "injected");
+        althing_contracts::quantity::TimeMs::ZERO
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_panicked_between_its_marks_goes_on_from_the_disk() {
+    let site = Site::new(1);
+    let provider = site.open_with(&(Arc::new(PanicSecond::default()) as Arc<dyn Clock>));
+    let first = site.release("v1", "serve one");
+    let order = order(&site, "a", 1, first.clone(), None);
+    assert!(matches!(provider.apply(&order).await, Err(ProviderError::Unknown(_))));
+    let before = site.processes();
+    evidence(provider.apply(&order).await);
+    assert_eq!(site.processes(), before, "the instance that was started is adopted");
+    assert_eq!(provider.read(&site.context(), &name("web")).await, Ok(Some(first)));
+    provider.shutdown_services().await;
+}

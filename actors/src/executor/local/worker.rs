@@ -5,13 +5,14 @@
 //! `Reverted` in the effect log. Between the first and the last the target counts as half changed: only the same
 //! order or an undo goes on from there.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
 use althing_contracts::{
     document::Action,
     genesis::TargetRecord,
     name::{Name, TargetId},
 };
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
@@ -29,6 +30,9 @@ use crate::{
 
 /// How often logs are held at their bound.
 const LOG_CHECK_EVERY: Duration = Duration::from_secs(5);
+
+/// Pause before a worker that panicked is opened again.
+const REOPEN_AFTER: Duration = Duration::from_millis(200);
 
 /// What a worker is asked for.
 #[derive(Debug)]
@@ -78,6 +82,25 @@ pub enum OpenError {
     Effects(#[from] JournalError),
 }
 
+/// Keeps a target's worker alive: one that panicked is opened again from what is on the disk.
+pub(super) async fn keep(first: Worker, mut commands: mpsc::Receiver<Command>) {
+    let (id, config, clock) = (first.id.clone(), first.config.clone(), Arc::clone(&first.clock));
+    let mut next = Some(first);
+    loop {
+        if let Some(worker) = next.take() {
+            if AssertUnwindSafe(worker.run(&mut commands)).catch_unwind().await.is_ok() {
+                return;
+            }
+            error!(target_id = %id, "the target's worker panicked");
+        }
+        tokio::time::sleep(REOPEN_AFTER).await;
+        match Worker::open(id.clone(), config.clone(), Arc::clone(&clock)) {
+            Ok(worker) => next = Some(worker),
+            Err(error) => error!(target_id = %id, %error, "the target cannot be opened again"),
+        }
+    }
+}
+
 impl Worker {
     pub(super) fn open(id: TargetId, config: LocalTarget, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         config.check(&id)?;
@@ -91,7 +114,7 @@ impl Worker {
     }
 
     /// Works until nobody can ask any more. Services run on.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    async fn run(mut self, commands: &mut mpsc::Receiver<Command>) {
         self.resume().await;
         let mut log_check = tokio::time::interval(LOG_CHECK_EVERY);
         loop {
@@ -169,7 +192,9 @@ impl Worker {
         }
         let found = self.read(resource)?;
         let (wanted, expected) = (standing(Some(&order.action)), standing(order.expect.as_ref()));
-        if standing(found.as_ref()) == expected || (undo && standing(found.as_ref()) == wanted) {
+        // An order that was begun and is in effect was cut off just before it could be recorded as done.
+        let completed = undo || self.effects.is_begun(&order.idempotency_key);
+        if standing(found.as_ref()) == expected || (completed && standing(found.as_ref()) == wanted) {
             return Ok(());
         }
         Err(ProviderError::Drift { expected: text(expected), found: text(found.as_ref()) })

@@ -150,7 +150,10 @@ async fn a_sequence_that_another_node_used_is_signed_anew() {
 #[actix_rt::test]
 async fn a_refusal_is_told_and_uses_no_sequence_up() {
     let bench = bench_with(Vec::new(), None);
-    let call = Call::Submit { document: deploy("v1", &[&["nowhere"]]), plan_hash: Default::default() };
+    let call = Call::Submit {
+        document: deploy("v1", &[&["nowhere"]]),
+        plan_hash: althing_contracts::digest::Digest::ZERO,
+    };
     let error = bench.submitter.act(&member(AUTHOR.0), AUTHOR.1, call).await.unwrap_err();
     assert!(matches!(error.reject(), Some(Reject::UnknownTarget { .. })), "{error}");
     assert!(opens(&bench.submit("v1").await.unwrap()));

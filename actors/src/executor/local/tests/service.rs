@@ -85,9 +85,12 @@ impl Site {
     }
 
     pub(crate) fn open(&self) -> LocalProvider {
+        self.open_with(&(Arc::new(NoTime) as Arc<dyn Clock>))
+    }
+
+    pub(crate) fn open_with(&self, clock: &Arc<dyn Clock>) -> LocalProvider {
         let targets = BTreeMap::from([(target("acme-north"), self.config())]);
-        let clock: Arc<dyn Clock> = Arc::new(NoTime);
-        LocalProvider::open(targets, &clock, Prober::new().unwrap()).unwrap()
+        LocalProvider::open(targets, clock, Prober::new().unwrap()).unwrap()
     }
 
     fn config(&self) -> LocalTarget {
