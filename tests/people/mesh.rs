@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::Seek as _,
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
 };
 
 use althing::api::{
@@ -182,7 +181,7 @@ impl Backend for Mesh {
             return Err(ActError::NoKey { member: sender, role });
         }
         // A caller that breaks off does so here, with the work under way.
-        tokio::time::sleep(Duration::ZERO).await;
+        tokio::task::yield_now().await;
         self.act(sender.as_str(), role, call).map_err(|reject| SubmitError::Rejected(reject).into())
     }
 
