@@ -223,6 +223,8 @@ fn a_forger_who_mends_the_chain_is_found_by_what_the_blocks_say() {
     assert!(evidence.contains("no receipt of this ledger names evidence"), "{evidence}");
     let late = with(&|records| records.swap(2, 3));
     assert!(late.contains("(stage proof, offset"), "{late}");
+    let unproven = with(&|records| drop(records.remove(3)));
+    assert!(unproven.contains("the trailer says records 4, the records say 3"), "{unproven}");
     let endless = with(&|records| drop(records.pop()));
     assert!(endless.contains("the file ends without a trailer"), "{endless}");
 }
