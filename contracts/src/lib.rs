@@ -31,3 +31,6 @@ pub mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transaction;
+
+#[cfg(test)]
+mod fixtures;
