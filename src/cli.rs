@@ -67,7 +67,7 @@ pub struct Global {
     /// Context to use instead of the current one
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
-    /// Address of the node: unix:/path/to/api.sock or http://127.0.0.1:PORT
+    /// Address of the node: `unix:/path/to/api.sock` or `http://127.0.0.1:PORT`
     #[arg(long, global = true, value_name = "ADDRESS", env = "ALTHING_ADDR")]
     pub addr: Option<String>,
     /// Longest time for the whole command, for example 30s or 5m [default: 30s; `wait`: 10m]

@@ -6,6 +6,7 @@ pub mod alarm;
 pub mod bundle;
 mod explain;
 pub mod heads;
+pub mod judge;
 pub mod message;
 pub mod metrics;
 pub mod port;

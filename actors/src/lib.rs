@@ -10,4 +10,6 @@ pub mod port;
 pub mod proposal;
 pub mod signer;
 pub mod sync;
+#[cfg(test)]
+mod test_ledger;
 pub mod watcher;

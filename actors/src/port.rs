@@ -58,6 +58,9 @@ pub trait Mesh: Send + Sync + 'static {
 
     /// The nodes connected and admitted.
     fn peers(&self) -> Vec<NodeId>;
+
+    /// Reports a node that sent what no honest node sends; the mesh decides when to close it.
+    fn report(&self, node: NodeId);
 }
 
 /// Why a request has no answer. A time-out means unknown, never failed.

@@ -56,7 +56,8 @@ pub struct Watcher {
 #[derive(Debug)]
 pub struct Lifeline(Option<oneshot::Sender<()>>);
 
-/// A supervised actor, whichever of its lives it is in.
+/// A supervised actor, whichever of its lives it is in. Supervision ends when nobody holds one of these any more.
+#[must_use = "supervision ends when nobody holds it"]
 pub struct Watched<A: Actor> {
     name: &'static str,
     address: watch::Receiver<Option<Addr<A>>>,
@@ -118,6 +119,9 @@ impl Watcher {
             }
             error!(actor = name, "actor panicked");
             tokio::time::sleep(self.count_failure(name, &mut failures)).await;
+            if address.is_closed() {
+                return;
+            }
             let (lifeline, next) = Lifeline::new();
             ended = next;
             match start(lifeline) {

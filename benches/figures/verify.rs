@@ -80,7 +80,7 @@ fn ballot_bytes(i: usize) -> Vec<u8> {
 }
 
 /// Repeats `round` on this thread and divides by the processor time of the process, which does nothing else.
-fn rounds_per_cpu_second(mut round: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure> {
+pub(crate) fn rounds_per_cpu_second(mut round: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure> {
     round()?;
     let cpu_before = Usage::read(std::process::id())?.cpu;
     let begun = Instant::now();

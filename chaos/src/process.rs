@@ -1,8 +1,12 @@
 //! Owns real child processes under test: starting, waiting for what they print, ending and killing them, and what
 //! they cost. Waits for events with a time limit; never polls, and never signals a process it did not start.
 
+pub mod client;
+pub mod load;
+pub mod mesh;
 mod output;
 mod usage;
+pub mod vote;
 
 use std::{
     io,

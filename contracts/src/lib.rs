@@ -30,6 +30,7 @@ pub mod state;
 pub mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod trail;
 pub mod transaction;
 
 #[cfg(test)]

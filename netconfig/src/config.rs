@@ -14,12 +14,14 @@ use serde::Deserialize;
 
 mod check;
 mod de;
+mod join;
 mod section;
 mod source;
 mod tree;
 
 pub use self::{
     check::CONFIG_SCHEMA,
+    join::JoinError,
     section::{
         AdminSection, ApiSection, BootstrapSection, CommandSection, Config, ExecutorSection, IdentitySection,
         KeysBackend, KeysSection, NodeRole, NodeSection, P2pSection, TargetSection,
@@ -219,6 +221,20 @@ fn error_at(sources: &[Source], place: &Place, message: String, help: Option<Str
     source.error(&place.span, message, help)
 }
 
+/// An error at a place of a file that is not a configuration.
+pub(crate) fn place_error(
+    path: &Path,
+    text: &str,
+    span: Option<std::ops::Range<usize>>,
+    message: String,
+) -> ConfigError {
+    let source = Source::File { path: path.to_owned(), text: text.to_owned() };
+    match span {
+        Some(span) => source.error(&span, message, None),
+        None => file_error(source.name(), message, None),
+    }
+}
+
 fn origins(tree: &Node, sources: &[Source], config: &Config) -> Vec<Origin> {
     let mut origins: BTreeMap<String, Origin> = BTreeMap::new();
     let effective = toml::Value::try_from(config).expect("a configuration that was read can be written");
@@ -230,17 +246,14 @@ fn origins(tree: &Node, sources: &[Source], config: &Config) -> Vec<Origin> {
 }
 
 fn default_leaves(path: String, value: &toml::Value, origins: &mut BTreeMap<String, Origin>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                default_leaves(path, value, origins);
-            }
-        }
-        _ => {
-            let (value, origin) = (value.to_string(), "default".to_owned());
-            origins.insert(path.clone(), Origin { path, value, origin });
-        }
+    let toml::Value::Table(table) = value else {
+        let (value, origin) = (value.to_string(), "default".to_owned());
+        origins.insert(path.clone(), Origin { path, value, origin });
+        return;
+    };
+    for (key, value) in table {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        default_leaves(path, value, origins);
     }
 }
 

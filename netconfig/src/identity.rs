@@ -34,6 +34,9 @@ pub struct InvalidNodeId {
 
 impl Identity {
     /// The identity of a 32-byte Ed25519 seed.
+    ///
+    /// # Panics
+    /// Never: every 32 bytes are a seed.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let mut copy = Zeroizing::new(*seed);

@@ -5,6 +5,8 @@
 #![warn(missing_docs)]
 
 pub mod config;
+pub mod genesis_file;
 pub mod identity;
 pub mod keys;
 pub mod mesh;
+pub mod mesh_init;

@@ -15,7 +15,11 @@ mod redial;
 mod request;
 mod task;
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use althing_contracts::digest::Digest;
 use bytes::Bytes;
@@ -33,7 +37,7 @@ use self::{
 };
 pub use self::{
     direct::{FRAME_LEN_MAX, QUEUE_BYTES_MAX, QUEUE_LEN_MAX},
-    event::{MeshEvent, RequestError, Topic, Verdict},
+    event::{MeshEvent, MeshEvents, RequestError, Topic, Verdict},
     gossip::{GOSSIP_MESSAGE_LEN_MAX, GOSSIP_TRANSMIT_LEN_MAX, VERDICT_WAIT_MAX},
     listen::{DialAddressError, check_dial_address},
     request::{REQUEST_LEN_MAX, REQUEST_TIMEOUT, RESPONSE_LEN_MAX},
@@ -59,6 +63,8 @@ pub struct MeshConfig {
     pub bootstrap: Vec<(NodeId, Multiaddr)>,
     /// Nodes that may connect: the roster and the observers. The node itself may be among them.
     pub allow: Vec<NodeId>,
+    /// Most nodes connected at once.
+    pub peers_max: u32,
 }
 
 /// Why a mesh does not start.
@@ -107,7 +113,7 @@ impl Mesh {
     ///
     /// # Errors
     /// An address is in use or not of this machine, or a key is invalid.
-    pub async fn start(config: MeshConfig) -> Result<(MeshHandle, mpsc::Receiver<MeshEvent>), MeshError> {
+    pub async fn start(config: MeshConfig) -> Result<(MeshHandle, MeshEvents), MeshError> {
         names::register();
         let protocols = Protocols::of(config.network);
         let topics = Topics::of(&protocols.network);
@@ -115,7 +121,8 @@ impl Mesh {
         let allowed = allowed_peers(&config.allow, local)?;
         let bootstrap = bootstrap_peers(config.bootstrap)?;
         let keypair = config.identity.keypair();
-        let mut swarm = behaviour::swarm(keypair, allowed, &protocols, &topics).map_err(MeshError::Setup)?;
+        let mut swarm = behaviour::swarm(keypair, allowed, config.peers_max, &protocols, &topics)
+            .map_err(MeshError::Setup)?;
         let bound = listen::listen(&mut swarm, &config.listen).await?;
 
         let (sender, events) = mpsc::channel(EVENTS_MAX);
@@ -134,10 +141,14 @@ impl Mesh {
             redial,
             direct,
             outboxes: Arc::clone(&outboxes),
+            links: HashMap::new(),
             pending: Pending::default(),
         };
         tokio::spawn(task.run());
-        Ok((MeshHandle { local, addresses: bound.addresses.into(), outboxes, commands }, events))
+        Ok((
+            MeshHandle { local, addresses: bound.addresses.into(), outboxes, commands },
+            MeshEvents::new(events),
+        ))
     }
 }
 

@@ -75,7 +75,7 @@ fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
 fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+        Some(_) | None => host,
     };
     let name = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn only_loopback_names_pass() {
-        for host in ["127.0.0.1:80", "localhost", "LOCALHOST:1", "[::1]:80", "::1", "127.1.2.3"] {
+        for host in ["127.0.0.1:80", "localhost", "LOCALHOST:1", "[::1]:80", "[::1]", "127.1.2.3"] {
             assert!(is_loopback(host), "{host}");
         }
         for host in ["", "example.org", "127.0.0.1.example.org:80", "10.0.0.1:80", "localhost.example.org"] {

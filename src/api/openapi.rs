@@ -45,6 +45,9 @@ use super::{
 struct Description;
 
 /// The description as JSON, indented, with a final line break.
+///
+/// # Panics
+/// Never: the description has only string keys.
 pub fn json() -> String {
     let mut text = Description::openapi().to_pretty_json().expect("the description has only string keys");
     text.push('\n');

@@ -22,9 +22,11 @@ const RETRY_AFTER_SECONDS: &str = "1";
 pub struct Problem {
     /// `urn:althing:problem:` with the code.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: Box<str>,
     /// What happened, the same for every problem of the code.
-    pub title: String,
+    #[schema(value_type = String)]
+    pub title: Box<str>,
     /// The HTTP status.
     pub status: u16,
     /// What happened this time, why, and what to do.
@@ -42,8 +44,8 @@ impl Problem {
     /// Builds a problem that asking again does not solve.
     pub fn new(status: StatusCode, code: &str, title: &str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:althing:problem:{code}"),
-            title: title.to_owned(),
+            kind: format!("urn:althing:problem:{code}").into(),
+            title: title.into(),
             status: status.as_u16(),
             detail: detail.into(),
             code: code.to_owned(),

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use althing_actors::auditor::bundle::{self, Flaw};
+use althing_contracts::digest::Digest;
 use clap::Subcommand;
 
 use super::{
@@ -16,7 +18,7 @@ use super::{
 };
 
 /// Longest time until a bundle begins to arrive when `--timeout` does not say: the node writes all of it first.
-const EXPORT_DEFAULT: Duration = Duration::from_secs(600);
+const EXPORT_DEFAULT: Duration = Duration::from_mins(10);
 
 /// What an outsider can do.
 #[derive(Debug, Subcommand)]
@@ -27,12 +29,22 @@ pub enum AuditCommand {
         /// File to write; it must not exist
         file: PathBuf,
     },
+    /// Verifies a bundle without a network or a node: every signature, block and invariant
+    #[command(before_help = "Examples:\n  althing audit verify mesh.bundle --genesis HASH\n")]
+    Verify {
+        /// The bundle
+        file: PathBuf,
+        /// The network that it has to be of, from somebody you trust
+        #[arg(long, value_name = "HASH")]
+        genesis: Option<Digest>,
+    },
 }
 
 /// Carries a command out.
 pub(super) async fn run(command: AuditCommand, session: &Session) -> Outcome {
     match command {
         AuditCommand::Export { file } => export(&file, session).await,
+        AuditCommand::Verify { file, genesis } => verify(file, genesis, session).await,
     }
 }
 
@@ -58,6 +70,30 @@ async fn export(file: &Path, session: &Session) -> Outcome {
     session.write(&format!("{name}\n"))?;
     session.say(&format!("wrote {len} bytes"));
     session.suggest(&format!("althing audit verify {name}"));
+    Ok(())
+}
+
+async fn verify(file: PathBuf, genesis: Option<Digest>, session: &Session) -> Outcome {
+    let name = file.display().to_string();
+    let verified = tokio::task::spawn_blocking(move || bundle::verify_file(&file, genesis)).await;
+    let verified = verified.map_err(|error| {
+        Failure::new(Exit::EndedBadly, format!("the verification of {name} broke off: {error}"))
+    })?;
+    let report = verified.map_err(|error| {
+        let exit = match error.flaw() {
+            Flaw::Io(error) if error.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            _ => Exit::EndedBadly,
+        };
+        Failure::new(exit, format!("{name} does not verify: {error}"))
+    })?;
+    session.print(&report)?;
+    match genesis {
+        Some(_) => session.say(&format!("{name} verifies")),
+        None => session.say(&format!(
+            "{name} verifies for network {}; compare that with a source you trust, or give it as --genesis",
+            report.network
+        )),
+    }
     Ok(())
 }
 

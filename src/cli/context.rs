@@ -26,7 +26,7 @@ pub enum ContextCommand {
     Add {
         /// Its name
         name: Name,
-        /// Address of the node: unix:/path/to/api.sock or http://127.0.0.1:PORT
+        /// Address of the node: `unix:/path/to/api.sock` or `http://127.0.0.1:PORT`
         address: Address,
         /// Member to act as when `--as` is not given
         #[arg(long = "as", value_name = "ORG/NAME")]
@@ -113,6 +113,9 @@ impl Contexts {
     ///
     /// # Errors
     /// It cannot be written.
+    ///
+    /// # Panics
+    /// Never: contexts are tables of strings.
     pub fn write(&self, path: &Path) -> Outcome {
         let text = toml::to_string(self).expect("contexts are tables of strings");
         let part = path.with_extension("part");

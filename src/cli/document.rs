@@ -1,6 +1,6 @@
 //! Owns reading files that people write: bounded, TOML, with the place of the first thing that is wrong.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{fs::File, io::Read as _, ops::Range, path::Path};
 
 use althing_contracts::document::{DOCUMENT_LEN_MAX, ProposalDocument};
 use miette::{Diagnostic, NamedSource, SourceSpan};
@@ -49,18 +49,18 @@ fn read_text(path: &Path, name: &str) -> Outcome<String> {
     let file = File::open(path).map_err(unreadable)?;
     let len = file.metadata().map_err(unreadable)?.len();
     if len > FILE_LEN_MAX {
-        return Err(too_large(name, len));
+        return Err(too_large(name, &format!("{len} bytes")));
     }
     let mut text = String::new();
     file.take(FILE_LEN_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
     // A pipe has no length before it is read.
-    if text.len() as u64 > FILE_LEN_MAX { Err(too_large(name, text.len() as u64)) } else { Ok(text) }
+    if text.len() as u64 > FILE_LEN_MAX { Err(too_large(name, "more")) } else { Ok(text) }
 }
 
-fn too_large(name: &str, len: u64) -> Failure {
+fn too_large(name: &str, len: &str) -> Failure {
     Failure::with_help(
         Exit::Usage,
-        format!("{name} has {len} bytes or more, at most {FILE_LEN_MAX} are allowed"),
+        format!("{name} has {len}, at most {FILE_LEN_MAX} bytes are allowed"),
         "split the change into smaller proposals; artefacts are named by digest, not included",
     )
 }
@@ -71,7 +71,7 @@ fn too_large(name: &str, len: u64) -> Failure {
 /// Names the file, line and column of the first thing that is wrong, and shows it.
 pub(super) fn parse_toml<T: DeserializeOwned>(exit: Exit, name: &str, text: String) -> Outcome<T> {
     toml::from_str(&text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
+        let span = narrowed(&text, error.span().unwrap_or(0..0), error.message());
         let (line, column) = place(&text, span.start);
         let problem = error.message().lines().next().unwrap_or("it cannot be read").to_owned();
         let help = help_for(&problem).map(str::to_owned);
@@ -79,6 +79,23 @@ pub(super) fn parse_toml<T: DeserializeOwned>(exit: Exit, name: &str, text: Stri
         let name = name.to_owned();
         Failure::of(exit, Misplaced { name, line, column, problem, source_code, span: span.into(), help })
     })
+}
+
+/// The place of the unknown field itself when the error covers the whole table around it.
+fn narrowed(text: &str, span: Range<usize>, problem: &str) -> Range<usize> {
+    let field = problem.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let is_whole = |at: usize, len: usize| {
+        let is_name =
+            |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        let bytes = text.as_bytes();
+        !is_name(at.checked_sub(1).and_then(|before| bytes.get(before))) && !is_name(bytes.get(at + len))
+    };
+    let found = field.and_then(|field| {
+        let within = text.get(span.clone())?;
+        let places = within.match_indices(field).map(|(at, _)| span.start + at);
+        places.into_iter().find(|at| is_whole(*at, field.len())).map(|at| at..at + field.len())
+    });
+    found.unwrap_or(span)
 }
 
 /// Line and column, both from 1, of a byte offset.
@@ -105,6 +122,14 @@ fn help_for(problem: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_field_is_found_inside_its_table() {
+        let text = "a = { instances = 1, instance = 2 }";
+        assert_eq!(narrowed(text, 4..35, "unknown field `instance`, expected"), 21..29);
+        assert_eq!(narrowed(text, 4..35, "missing field `x`"), 4..35);
+        assert_eq!(narrowed(text, 4..35, "unknown field `x`"), 4..35);
+    }
 
     #[test]
     fn places_count_from_one() {

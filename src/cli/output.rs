@@ -1,5 +1,7 @@
 //! Owns the forms of output: tables for people, JSON for programs, names for pipes.
 
+use std::fmt::Display;
+
 use althing_contracts::quantity::TimeMs;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -41,13 +43,18 @@ pub(super) fn render(value: &impl Render, format: Format, now: TimeMs) -> String
         }
         Format::Ndjson => {
             let whole = || vec![serde_json::to_value(value).expect("views have only string keys")];
-            value.entries().unwrap_or_else(whole).iter().map(|line| format!("{line}\n")).collect()
+            lines(&value.entries().unwrap_or_else(whole))
         }
-        Format::Name => value.names().iter().map(|name| format!("{name}\n")).collect(),
+        Format::Name => lines(&value.names()),
     }
 }
 
-/// A table with a head; wide cells wrap when stdout is a terminal of known width.
+/// Each entry on a line of its own.
+pub(super) fn lines<T: Display>(entries: &[T]) -> String {
+    entries.iter().fold(String::new(), |text, entry| format!("{text}{entry}\n"))
+}
+
+/// A table with a head, columns as wide as their widest cell.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -55,11 +62,11 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     for row in rows {
         table.add_row(row);
     }
-    table.lines().map(|line| format!("{}\n", line.trim())).collect()
+    lines(&table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
 }
 
 /// Lines of `name  value`, the names in one column; absent values leave their line out.
 pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
-    let lines = fields.into_iter().filter_map(|(name, value)| Some(format!("{name:<12} {}\n", value?)));
-    lines.collect()
+    let shown = fields.into_iter().filter_map(|(name, value)| Some(format!("{name:<12} {}", value?)));
+    lines(&shown.collect::<Vec<_>>())
 }

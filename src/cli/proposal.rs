@@ -32,7 +32,7 @@ use crate::api::view::{
 
 const TEMPLATE: &str = include_str!("template.toml");
 /// Longest wait when `--timeout` does not say.
-const WAIT_DEFAULT: Duration = Duration::from_secs(600);
+const WAIT_DEFAULT: Duration = Duration::from_mins(10);
 /// Longest time that one request of a wait is left open.
 const POLL_MAX: Duration = Duration::from_secs(30);
 
@@ -226,18 +226,14 @@ async fn plan(file: &Path, session: &Session) -> Outcome {
 async fn submit(file: &Path, hash: Option<Digest>, member: Option<MemberId>, session: &Session) -> Outcome {
     let member = session.member(member)?;
     let client = session.client()?;
-    let request = match hash {
-        Some(plan_hash) => SubmitRequest { member, document: document::read(file)?, plan_hash },
-        None => {
-            let (request, report) = ask_for_plan(&client, file).await?;
-            let question = format!("submit {} with plan hash {}?", file.display(), report.plan.plan_hash);
-            session.confirm(&question, "--plan-hash HASH as `althing proposal plan` prints it")?;
-            SubmitRequest {
-                member,
-                document: request.document,
-                plan_hash: parse_hash(&report.plan.plan_hash)?,
-            }
-        }
+    let request = if let Some(plan_hash) = hash {
+        SubmitRequest { member, document: document::read(file)?, plan_hash }
+    } else {
+        let (request, report) = ask_for_plan(&client, file).await?;
+        let plan_hash = parse_hash(&report.plan.plan_hash)?;
+        let question = format!("submit {} with plan hash {plan_hash}?", file.display());
+        session.confirm(&question, "--plan-hash HASH as `althing proposal plan` prints it")?;
+        SubmitRequest { member, document: request.document, plan_hash }
     };
     let accepted: AcceptedView = client.post("/v1/proposals", &request).await?;
     session.print(&accepted)?;

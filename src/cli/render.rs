@@ -1,5 +1,6 @@
 //! Owns how each view is shown to people.
 
+use althing_actors::auditor::bundle::Report;
 use althing_contracts::{document::Action, quantity::TimeMs};
 
 use super::{
@@ -95,10 +96,9 @@ fn summary(summary: &ProposalSummary, now: TimeMs) -> String {
 }
 
 fn findings(findings: &[FindingView]) -> String {
-    findings
-        .iter()
-        .map(|finding| format!("{:<12} {}: {}\n", "refused", finding.rule, finding.message))
-        .collect()
+    let shown =
+        findings.iter().map(|finding| ("refused", Some(format!("{}: {}", finding.rule, finding.message))));
+    fields(shown)
 }
 
 impl Render for ProposalView {
@@ -362,5 +362,32 @@ impl Render for Contexts {
 
     fn names(&self) -> Vec<String> {
         self.contexts.keys().map(ToString::to_string).collect()
+    }
+}
+
+impl Render for Report {
+    fn table(&self, now: TimeMs) -> String {
+        let stages: Vec<_> = self.proposals.iter().map(|(stage, count)| format!("{count} {stage}")).collect();
+        let invariants: Vec<_> = self.invariants.iter().map(ToString::to_string).collect();
+        fields([
+            ("network", Some(format!("{} {}", self.name, self.network))),
+            ("head", Some(format!("height {} {}", self.height, self.head))),
+            ("state root", Some(self.state_root.to_string())),
+            ("time", Some(at(self.time.get(), now))),
+            ("re-applied", Some(format!("{} transactions, {} events", self.transactions, self.events))),
+            ("signatures", Some(self.signatures.to_string())),
+            ("proposals", Some(stages.join(", ")).filter(|text| !text.is_empty())),
+            (
+                "execution",
+                Some(format!("{} receipts, {} health attestations", self.receipts, self.health_attestations)),
+            ),
+            ("audits", Some(self.audits.to_string())),
+            ("invariants", Some(format!("{} hold after every block", invariants.join(" ")))),
+            ("exporter", Some(self.exporter.to_string())),
+        ])
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.head.to_string()]
     }
 }

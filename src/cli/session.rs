@@ -5,7 +5,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use althing_contracts::{name::MemberId, quantity::TimeMs};
+use althing_contracts::{
+    name::{MemberId, Name},
+    quantity::TimeMs,
+};
 
 use super::{
     Global,
@@ -52,7 +55,7 @@ impl Session {
         }
         let path = context::file(self.global.context_file.as_deref())?;
         let contexts = Contexts::read(&path)?;
-        let current = contexts.current.as_ref().map(|name| name.as_str());
+        let current = contexts.current.as_ref().map(Name::as_str);
         let Some(name) = self.global.context.as_deref().or(current) else {
             return Err(Failure::with_help(
                 Exit::Configuration,

@@ -31,6 +31,10 @@ impl port::Mesh for BoundMesh {
     fn peers(&self) -> Vec<port::NodeId> {
         self.0.peers()
     }
+
+    fn report(&self, node: port::NodeId) {
+        self.0.report_misbehaviour(node);
+    }
 }
 
 /// What the mesh tells, in the actors' words.

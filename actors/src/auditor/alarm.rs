@@ -2,10 +2,11 @@
 
 use std::{fmt, path::Path};
 
-use althing_contracts::{digest::Digest, quantity::Height};
+use althing_contracts::{digest::Digest, invariant::Violation, quantity::Height};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{
+    explain::cut,
     heads::SplitView,
     witness::{HistoryRewritten, Witness},
 };
@@ -44,6 +45,13 @@ pub enum Alarm {
         /// What does not hold.
         finding: String,
     },
+    /// An invariant does not hold, although the rules allowed every block.
+    Violated {
+        /// The height at which it shows.
+        height: Height,
+        /// Which invariant, and how.
+        finding: String,
+    },
     /// The node's own state differs from the auditor's at one height.
     StateDiffers {
         /// The height.
@@ -64,20 +72,31 @@ impl Alarm {
             Self::HistoryShortened { .. } => "history_shortened",
             Self::SplitView(_) => "split_view",
             Self::Invalid { .. } => "invalid_block",
+            Self::Violated { .. } => "invariant_violated",
             Self::StateDiffers { .. } => "state_differs",
         }
     }
 
     /// Every name, so that each counter exists from the start.
-    pub const NAMES: [&'static str; 5] =
-        ["history_rewritten", "history_shortened", "split_view", "invalid_block", "state_differs"];
+    pub const NAMES: [&'static str; 6] = [
+        "history_rewritten",
+        "history_shortened",
+        "split_view",
+        "invalid_block",
+        "invariant_violated",
+        "state_differs",
+    ];
 
     /// A finding about one block; overlong text is cut.
     #[must_use]
     pub fn invalid(height: Height, finding: &impl fmt::Display) -> Self {
-        let finding = finding.to_string();
-        let end = (0..=TEXT_LEN_MAX.min(finding.len())).rev().find(|end| finding.is_char_boundary(*end));
-        Self::Invalid { height, finding: finding[..end.unwrap_or(0)].to_owned() }
+        Self::Invalid { height, finding: cut(&finding.to_string(), TEXT_LEN_MAX).to_owned() }
+    }
+
+    /// An invariant that a block breaks although the rules allowed it; overlong text is cut.
+    #[must_use]
+    pub fn violated(height: Height, violation: &Violation) -> Self {
+        Self::Violated { height, finding: cut(&violation.to_string(), TEXT_LEN_MAX).to_owned() }
     }
 }
 
@@ -105,6 +124,7 @@ impl fmt::Display for Alarm {
                 split.signers_of_both().count()
             ),
             Self::Invalid { height, finding } => write!(f, "invalid_block: height {height}: {finding}"),
+            Self::Violated { height, finding } => write!(f, "invariant_violated: height {height}: {finding}"),
             Self::StateDiffers { height, own, shown } => write!(
                 f,
                 "state_differs: after height {height} the state root is {own} by own application and {shown} in \

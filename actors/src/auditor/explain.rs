@@ -13,3 +13,9 @@ pub(super) fn explain(error: &dyn Error) -> String {
     }
     text
 }
+
+/// The longest beginning of at most `len_max` bytes that ends between characters.
+pub(super) fn cut(text: &str, len_max: usize) -> &str {
+    let end = (0..=len_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}

@@ -27,6 +27,13 @@ pub struct SplitView {
 }
 
 impl SplitView {
+    /// Puts two certificates of different blocks in one order, whichever was seen first.
+    #[must_use]
+    pub fn new(one: Certificate, other: Certificate) -> Self {
+        let (first, second) = if one.block <= other.block { (one, other) } else { (other, one) };
+        Self { first, second }
+    }
+
     /// The validators that signed both; when the rounds are equal too, each is proven to have signed twice.
     pub fn signers_of_both(&self) -> impl Iterator<Item = PublicKey> + '_ {
         self.first.precommits.keys().copied().filter(|key| self.second.precommits.contains_key(key))
@@ -70,16 +77,14 @@ impl HeadBook {
             self.remember(shown);
             return Ok(Observed::Agrees);
         };
-        Ok(Observed::Split(Box::new(SplitView { first: known.clone(), second: shown })))
+        Ok(Observed::Split(Box::new(SplitView::new(known.clone(), shown))))
     }
 
     /// Takes the certificate of a block that this auditor re-applied. A head that a peer showed before stays
     /// and is returned when it is of another block.
     pub fn settle(&mut self, own: &Certificate) -> Option<SplitView> {
         match self.certificates.get(&own.height) {
-            Some(known) if known.block != own.block => {
-                Some(SplitView { first: own.clone(), second: known.clone() })
-            }
+            Some(known) if known.block != own.block => Some(SplitView::new(own.clone(), known.clone())),
             Some(_) => None,
             None => {
                 if !self.is_below_window(own.height) {

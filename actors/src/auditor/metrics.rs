@@ -66,9 +66,15 @@ pub(super) fn describe() {
     describe_counter!(ATTESTATIONS, Unit::Count, "attestations submitted by the auditor");
     describe_counter!(HEADS, Unit::Count, "heads that peers showed to the auditor");
     gauge!(SOUND).set(1.0);
-    Alarm::NAMES.iter().for_each(|alarm| counter!(ALARMS, "alarm" => *alarm).absolute(0));
-    Attestation::ALL.iter().for_each(|it| counter!(ATTESTATIONS, "outcome" => it.name()).absolute(0));
-    HeadOutcome::ALL.iter().for_each(|it| counter!(HEADS, "outcome" => it.name()).absolute(0));
+    for alarm in Alarm::NAMES {
+        counter!(ALARMS, "alarm" => alarm).absolute(0);
+    }
+    for outcome in Attestation::ALL {
+        counter!(ATTESTATIONS, "outcome" => outcome.name()).absolute(0);
+    }
+    for outcome in HeadOutcome::ALL {
+        counter!(HEADS, "outcome" => outcome.name()).absolute(0);
+    }
 }
 
 pub(super) fn status(status: &AuditorStatus) {

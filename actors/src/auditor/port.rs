@@ -1,9 +1,14 @@
 //! Owns what the auditor needs from its node: history to read, and a way to attest. It is given nothing else.
 
-use althing_contracts::{quantity::Height, transaction::Call};
+use actix::{Actor, Handler, dev::ToEnvelope};
+use althing_contracts::{name::MemberId, quantity::Height, role::Role, transaction::Call};
 use async_trait::async_trait;
 
-use crate::ledger::message::{CertifiedBlock, ReadError};
+use crate::{
+    ledger::message::{CertifiedBlock, ReadBlocks, ReadError},
+    signer::submitter::{ActError, Submitter},
+    watcher::Watched,
+};
 
 /// The node's final blocks.
 #[async_trait]
@@ -34,4 +39,37 @@ pub enum AttestError {
     /// It may still become final.
     #[error("the attestation is not final yet, it may still become final")]
     Unknown,
+}
+
+/// The ledger's actor, in whichever of its lives, is where history is read.
+#[async_trait]
+impl<A> History for Watched<A>
+where
+    A: Actor + Handler<ReadBlocks>,
+    A::Context: ToEnvelope<A, ReadBlocks>,
+{
+    async fn read_blocks(&self, from: Height, limit: usize) -> Result<Vec<CertifiedBlock>, ReadError> {
+        let answer = self.send(ReadBlocks { from, limit }).await;
+        answer.unwrap_or_else(|unavailable| Err(ReadError::Store(std::io::Error::other(unavailable))))
+    }
+}
+
+/// A member's auditor key, used through the node's submitter.
+#[derive(Debug, Clone)]
+pub struct MemberAttester {
+    /// Who attests.
+    pub member: MemberId,
+    /// Signs and submits.
+    pub submitter: Submitter,
+}
+
+#[async_trait]
+impl Attester for MemberAttester {
+    async fn attest(&self, call: Call) -> Result<Height, AttestError> {
+        match self.submitter.act(&self.member, Role::Auditor, call).await {
+            Ok(attested) => Ok(attested.height),
+            Err(ActError::Unknown { .. }) => Err(AttestError::Unknown),
+            Err(error) => Err(AttestError::Refused(Box::new(error))),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use althing_contracts::{
     digest::Digest,
     event::Event,
     genesis::{Genesis, GenesisError},
-    invariant::ObservedBlock,
+    invariant::View,
     ledger::{self, InvalidBlock},
     name::MemberId,
     quantity::{Height, TimeMs},
@@ -264,10 +264,10 @@ impl Replay {
 }
 
 impl Replayed {
-    /// What the invariants judge, with the state after the block.
+    /// What the invariants judge, with the states around the block.
     #[must_use]
-    pub fn observed<'a>(&'a self, after: &'a State) -> ObservedBlock<'a> {
-        ObservedBlock { header: &self.header, transactions: &self.transactions, events: &self.events, after }
+    pub fn view<'a>(&'a self, before: &'a State, after: &'a State) -> View<'a> {
+        View { before, after, header: &self.header, transactions: &self.transactions, events: &self.events }
     }
 
     /// What the witness list keeps of the block.

@@ -2,7 +2,7 @@
 //! still has to attest. Synchronous; refuses to attest anything once the ledger itself does not hold.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -10,9 +10,10 @@ use althing_contracts::{
     certificate::{Certificate, CertificateError},
     digest::Digest,
     genesis::{Genesis, GenesisError},
-    name::MemberId,
+    name::{Line, MemberId},
     quantity::Height,
     stage::Stage,
+    state::State,
     transaction::{AuditVerdict, Call, ProposalId},
 };
 use serde::Serialize;
@@ -21,7 +22,8 @@ use super::{
     alarm::{Alarm, AlarmBook},
     explain::explain,
     heads::{HeadBook, Observed, SplitView},
-    replay::{Head, Replay},
+    judge::Judge,
+    replay::{Head, Replay, Replayed},
     witness::{Witness, WitnessError, WitnessList},
 };
 use crate::{
@@ -80,8 +82,13 @@ pub struct AuditorState {
     witness: WitnessList,
     alarms: AlarmBook,
     heads: HeadBook,
-    /// Set by the first block that does not hold; nothing after it means anything.
+    judge: Judge,
+    /// What was found about single proposals.
+    unsound: BTreeMap<ProposalId, Line>,
+    /// Set by the first thing that does not hold about the ledger itself; nothing after it means anything.
     broken: bool,
+    /// Whether this run has compared the length of the node's ledger with the witness list.
+    length_judged: bool,
     raised: Vec<Alarm>,
 }
 
@@ -100,7 +107,10 @@ impl AuditorState {
             witness: WitnessList::open(&file("witness"), network)?,
             alarms: AlarmBook::open(&file("alarms"))?,
             heads: HeadBook::default(),
+            judge: Judge::default(),
+            unsound: BTreeMap::new(),
             broken: false,
+            length_judged: false,
             raised: Vec::new(),
         })
     }
@@ -131,6 +141,7 @@ impl AuditorState {
             return Ok(None);
         }
         let height = self.next_height();
+        let before = self.replay.state().clone();
         let replayed = match self.replay.apply(block) {
             Ok(replayed) => replayed,
             Err(error) => {
@@ -142,14 +153,28 @@ impl AuditorState {
         let witness = replayed.witness();
         if let Err(rewritten) = self.witness.check(witness) {
             self.broken = true;
-            self.raise(rewritten.into())?;
+            self.raise((*rewritten).into())?;
             return Ok(None);
         }
+        self.judge(&before, &replayed)?;
         if let Some(split) = self.heads.settle(&block.certificate) {
             self.broken = true;
             self.raise(Alarm::SplitView(split))?;
         }
         Ok(Some(witness))
+    }
+
+    /// A violation of one proposal makes that proposal unsound, any other makes the ledger unsound.
+    fn judge(&mut self, before: &State, block: &Replayed) -> Result<(), AuditorError> {
+        for violation in self.judge.judge(before, block, self.replay.state()) {
+            let finding = Line::shortened(&violation.to_string());
+            match violation.proposal {
+                Some(proposal) => drop(self.unsound.entry(proposal).or_insert(finding)),
+                None => self.broken = true,
+            }
+            self.raise(Alarm::violated(block.header.height, &violation))?;
+        }
+        Ok(())
     }
 
     /// Compares the node's view with what was re-applied and witnessed.
@@ -160,7 +185,7 @@ impl AuditorState {
         let own = self.replay.head();
         let shown = view.header.as_ref().map_or(Height::ZERO, |header| header.height);
         let witnessed = self.witness.height();
-        if shown < witnessed {
+        if !std::mem::replace(&mut self.length_judged, true) && shown < witnessed {
             return self.raise(Alarm::HistoryShortened { witnessed, shown });
         }
         let shown_root = view.state.clone().root();
@@ -198,10 +223,17 @@ impl AuditorState {
                 && !in_flight.contains(&proposal.id)
         });
         owed.map(|proposal| {
-            let verdict = AuditVerdict::Sound;
+            let verdict = self.verdict(proposal.id);
             (proposal.id, Call::Attest { proposal: proposal.id, verdict, height, block: digest })
         })
         .collect()
+    }
+
+    fn verdict(&self, proposal: ProposalId) -> AuditVerdict {
+        match self.unsound.get(&proposal) {
+            None => AuditVerdict::Sound,
+            Some(finding) => AuditVerdict::Unsound { finding: finding.clone() },
+        }
     }
 
     /// Alarms raised since the last call.
@@ -247,3 +279,6 @@ pub enum ObserveError {
     #[error(transparent)]
     Auditor(#[from] AuditorError),
 }
+
+#[cfg(test)]
+mod tests;

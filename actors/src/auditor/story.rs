@@ -15,7 +15,7 @@ use althing_contracts::{
     },
 };
 
-use crate::ledger::message::CertifiedBlock;
+use crate::ledger::message::{CertifiedBlock, LedgerView};
 
 /// Three stages over one target each.
 pub(crate) const STAGES: &[&[&str]] = &[&["acme-north"], &["birch-north"], &["cedar-north"]];
@@ -221,6 +221,18 @@ impl Story {
     fn executor(&self, id: ProposalId, step: u16) -> althing_contracts::name::MemberId {
         let planned = &self.world.state.proposal(id).unwrap().plan.steps[usize::from(step)];
         althing_contracts::testing::member(&format!("{}/executor", planned.owner))
+    }
+
+    /// What the node shows after the last block.
+    pub(crate) fn view(&self) -> LedgerView {
+        LedgerView {
+            network: self.world.network(),
+            state: self.world.state.clone(),
+            header: self.world.last.clone(),
+            certificate: self.blocks.last().map(|block| block.certificate.clone()),
+            highest_seen: self.world.state.height(),
+            round: 0,
+        }
     }
 
     /// Replaces the block at a place, certified by every validator as if they had all agreed to it.

@@ -122,9 +122,9 @@ impl WitnessList {
     ///
     /// # Errors
     /// Another block or state root was seen there.
-    pub fn check(&self, shown: Witness) -> Result<(), HistoryRewritten> {
+    pub fn check(&self, shown: Witness) -> Result<(), Box<HistoryRewritten>> {
         match self.entries.get(&shown.height) {
-            Some(seen) if *seen != shown => Err(HistoryRewritten { seen: *seen, shown }),
+            Some(seen) if *seen != shown => Err(Box::new(HistoryRewritten { seen: *seen, shown })),
             _ => Ok(()),
         }
     }

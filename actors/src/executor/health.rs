@@ -114,4 +114,4 @@ fn percentile_95(sorted: &[Duration]) -> Duration {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

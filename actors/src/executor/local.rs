@@ -130,4 +130,4 @@ impl Provider for LocalProvider {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,9 +8,11 @@ mod aside;
 mod batch;
 mod check;
 mod doubt;
+mod events;
 mod release;
 #[cfg(test)]
 mod tests;
+mod transactions;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +25,7 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use self::{batch::Batches, doubt::catching};
+use self::{batch::Batches, doubt::catching, transactions::Recent};
 use super::{
     log::{metrics::INDEX_REBUILDS_TOTAL, record::RecordPosition},
     message::READ_EVENTS_MAX,
@@ -48,6 +50,7 @@ pub struct Index {
     directory: PathBuf,
     trees: Trees,
     applied: AppliedBlock,
+    recent: Recent,
 }
 
 #[derive(Debug)]
@@ -158,7 +161,7 @@ impl Index {
     /// Stores a block with its transactions and events in one transaction.
     ///
     /// # Errors
-    /// Refuses a block that leaves a gap and an event above [`VALUE_LEN_MAX`]; fails when sled does.
+    /// Refuses a block or an event that leaves a gap and an event above [`VALUE_LEN_MAX`]; fails when sled does.
     pub fn put_block(&mut self, block: &IndexedBlock<'_>) -> Result<Put, IndexError> {
         let applied = self.applied;
         if block.height <= applied.height {
@@ -167,9 +170,12 @@ impl Index {
         if applied.blocks > 0 && block.height != applied.height.next() {
             return Err(IndexError::Order { applied: applied.height, found: block.height });
         }
+        applied.check_events(block.events)?;
         let after = applied.with(block);
         let batches = Batches::of(block, &after)?;
-        self.guard(|trees| batches.write(trees))?;
+        let change = self.recent.prepare(block.height, block.transactions);
+        self.guard(|trees| batches.write(trees, &change.batch))?;
+        self.recent.apply(change);
         self.applied = after;
         Ok(Put::New)
     }
@@ -194,7 +200,7 @@ impl Index {
     /// # Errors
     /// The index is in doubt.
     pub fn transaction_height(&self, id: &TransactionId) -> Result<Option<Height>, IndexError> {
-        self.guard(|trees| value::get(&trees.transactions, "transactions", id.as_bytes()))
+        self.guard(|trees| self.recent.height_of(&trees.transactions, id))
     }
 
     /// Events after a number, in order, at most `limit` and never more than [`READ_EVENTS_MAX`].
@@ -207,23 +213,15 @@ impl Index {
         if first > last || self.applied.events == 0 {
             return Ok(Vec::new());
         }
-        self.guard(|trees| {
-            (first.get()..=last.get())
-                .take(limit.min(READ_EVENTS_MAX))
-                .map(|sequence| {
-                    let found = value::get(&trees.events, "events", &sequence.to_be_bytes())?;
-                    found.ok_or(Doubt::Missing { tree: "events", key: sequence })
-                })
-                .collect()
-        })
+        self.guard(|trees| events::read(&trees.events, first, last, limit.min(READ_EVENTS_MAX)))
     }
 
     fn open_here(directory: &Path, network: Digest, log_records: u64) -> Result<Self, Doubt> {
         catching(|| {
             let trees = Trees::open(directory)?;
             trees.claim(network)?;
-            let applied = check::check(&trees, log_records)?;
-            Ok(Self { directory: directory.to_owned(), trees, applied })
+            let (applied, recent) = check::check(&trees, log_records)?;
+            Ok(Self { directory: directory.to_owned(), trees, applied, recent })
         })
     }
 
@@ -277,6 +275,18 @@ impl AppliedBlock {
             events: self.events + block.events.len() as u64,
             last_event: block.events.last().map_or(self.last_event, |event| event.sequence),
         }
+    }
+
+    /// Refuses events that leave a gap between each other or after the last one stored.
+    fn check_events(self, events: &[EventRecord]) -> Result<(), IndexError> {
+        let mut last = (self.events > 0).then_some(self.last_event);
+        for event in events {
+            if let Some(last) = last.filter(|last| last.next() != event.sequence) {
+                return Err(IndexError::EventOrder { last, found: event.sequence });
+            }
+            last = Some(event.sequence);
+        }
+        Ok(())
     }
 
     const fn first_height(&self) -> Height {

@@ -73,6 +73,8 @@ pub struct LedgerState<D> {
     scratch: Scratch,
     /// Transactions of this node's own users, which are forwarded again until they are final.
     local: BTreeSet<TransactionId>,
+    /// Own transactions of this step that the validators have not been sent.
+    to_forward: Vec<Vec<u8>>,
     detector: EquivocationDetector,
     /// Used where no driver keeps verdicts.
     verdicts: Verdicts,
@@ -224,6 +226,7 @@ impl<D: Disk> LedgerState<D> {
 
     /// Syncs what the outputs depend on and hands them out.
     fn finish(&mut self) -> Result<Vec<LedgerOutput>, Fatal> {
+        self.forward_new();
         if !self.outputs.is_empty() {
             self.log.sync()?;
         }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use althing_contracts::{proposal::Proposal, stage::Stage, state::State, transaction::ProposalId};
+use althing_contracts::{
+    name::MemberId, proposal::Proposal, stage::Stage, state::State, transaction::ProposalId,
+};
 
 /// How far a proposal has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,18 +30,21 @@ pub fn progress(proposal: &Proposal, until: &BTreeSet<Stage>) -> Progress {
     Progress::Underway(proposal.stage)
 }
 
-/// What is missing for a proposal's next move, for people.
+/// The conditions of a proposal's way forward that do not hold, and who may still act, for people.
 pub fn unmet(state: &State, proposal: ProposalId) -> Vec<String> {
-    let Some(found) = state.proposal(proposal) else { return Vec::new() };
-    let mut lines = vec![format!("it is {} since {}", found.stage, found.stage_since)];
-    if let Some(deadline) = found.deadline {
-        lines.push(format!("the ledger acts on it by itself at {deadline}; its time is {}", state.time()));
-    }
-    let moves = state.allowed_moves(proposal);
-    if !moves.is_empty() {
-        lines.push(format!("possible now: {}", moves.join(", ")));
-    }
-    lines
+    let Some(explanation) = state.explain(proposal) else { return Vec::new() };
+    let forward = explanation.next.first();
+    let failing =
+        forward.into_iter().flat_map(|outlook| &outlook.conditions).filter(|condition| !condition.holds);
+    let conditions =
+        failing.map(|condition| format!("{} ({} of {})", condition.what, condition.part, condition.whole));
+    let earliest = forward.and_then(|outlook| Some((outlook.to, outlook.earliest?)));
+    let time = earliest.map(|(to, earliest)| format!("{to} not before {earliest}"));
+    let waiting = explanation.waiting_for.iter().map(|actors| {
+        let members: Vec<&str> = actors.members.iter().map(MemberId::as_str).collect();
+        format!("waiting for a {} to {}: {}", actors.role, actors.may, members.join(", "))
+    });
+    conditions.chain(time).chain(waiting).collect()
 }
 
 fn has_reached(proposal: &Proposal, wanted: Stage) -> bool {

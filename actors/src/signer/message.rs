@@ -56,7 +56,7 @@ pub enum SignError {
         role: Role,
     },
     /// The role does not fit the call.
-    #[error("a {role} key does not sign a {purpose}")]
+    #[error("a key of the role {role} does not sign: {purpose}")]
     WrongRole {
         /// As asked.
         role: Role,
@@ -64,7 +64,9 @@ pub enum SignError {
         purpose: KeyUse,
     },
     /// What the caller shows is not what the node's own ledger says.
-    #[error("refused to sign a {purpose}: it names the plan {shown}, this node's own ledger says {derived}")]
+    #[error(
+        "refused to sign the {purpose}: it names the plan {shown}, this node's own ledger says {derived}"
+    )]
     OtherPlan {
         /// What was to be signed.
         purpose: KeyUse,

@@ -121,7 +121,7 @@ fn check_command(path: &[&str], command: &CommandSection) -> Checked {
     Err(finding(path, message, "give an absolute path, or `{artefact}` to run the artefact itself"))
 }
 
-fn range<T: PartialOrd + std::fmt::Display>(path: &[&str], found: T, min: T, max: T) -> Checked {
+fn range<T: Copy + PartialOrd + std::fmt::Display>(path: &[&str], found: T, min: T, max: T) -> Checked {
     if found >= min && found <= max {
         return Ok(());
     }

@@ -194,6 +194,23 @@ impl Default for ExecutorSection {
     }
 }
 
+impl TargetSection {
+    /// A target on which nothing is allowed yet, with the default bounds.
+    #[must_use]
+    pub const fn new(root: PathBuf, artefacts: PathBuf) -> Self {
+        Self {
+            root,
+            artefacts,
+            commands: BTreeMap::new(),
+            files: BTreeMap::new(),
+            instances_max: default_instances_max(),
+            log_len_max: default_log_len_max(),
+            ready_within_ms: default_ready_within_ms(),
+            stop_within_ms: default_stop_within_ms(),
+        }
+    }
+}
+
 const fn default_max_peers() -> u32 {
     256
 }

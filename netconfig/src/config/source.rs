@@ -26,9 +26,9 @@ pub struct ConfigError {
     /// The file, or the environment variable as `$NAME`.
     pub file: String,
     /// 1-based; `None` when the whole file is meant.
-    pub line: Option<usize>,
+    pub line: Option<u32>,
     /// 1-based, in characters; `None` when the whole file is meant.
-    pub column: Option<usize>,
+    pub column: Option<u32>,
     /// The line with a caret under the place; empty when the whole file is meant.
     pub snippet: String,
     /// What is wrong.
@@ -89,7 +89,14 @@ impl Source {
         let gutter = " ".repeat(number.len());
         let snippet =
             format!("{number} | {line_text}\n{gutter} | {}{}", " ".repeat(before), "^".repeat(width));
-        ConfigError { file: self.name(), line: Some(line), column: Some(before + 1), snippet, message, help }
+        ConfigError {
+            file: self.name(),
+            line: u32::try_from(line).ok(),
+            column: u32::try_from(before + 1).ok(),
+            snippet,
+            message,
+            help,
+        }
     }
 }
 

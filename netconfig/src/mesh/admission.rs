@@ -22,7 +22,7 @@ use libp2p::{
 pub(super) const MISBEHAVIOUR_MAX: u32 = 8;
 /// How long a ban lasts: long enough to hurt a flood, short enough that an organisation that repaired its
 /// node is back before anyone is called.
-const BAN: Duration = Duration::from_secs(60);
+const BAN: Duration = Duration::from_mins(1);
 
 /// Why a node was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,7 @@ const STREAMS_NEGOTIATING_MAX: usize = 64;
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections are kept by the list of nodes, never closed for being idle.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
+const IDLE_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
 /// All behaviours. `admission` and `limits` come first, so that a refused connection reaches no other.
 #[derive(NetworkBehaviour)]
@@ -69,10 +69,11 @@ impl Protocols {
 pub(super) fn swarm(
     keypair: Keypair,
     allowed: HashSet<PeerId>,
+    peers_max: u32,
     protocols: &Protocols,
     topics: &Topics,
 ) -> Result<Swarm<Behaviour>, String> {
-    let behaviour = behaviour(&keypair, allowed, protocols, topics)?;
+    let behaviour = behaviour(&keypair, allowed, peers_max, protocols, topics)?;
     let tcp = tcp::Config::default().nodelay(true);
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
@@ -90,20 +91,28 @@ pub(super) fn swarm(
     Ok(swarm)
 }
 
+/// The name of this run of the node: a peer that hears another one knows that the connections of the last run
+/// lead nowhere, long before they time out.
+fn incarnation() -> Result<String, String> {
+    let mut run = [0; 8];
+    getrandom::fill(&mut run).map_err(|error| error.to_string())?;
+    Ok(format!("althing/{} {}", env!("CARGO_PKG_VERSION"), hex::encode(run)))
+}
+
 fn behaviour(
     keypair: &Keypair,
     allowed: HashSet<PeerId>,
+    peers_max: u32,
     protocols: &Protocols,
     topics: &Topics,
 ) -> Result<Behaviour, String> {
-    let peers = u32::try_from(allowed.len()).map_err(|_| "the allow-list is too long".to_owned())?;
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(CONNECTIONS_PENDING_MAX))
         .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_MAX))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
-        .with_max_established(Some(peers.saturating_mul(CONNECTIONS_PER_PEER_MAX)));
+        .with_max_established(Some(peers_max.saturating_mul(CONNECTIONS_PER_PEER_MAX)));
     let identify = identify::Config::new(protocols.identify.clone(), keypair.public())
-        .with_agent_version(format!("althing/{}", env!("CARGO_PKG_VERSION")))
+        .with_agent_version(incarnation()?)
         .with_cache_size(0);
     Ok(Behaviour {
         admission: admission::Behaviour::new(allowed),

@@ -19,7 +19,10 @@ use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use libp2p_stream::{Control, IncomingStreams};
 use metrics::counter;
-use tokio::{sync::mpsc, time};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time,
+};
 use tokio_util::{
     codec::{FramedRead, LengthDelimitedCodec, LengthDelimitedCodecError},
     compat::FuturesAsyncReadCompatExt,
@@ -27,7 +30,10 @@ use tokio_util::{
 };
 use tracing::debug;
 
-use super::{event::MeshEvent, metrics as names};
+use super::{
+    event::{Delivery, MeshEvent},
+    metrics as names,
+};
 use crate::identity::{self, NodeId};
 
 /// Largest direct message, in bytes: the largest block and 64 KiB for what is around it.
@@ -36,6 +42,8 @@ pub const FRAME_LEN_MAX: usize = althing_contracts::block::BLOCK_LEN_MAX + 64 * 
 pub const QUEUE_LEN_MAX: usize = 4_096;
 /// Bytes that wait for one peer: a few of the largest blocks.
 pub const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one peer's frames that wait for the node; then the stream is held back. At least one frame.
+const UNREAD_BYTES_MAX: usize = 2 * FRAME_LEN_MAX;
 /// Version of the frames, which the receiver sends as its greeting.
 const GREETING: u8 = 1;
 /// How long an opener waits for stream and greeting.
@@ -140,7 +148,7 @@ impl Direct {
         mut control: Control,
         protocol: StreamProtocol,
         outboxes: Arc<Outboxes>,
-        events: mpsc::Sender<MeshEvent>,
+        events: mpsc::Sender<Delivery>,
     ) -> Self {
         let incoming = control.accept(protocol.clone()).expect("the protocol is registered once");
         let accepting = AbortOnDropHandle::new(tokio::spawn(accept(incoming, events)));
@@ -258,46 +266,70 @@ impl Writer {
     }
 }
 
+/// What is kept for a peer that opened a stream; the room stays when it opens another.
+struct Reading {
+    room: Arc<Semaphore>,
+    /// Held so that the task ends with the entry.
+    reader: Option<AbortOnDropHandle<()>>,
+}
+
 /// Takes incoming streams; a newer one of a peer replaces the older, so that frames keep their order.
-async fn accept(mut incoming: IncomingStreams, events: mpsc::Sender<MeshEvent>) {
-    let mut readers: HashMap<PeerId, AbortOnDropHandle<()>> = HashMap::new();
+async fn accept(mut incoming: IncomingStreams, events: mpsc::Sender<Delivery>) {
+    let mut readings: HashMap<PeerId, Reading> = HashMap::new();
     while let Some((peer, stream)) = incoming.next().await {
         let Some(from) = identity::node_id(&peer) else { continue };
-        let reader = tokio::spawn(read(from, stream, events.clone()));
-        readers.insert(peer, AbortOnDropHandle::new(reader));
+        let new = || Reading { room: Arc::new(Semaphore::new(UNREAD_BYTES_MAX)), reader: None };
+        let reading = readings.entry(peer).or_insert_with(new);
+        let reader = Reader { from, events: events.clone(), room: Arc::clone(&reading.room) };
+        reading.reader = Some(AbortOnDropHandle::new(tokio::spawn(reader.run(stream))));
     }
 }
 
-/// Greets and reads frames until the stream ends or breaks the rules.
-async fn read(from: NodeId, mut stream: Stream, events: mpsc::Sender<MeshEvent>) {
-    if stream.write_all(&[GREETING]).await.is_err() || stream.flush().await.is_err() {
-        return;
-    }
-    let codec = LengthDelimitedCodec::builder().max_frame_length(FRAME_LEN_MAX).new_codec();
-    let mut frames = FramedRead::new(stream.compat(), codec);
-    while let Some(frame) = frames.next().await {
-        let reason = match frame {
-            Ok(frame) if frame.is_empty() => "empty",
-            Ok(frame) => {
-                let message = frame.freeze();
-                let len = u64::try_from(message.len()).expect("frames are bounded");
-                counter!(names::DIRECT_RECEIVED_BYTES).increment(len);
-                if events.send(MeshEvent::Direct { from, message }).await.is_err() {
-                    return;
+/// The task that reads one peer's stream.
+struct Reader {
+    from: NodeId,
+    events: mpsc::Sender<Delivery>,
+    room: Arc<Semaphore>,
+}
+
+impl Reader {
+    /// Greets and reads frames until the stream ends or breaks the rules.
+    async fn run(self, mut stream: Stream) {
+        if stream.write_all(&[GREETING]).await.is_err() || stream.flush().await.is_err() {
+            return;
+        }
+        let codec = LengthDelimitedCodec::builder().max_frame_length(FRAME_LEN_MAX).new_codec();
+        let mut frames = FramedRead::new(stream.compat(), codec);
+        while let Some(frame) = frames.next().await {
+            let reason = match frame {
+                Ok(frame) if frame.is_empty() => "empty",
+                Ok(frame) => {
+                    if self.deliver(frame.freeze()).await.is_none() {
+                        return;
+                    }
+                    continue;
                 }
-                continue;
-            }
-            Err(error) if is_oversized(&error) => "oversized",
-            Err(_) => "truncated",
-        };
-        names::count(names::DIRECT_BROKEN_TOTAL, reason);
-        debug!(%from, reason, "direct stream closed");
-        return;
+                Err(error) if is_oversized(&error) => "oversized",
+                Err(_) => "truncated",
+            };
+            names::count(names::DIRECT_BROKEN_TOTAL, reason);
+            debug!(from = %self.from, reason, "direct stream closed");
+            return;
+        }
+    }
+
+    /// Hands a frame to the node when there is room for it; `None` when the node is gone.
+    async fn deliver(&self, message: Bytes) -> Option<()> {
+        let len = u32::try_from(message.len()).expect("frames are bounded");
+        counter!(names::DIRECT_RECEIVED_BYTES).increment(u64::from(len));
+        let room = Arc::clone(&self.room).acquire_many_owned(len).await.ok()?;
+        let event = MeshEvent::Direct { from: self.from, message };
+        self.events.send(Delivery::with_room(event, room)).await.ok()
     }
 }
 
 fn is_oversized(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|source| source.is::<LengthDelimitedCodecError>())
+    error.get_ref().and_then(|source| source.downcast_ref::<LengthDelimitedCodecError>()).is_some()
 }
 
 #[cfg(test)]

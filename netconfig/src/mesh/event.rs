@@ -1,7 +1,7 @@
 //! Owns what the mesh tells its node, and the words for it; the same shape as the node's own port.
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::identity::NodeId;
 
@@ -74,6 +74,48 @@ pub enum MeshEvent {
     Connected(NodeId),
     /// The last connection to a node is gone.
     Disconnected(NodeId),
+}
+
+/// The node's end of what the mesh tells. Taking an event gives its room back to the peer that sent it.
+#[derive(Debug)]
+pub struct MeshEvents {
+    queue: mpsc::Receiver<Delivery>,
+}
+
+/// An event with the room that its bytes take until the node has it.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    event: MeshEvent,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl MeshEvents {
+    pub(super) const fn new(queue: mpsc::Receiver<Delivery>) -> Self {
+        Self { queue }
+    }
+
+    /// Waits for the next event; `None` after the mesh has stopped.
+    pub async fn recv(&mut self) -> Option<MeshEvent> {
+        self.queue.recv().await.map(|delivery| delivery.event)
+    }
+
+    /// The next event, if there is one already.
+    pub fn try_recv(&mut self) -> Option<MeshEvent> {
+        self.queue.try_recv().ok().map(|delivery| delivery.event)
+    }
+}
+
+impl Delivery {
+    /// An event whose bytes have their room.
+    pub(super) const fn with_room(event: MeshEvent, room: OwnedSemaphorePermit) -> Self {
+        Self { event, _room: Some(room) }
+    }
+}
+
+impl From<MeshEvent> for Delivery {
+    fn from(event: MeshEvent) -> Self {
+        Self { event, _room: None }
+    }
 }
 
 /// Why a request has no answer. A time-out means unknown, never failed.

@@ -24,6 +24,8 @@ pub const GOSSIP_MESSAGE_LEN_MAX: usize = GOSSIP_TRANSMIT_LEN_MAX - 1024;
 pub const VERDICT_WAIT_MAX: Duration = Duration::from_secs(3);
 /// Verdicts awaited at once; a message beyond them is ignored, for the node is overloaded.
 pub(super) const VERDICTS_PENDING_MAX: usize = 4_096;
+/// Bytes of gossip that wait for the node; a message beyond them is ignored.
+pub(super) const UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Messages waiting for one slow neighbour; with the packet's limit it bounds memory to 48 MiB a neighbour.
 const NEIGHBOUR_QUEUE_LEN_MAX: usize = 512;
 /// How long a message is remembered as seen. Equal bytes published again within it are not sent again, so it
@@ -119,7 +121,7 @@ fn score_params(topics: &Topics) -> PeerScoreParams {
         behaviour_penalty_decay: 0.9,
         decay_interval: Duration::from_secs(1),
         decay_to_zero: 0.01,
-        retain_score: Duration::from_secs(30 * 60),
+        retain_score: Duration::from_mins(30),
         slow_peer_weight: -0.2,
         slow_peer_threshold: 64.0,
         slow_peer_decay: 0.9,

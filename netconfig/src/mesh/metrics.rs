@@ -2,7 +2,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-/// Nodes connected and admitted.
+/// Nodes connected and admitted, summed over the meshes of this process.
 pub const PEERS: &str = "althing_mesh_peers";
 /// Connections refused, by [`REFUSED_REASONS`].
 pub const REFUSED_TOTAL: &str = "althing_mesh_connections_refused_total";
@@ -92,7 +92,7 @@ const COUNTERS: [(&str, Unit, &str, Option<(&str, &[&str])>); 13] = [
 /// Describes every metric and registers each label combination at 0, so that `increase()` sees the first event.
 pub fn register() {
     describe_gauge!(PEERS, Unit::Count, "Nodes connected and admitted");
-    gauge!(PEERS).set(0.0);
+    gauge!(PEERS).increment(0.0);
     for (name, unit, description, label) in COUNTERS {
         describe_counter!(name, unit, description);
         match label {

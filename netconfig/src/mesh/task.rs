@@ -14,11 +14,11 @@ use libp2p::{
     PeerId, Swarm,
     gossipsub::{MessageId, PublishError},
     request_response::{OutboundRequestId, ResponseChannel},
-    swarm::{ListenError, SwarmEvent, dial_opts::DialOpts, dial_opts::PeerCondition},
+    swarm::{ConnectionId, ListenError, SwarmEvent, dial_opts::DialOpts, dial_opts::PeerCondition},
 };
 use metrics::{counter, gauge};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time,
 };
 use tracing::{debug, info, warn};
@@ -30,8 +30,8 @@ use super::{
     admission::Refused,
     behaviour::{Behaviour, BehaviourEvent, Protocols},
     direct::{Direct, Outboxes},
-    event::{MeshEvent, RequestError, Topic, Verdict},
-    gossip::{MISBEHAVIOUR_PENALTY, Topics},
+    event::{Delivery, MeshEvent, RequestError, Topic, Verdict},
+    gossip::{MISBEHAVIOUR_PENALTY, Topics, UNREAD_BYTES_MAX},
     metrics as names,
     redial::Redial,
     request::{REQUESTS_PENDING_MAX, Response},
@@ -64,22 +64,42 @@ pub(super) struct Task {
     /// What the swarm said while its addresses were bound.
     pub(super) early: Vec<SwarmEvent<BehaviourEvent>>,
     pub(super) commands: mpsc::Receiver<Command>,
-    pub(super) events: mpsc::Sender<MeshEvent>,
+    pub(super) events: mpsc::Sender<Delivery>,
     pub(super) protocols: Protocols,
     pub(super) topics: Topics,
     pub(super) redial: Redial,
     pub(super) direct: Direct,
     pub(super) outboxes: Arc<Outboxes>,
+    pub(super) links: HashMap<PeerId, Link>,
     pub(super) pending: Pending,
 }
 
+/// The connections to one peer, and the run of its node that they belong to, once it has said so.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    connections: Vec<ConnectionId>,
+    run: Option<String>,
+}
+
 /// What the task waits for.
-#[derive(Default)]
 pub(super) struct Pending {
     verdicts: FuturesUnordered<BoxFuture<'static, Judged>>,
     answers: FuturesUnordered<BoxFuture<'static, Answered>>,
     requests: HashMap<OutboundRequestId, oneshot::Sender<Result<Bytes, RequestError>>>,
     notices: VecDeque<MeshEvent>,
+    gossip_room: Arc<Semaphore>,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self {
+            verdicts: FuturesUnordered::new(),
+            answers: FuturesUnordered::new(),
+            requests: HashMap::new(),
+            notices: VecDeque::new(),
+            gossip_room: Arc::new(Semaphore::new(UNREAD_BYTES_MAX)),
+        }
+    }
 }
 
 impl Task {
@@ -104,7 +124,7 @@ impl Task {
                 permit = events.reserve(), if !self.pending.notices.is_empty() => {
                     let Ok(permit) = permit else { break None };
                     if let Some(notice) = self.pending.notices.pop_front() {
-                        permit.send(notice);
+                        permit.send(notice.into());
                     }
                 }
                 () = sleep_until(due) => {}
@@ -158,7 +178,7 @@ impl Task {
         match self.swarm.behaviour_mut().gossip.publish(hash, message) {
             Ok(_) | Err(PublishError::Duplicate) => {}
             Err(PublishError::NoPeersSubscribedToTopic) => {
-                names::count(names::GOSSIP_DROPPED_TOTAL, "no_peers")
+                names::count(names::GOSSIP_DROPPED_TOTAL, "no_peers");
             }
             Err(PublishError::AllQueuesFull(_)) => names::count(names::GOSSIP_DROPPED_TOTAL, "queue_full"),
             Err(error) => {
@@ -223,11 +243,11 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(&event),
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::Behaviour(BehaviourEvent::Request(event)) => self.on_request_event(event),
-            SwarmEvent::ConnectionEstablished { peer_id, num_established, .. } => {
-                self.on_connected(&peer_id, num_established);
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                self.on_connected(peer_id, connection_id);
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
-                self.on_lost(&peer_id, cause.as_ref());
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                self.on_closed(&peer_id, connection_id, cause.as_ref());
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
                 self.on_dial_failed(&peer, &error);
@@ -244,27 +264,22 @@ impl Task {
 
     /// Tells the node of a connection, at once if it has room, else as soon as it has.
     fn notify(&mut self, notice: MeshEvent) {
-        if !self.pending.notices.is_empty() {
-            self.keep(notice);
-            return;
-        }
-        if let Err(mpsc::error::TrySendError::Full(notice)) = self.events.try_send(notice) {
-            self.keep(notice);
-        }
-    }
-
-    fn keep(&mut self, notice: MeshEvent) {
         if self.pending.notices.len() >= NOTICES_MAX {
             counter!(names::NOTICES_DROPPED_TOTAL).increment(1);
             self.pending.notices.pop_front();
         }
         self.pending.notices.push_back(notice);
+        while let Ok(permit) = self.events.try_reserve() {
+            let Some(notice) = self.pending.notices.pop_front() else { break };
+            permit.send(notice.into());
+        }
     }
 
     /// Closes every connection and lets the transports say so.
     async fn say_goodbye(&mut self) {
         for node in self.outboxes.nodes() {
             self.direct.close(&node);
+            gauge!(names::PEERS).decrement(1.0);
         }
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in connected {
@@ -279,7 +294,6 @@ impl Task {
         if time::timeout(GOODBYE_MAX, all_closed).await.is_err() {
             debug!("some connections were dropped without a goodbye");
         }
-        gauge!(names::PEERS).set(0.0);
         info!("mesh stopped");
     }
 }

@@ -9,6 +9,7 @@ use althing_contracts::{
     event::Event,
     name::MemberId,
     proposal::Proposal,
+    reject::Reject,
     role::Role,
     state::State,
     transaction::{Call, ProposalId},
@@ -190,11 +191,23 @@ where
 
 async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> Reply {
     let member = act.member.clone();
+    known(&backend.view().state, &member, act.role)?;
     let accepted = backend.submit(act.member, act.role, act.call).await?;
     let view = view_of(backend.as_ref(), &accepted).await;
     let proposal = subject(&view.state, &member, &act.subject, &accepted)?;
     let shown = AcceptedView::new(&accepted, proposal);
     Ok((status, serde_json::to_value(shown).expect("views have only string keys")))
+}
+
+/// Tells a stranger from a member whose key is elsewhere, before any key is looked for.
+fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Problem> {
+    match state.member(member) {
+        None => Err(Reject::NotAMember { member: member.clone() }.into()),
+        Some(record) if !record.keys.contains_key(&role) => {
+            Err(Reject::NotInRole { member: member.clone(), role }.into())
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// The node's view once it includes the block of a final answer, or its newest one when that takes too long.

@@ -20,13 +20,11 @@ async fn livez() -> HttpResponse {
 
 async fn readyz(shared: web::Data<Shared>) -> HttpResponse {
     let checks = shared.backend.checks();
-    let mut text = String::new();
-    for check in &checks {
-        text += &match &check.failure {
-            None => format!("[+]{} ok\n", check.name),
-            Some(why) => format!("[-]{} failed: {why}\n", check.name),
-        };
-    }
+    let lines = checks.iter().map(|check| match &check.failure {
+        None => format!("[+]{} ok\n", check.name),
+        Some(why) => format!("[-]{} failed: {why}\n", check.name),
+    });
+    let text = lines.collect::<Vec<_>>().concat();
     let ready = checks.iter().all(|check| check.failure.is_none());
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.content_type("text/plain; charset=utf-8").body(text)

@@ -1,6 +1,6 @@
 //! Owns the event stream: server-sent events from a durable number on, without gap or repeat.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use althing_actors::ledger::message::{EventBatch, ReadError};
@@ -33,7 +33,7 @@ pub struct EventQuery {
     pub types: Option<String>,
 }
 
-/// Streams events of the ledger; `id:` is the event's number, the data a CloudEvents 1.0 object.
+/// Streams events of the ledger; `id:` is the event's number, the data a `CloudEvents` 1.0 object.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     params(EventQuery, ("Last-Event-ID" = Option<u64>, Header)),
     responses((status = 200, content_type = "text/event-stream", body = CloudEvent),
@@ -169,9 +169,9 @@ impl Tail {
                 let first = batch.first().map(|record| record.sequence);
                 let gap = self.last.zip(first).is_some_and(|(last, first)| first > last.next());
                 if gap {
-                    self.behind = true
+                    self.behind = true;
                 } else {
-                    self.take(&batch)
+                    self.take(&batch);
                 }
                 Some(())
             }
@@ -196,7 +196,8 @@ impl Tail {
             let event = CloudEvent::new(self.network, &record);
             if self.types.as_ref().is_none_or(|types| types.contains(event.name())) {
                 let data = serde_json::to_string(&event).expect("events have only string keys");
-                text += &format!("id: {}\nevent: {}\ndata: {data}\n\n", event.id, event.name());
+                write!(text, "id: {}\nevent: {}\ndata: {data}\n\n", event.id, event.name())
+                    .expect("writing to a string cannot fail");
             }
         }
         (!text.is_empty()).then(|| Bytes::from(text))

@@ -20,7 +20,7 @@ use crate::api::{
 };
 
 /// Longest wait of one request; clients ask again.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Events of a proposal that are searched for the reason of its end.
 const CAUSE_EVENTS_MAX: usize = 500;
 

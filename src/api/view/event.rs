@@ -1,4 +1,4 @@
-//! Owns how an event of the ledger is shown: a CloudEvents 1.0 object in JSON.
+//! Owns how an event of the ledger is shown: a `CloudEvents` 1.0 object in JSON.
 
 use althing_contracts::{digest::Digest, event::EventRecord};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::time::rfc3339;
 
-/// Prefix of every event's type, a reverse domain name as CloudEvents asks for.
+/// Prefix of every event's type, a reverse domain name as `CloudEvents` asks for.
 pub const TYPE_PREFIX: &str = "io.althing.";
 /// The names of all events, as they follow [`TYPE_PREFIX`] and are filtered by.
 pub const TYPES: [&str; 16] = [
@@ -28,7 +28,7 @@ pub const TYPES: [&str; 16] = [
     "equivocated",
 ];
 
-/// An event (CloudEvents 1.0, JSON event format).
+/// An event (`CloudEvents` 1.0, JSON event format).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CloudEvent {
     /// `1.0`.
@@ -54,6 +54,9 @@ pub struct CloudEvent {
 
 impl CloudEvent {
     /// Shows a record of `network`.
+    ///
+    /// # Panics
+    /// Never: every event is an object tagged by its type.
     pub fn new(network: Digest, record: &EventRecord) -> Self {
         let mut data = match serde_json::to_value(&record.event) {
             Ok(serde_json::Value::Object(data)) => data,

@@ -6,6 +6,7 @@ use althing_contracts::{
     document::Action,
     name::OrgId,
     proposal::{Proposal, StepClaim, StepProgress},
+    quantity::TimeMs,
     transaction::{HealthReport, StepOutcome},
 };
 use serde::{Deserialize, Serialize};
@@ -125,7 +126,7 @@ impl ExecutionView {
             title: proposal.document.title.to_string(),
             stage: proposal.stage.to_string(),
             stage_index: proposal.execution.stage,
-            deadline_ms: proposal.deadline.map(|time| time.get()),
+            deadline_ms: proposal.deadline.map(TimeMs::get),
             steps: steps.collect(),
             retries: proposal.execution.retries,
             rollback_cause: proposal.execution.rollback_cause.as_ref().map(ToString::to_string),

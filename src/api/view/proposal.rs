@@ -1,7 +1,7 @@
 //! Owns how a proposal is shown: one line of a list, and the whole.
 
 use althing_contracts::{
-    document::ProposalDocument, proposal::Proposal, state::State, transaction::AuditVerdict,
+    document::ProposalDocument, proposal::Proposal, quantity::TimeMs, state::State, transaction::AuditVerdict,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -111,8 +111,8 @@ impl ProposalSummary {
             stage: proposal.stage.name().to_owned(),
             rollout,
             stage_since_ms: proposal.stage_since.get(),
-            deadline_ms: proposal.deadline.map(|time| time.get()),
-            eta_ms: proposal.eta.map(|time| time.get()),
+            deadline_ms: proposal.deadline.map(TimeMs::get),
+            eta_ms: proposal.eta.map(TimeMs::get),
             plan_hash: proposal.plan_hash.to_string(),
             ended: proposal.stage.is_terminal(),
         }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use althing_contracts::{
     digest::Digest,
     event::Event,
-    invariant::InvariantId,
     name::{Line, Name},
     quantity::{Height, TimeMs},
     state::State,
@@ -50,7 +49,7 @@ pub struct Report {
     /// Proofs of where a proposal stands that lead to the last state root.
     pub stage_proofs: u64,
     /// Invariants that were judged after every block.
-    pub invariants: Vec<InvariantId>,
+    pub invariants: Vec<&'static str>,
     /// Who says to have written the bundle; nothing rests on it.
     pub exporter: Line,
 }

@@ -58,13 +58,62 @@ fn a_ledger_of_every_end_verifies_and_its_report_says_what_it_holds() {
     let report = verify(&bytes[..], Some(story.world.network())).unwrap();
     assert_eq!(report.height, Height::new(story.blocks.len() as u64));
     assert_eq!(report.head, story.world.last.as_ref().unwrap().digest());
-    assert_eq!(report.records as usize, spans(&bytes).len());
-    assert_eq!(report.evidence as usize, story.evidence.len());
+    assert_eq!(report.records, spans(&bytes).len() as u64);
+    assert_eq!(report.evidence, story.evidence.len() as u64);
     assert_eq!(report.stage_proofs, 8);
     for end in ["closed", "disputed", "rejected", "defeated", "cancelled", "vetoed", "expired"] {
         assert!(report.proposals.contains_key(end), "{end}: {report:?}");
     }
     assert_eq!(verify(&bytes[..], None).unwrap(), report, "the same bytes give the same report");
+}
+
+/// Format version 1: header, an evidence record, and an empty ledger's trailer, with their chain.
+#[test]
+fn the_bytes_of_version_1_do_not_change() {
+    let trailer = Trailer {
+        height: Height::new(2),
+        head: Digest::from_bytes([0x11; 32]),
+        state_root: Digest::from_bytes([0x22; 32]),
+        records: 1,
+        exporter: line("acme"),
+    };
+    let bytes = rechained(&[(3, b"pid 7".to_vec()), (255, canonical::encode(&trailer))]);
+    assert_eq!(hex::encode(bytes), include_str!("fixtures/frames.hex").trim_end());
+}
+
+/// A whole bundle that an earlier build exported proves the same, and is written again to the last byte.
+#[test]
+fn a_bundle_of_an_earlier_build_verifies() {
+    let bytes = hex::decode(include_str!("fixtures/small.bundle.hex").trim_end()).unwrap();
+    let report = serde_json::to_string_pretty(&check(&bytes).unwrap()).unwrap();
+    assert_eq!(report, include_str!("fixtures/small.report.json").trim_end());
+    let records = records(&bytes);
+    let genesis = canonical::decode(&records[0].1, GENESIS_LEN_MAX).unwrap();
+    let mut writer = BundleWriter::begin(Vec::new(), &genesis, line("a test")).unwrap();
+    for (_, payload) in &records[1..3] {
+        writer.block(&canonical::decode(payload, BLOCK_RECORD_LEN_MAX).unwrap()).unwrap();
+    }
+    writer.stage_proof(&althing_contracts::state::StageProof::decode(&records[3].1).unwrap()).unwrap();
+    assert_eq!(writer.finish().unwrap().0, bytes);
+}
+
+#[test]
+fn the_examples_of_the_document_are_the_fixtures() {
+    let document = include_str!("../../../../docs/bundle.md");
+    let plain: String = document.split_whitespace().collect();
+    let whole = hex::decode(include_str!("fixtures/small.bundle.hex").trim_end()).unwrap();
+    for (span, (_, payload)) in spans(&whole).into_iter().zip(records(&whole)) {
+        let row = format!("|{}|{}|", span.start, payload.len());
+        assert!(plain.contains(&row), "the table has {row}");
+    }
+    let report = check(&whole).unwrap();
+    for digest in [report.network, report.head, report.state_root] {
+        assert!(document.contains(&digest.to_string()), "the text has {digest}");
+    }
+    let frames = include_str!("fixtures/frames.hex").trim_end();
+    for digest in [&frames[40..104], &frames[frames.len() - 64..]] {
+        assert!(document.contains(digest), "the text has {digest}");
+    }
 }
 
 #[test]
@@ -105,7 +154,10 @@ fn rechained(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-fn records(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+/// Kind and payload of each record.
+type Records = Vec<(u8, Vec<u8>)>;
+
+fn records(bytes: &[u8]) -> Records {
     spans(bytes)
         .into_iter()
         .map(|span| (bytes[span.start], bytes[span.start + 5..span.end - 32].to_vec()))
@@ -148,7 +200,7 @@ fn a_record_that_is_dropped_swapped_or_doubled_breaks_the_chain_there() {
 #[test]
 fn a_forger_who_mends_the_chain_is_found_by_what_the_blocks_say() {
     let whole = records(&bundle(&small()));
-    let with = |change: &dyn Fn(&mut Vec<(u8, Vec<u8>)>)| {
+    let with = |change: &dyn Fn(&mut Records)| {
         let mut records = whole.clone();
         change(&mut records);
         message(&rechained(&records))

@@ -9,7 +9,6 @@ use althing_contracts::{
     digest::{Digest, Purpose},
     event::Event,
     genesis::Genesis,
-    invariant::{InvariantId, Invariants},
     name::Name,
     state::StageProof,
 };
@@ -21,7 +20,13 @@ use super::{
     report::{self, Counts, Report},
     trailer::Trailer,
 };
-use crate::{auditor::replay::Replay, ledger::message::CertifiedBlock};
+use crate::{
+    auditor::{
+        judge::Judge,
+        replay::{Replay, Replayed},
+    },
+    ledger::message::CertifiedBlock,
+};
 
 /// Verifies a bundle in a file.
 ///
@@ -57,10 +62,10 @@ pub fn verify(reader: impl Read, expected_genesis: Option<Digest>) -> Result<Rep
             Kind::StageProof => verifier.stage_proof(&record.payload).map_err(at)?,
             Kind::Trailer => {
                 let report = verifier.finish(&record).map_err(at)?;
-                return match records.is_at_end()? {
-                    true => Ok(report),
-                    false => Err(BundleError::new(records.next_place(), Flaw::AfterTrailer)),
-                };
+                if records.is_at_end()? {
+                    return Ok(report);
+                }
+                return Err(BundleError::new(records.next_place(), Flaw::AfterTrailer));
             }
         }
     }
@@ -78,7 +83,8 @@ struct Verifier {
     name: Name,
     network: Digest,
     replay: Replay,
-    invariants: Invariants,
+    judge: Judge,
+    last: Option<Replayed>,
     evidence_named: BTreeSet<Digest>,
     counts: Counts,
 }
@@ -98,7 +104,8 @@ impl Verifier {
             name: genesis.name,
             network,
             replay,
-            invariants: Invariants::default(),
+            judge: Judge::default(),
+            last: None,
             evidence_named: BTreeSet::new(),
             counts: Counts::default(),
         })
@@ -109,8 +116,9 @@ impl Verifier {
             return Err(Flaw::Order { found: Kind::Block });
         }
         let certified: CertifiedBlock = decode(Kind::Block, payload)?;
+        let before = self.replay.state().clone();
         let block = self.replay.apply(&certified).map_err(Flaw::Replay)?;
-        let violations = self.invariants.observe(&block.observed(self.replay.state()));
+        let violations = self.judge.judge(&before, &block, self.replay.state());
         if let Some(violation) = violations.into_iter().next() {
             return Err(Flaw::Invariant(violation));
         }
@@ -119,6 +127,7 @@ impl Verifier {
             Event::StepReported { evidence, .. } => Some(*evidence),
             _ => None,
         }));
+        self.last = Some(block);
         Ok(())
     }
 
@@ -144,12 +153,15 @@ impl Verifier {
 
     fn finish(self, record: &Record) -> Result<Report, Flaw> {
         let trailer: Trailer = decode(Kind::Trailer, &record.payload)?;
+        if let Some(last) = &self.last {
+            Judge::finish(last, &self.replay).map_err(Flaw::Invariant)?;
+        }
         let head = self.replay.head();
         let before = record.place.record.unwrap_or(0).saturating_sub(1);
-        same("height", trailer.height, head.height)?;
-        same("head", trailer.head, head.digest)?;
-        same("state_root", trailer.state_root, head.state_root)?;
-        same("records", trailer.records, before)?;
+        same("height", &trailer.height, &head.height)?;
+        same("head", &trailer.head, &head.digest)?;
+        same("state_root", &trailer.state_root, &head.state_root)?;
+        same("records", &trailer.records, &before)?;
         Ok(Report {
             network: self.network,
             name: self.name,
@@ -167,7 +179,7 @@ impl Verifier {
             audits: self.counts.audits,
             evidence: self.counts.evidence,
             stage_proofs: self.counts.stage_proofs,
-            invariants: InvariantId::ALL.to_vec(),
+            invariants: Judge::ids(),
             exporter: trailer.exporter,
         })
     }
@@ -177,7 +189,7 @@ fn decode<T: borsh::BorshDeserialize>(kind: Kind, payload: &[u8]) -> Result<T, F
     canonical::decode(payload, kind.len_max()).map_err(|source| Flaw::Payload { kind, source })
 }
 
-fn same<T: PartialEq + std::fmt::Display>(field: &'static str, said: T, is: T) -> Result<(), Flaw> {
+fn same<T: PartialEq + std::fmt::Display>(field: &'static str, said: &T, is: &T) -> Result<(), Flaw> {
     if said == is {
         return Ok(());
     }

@@ -218,9 +218,15 @@ mod tests {
     #[tokio::test]
     async fn a_tagged_process_is_found() {
         let tag = format!("{}-{}", std::process::id(), line!());
-        let process = Process::start(sleeper().env("ALTHING_TEST_TAG", &tag)).unwrap();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo; exec sleep 600"]).env("ALTHING_TEST_TAG", &tag).stdout(Stdio::piped());
+        let mut child = command.process_group(0).spawn().unwrap();
+        // It has its environment when it has written.
+        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        let process = Process::of_pid(i32::try_from(child.id()).unwrap()).unwrap();
         let found = Process::tagged("ALTHING_TEST_TAG", &tag);
         assert_eq!(found.iter().map(Process::identity).collect::<Vec<_>>(), [process.identity()]);
         process.stop(Duration::from_secs(5)).await;
+        child.wait().unwrap();
     }
 }

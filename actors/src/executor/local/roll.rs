@@ -129,11 +129,11 @@ impl Worker {
         for (index, listen) in (0_u8..).zip(addresses) {
             let wanted =
                 Instance { listen: listen.clone(), release: release.clone(), artefact, process: None };
-            if self.runs(service, index, &wanted) {
-                continue;
+            // One that runs as wanted was started by an earlier try of the same order.
+            if !self.runs(service, index, &wanted) {
+                self.stop_instance(service, index).await;
+                self.start_instance(service, index, wanted).await?;
             }
-            self.stop_instance(service, index).await;
-            self.start_instance(service, index, wanted).await?;
             self.wait_until_ready(service, index).await?;
         }
         self.stop_surplus(service, addresses.len()).await;

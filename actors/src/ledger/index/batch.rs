@@ -7,15 +7,14 @@ use sled::{Transactional, transaction::TransactionError};
 use super::{
     APPLIED_KEY, AppliedBlock, IndexedBlock, Trees,
     doubt::{Doubt, IndexError},
-    value::{self, VALUE_LEN_MAX},
+    events, value,
 };
 
-/// One block's changes, encoded before the transaction so that running it twice is the same.
+/// One block's changes but its transactions, encoded before the transaction so that running it twice is the same.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
     meta: sled::Batch,
     blocks: sled::Batch,
-    transactions: sled::Batch,
     events: sled::Batch,
 }
 
@@ -25,28 +24,19 @@ impl Batches {
         let height = block.height.get().to_be_bytes();
         batches.meta.insert(APPLIED_KEY, value::seal("meta", APPLIED_KEY, after));
         batches.blocks.insert(&height, value::seal("blocks", &height, &block.positions));
-        for id in block.transactions {
-            let key = id.as_bytes();
-            batches.transactions.insert(key, value::seal("transactions", key, &block.height));
-        }
-        for event in block.events {
-            let key = event.sequence.get().to_be_bytes();
-            let sealed = value::seal("events", &key, event);
-            if sealed.len() > VALUE_LEN_MAX {
-                return Err(IndexError::TooLong { sequence: event.sequence, len: sealed.len() });
-            }
+        for (key, sealed) in events::seal(block.events)? {
             batches.events.insert(&key, sealed);
         }
         Ok(batches)
     }
 
-    pub(super) fn write(&self, trees: &Trees) -> Result<(), Doubt> {
+    pub(super) fn write(&self, trees: &Trees, transactions_batch: &sled::Batch) -> Result<(), Doubt> {
         let all = (&trees.meta, &trees.blocks, &trees.transactions, &trees.events);
         let written: Result<(), TransactionError<Infallible>> =
             all.transaction(|(meta, blocks, transactions, events)| {
                 meta.apply_batch(&self.meta)?;
                 blocks.apply_batch(&self.blocks)?;
-                transactions.apply_batch(&self.transactions)?;
+                transactions.apply_batch(transactions_batch)?;
                 events.apply_batch(&self.events)?;
                 Ok(())
             });

@@ -85,6 +85,14 @@ pub enum IndexError {
         /// Block given.
         found: Height,
     },
+    /// An event was left out; nothing was stored.
+    #[error("event {found} does not follow event {last}")]
+    EventOrder {
+        /// The event before.
+        last: EventSequence,
+        /// Event given.
+        found: EventSequence,
+    },
     /// The index is open elsewhere; it is left alone.
     #[error("the index {path} is in use; stop the process that has it open")]
     Held {

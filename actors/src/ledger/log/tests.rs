@@ -1,4 +1,5 @@
 use super::{
+    record::Damage,
     sim_disk::{Counts, Faults, SimDisk},
     *,
 };
@@ -202,5 +203,50 @@ fn a_position_that_holds_no_record_is_refused() {
         RecordPosition { offset: 0, ..position },
     ] {
         assert!(log.read(position).is_err(), "{position:?}");
+    }
+}
+
+#[test]
+fn a_record_of_another_history_is_no_part_of_the_log() {
+    let written = |first: &[u8]| {
+        let disk = SimDisk::new();
+        let (mut log, _) = open(&disk);
+        for payload in [first, b"same", b"last"] {
+            log.append(RecordKind::Block, payload).unwrap();
+        }
+        log.sync().unwrap();
+        disk.kill()
+    };
+    let (disk, other) = (written(b"one"), written(b"two"));
+    let name = "00000000000000000000.seg";
+    let (mut bytes, theirs) = (disk.bytes(name).unwrap(), other.bytes(name).unwrap());
+    let second = 74 + 56..74 + 56 + 57;
+    bytes[second.clone()].copy_from_slice(&theirs[second]);
+    disk.put(name, bytes);
+    let error = Log::open(disk, network()).unwrap_err();
+    assert!(matches!(error, LogError::Damaged { record: 1, damage: Damage::Order, .. }), "{error}");
+}
+
+#[test]
+fn a_lost_sector_is_no_torn_tail_when_a_later_write_follows() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk);
+    for byte in 1..4 {
+        log.append(RecordKind::Block, &[byte; 2_000]).unwrap();
+        log.sync().unwrap();
+    }
+    let disk = disk.kill();
+    let name = "00000000000000000000.seg";
+    let whole = disk.bytes(name).unwrap();
+    for (sector, is_last_write) in [(1, false), (5, false), (9, true)] {
+        disk.put(MARK_NAME, mark::encode(0).to_vec());
+        let mut bytes = whole.clone();
+        bytes[sector * 512..(sector + 1) * 512].fill(0);
+        disk.put(name, bytes);
+        let opened = Log::open(disk.clone(), network());
+        match opened {
+            Ok((_, recovery)) => assert!(is_last_write && recovery.records == 2),
+            Err(error) => assert!(!is_last_write && matches!(error, LogError::Damaged { .. }), "{error}"),
+        }
     }
 }

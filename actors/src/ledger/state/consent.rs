@@ -93,7 +93,7 @@ impl<D: Disk> LedgerState<D> {
         let digest = block.digest();
         let Some(sender) = proposer(&self.roster, header.height, round) else { return Ok(()) };
         let executed = if self.has_turn(header, round) { self.verify_and_execute(&block) } else { None };
-        let is_timely = header.time <= self.now.wall.after(self.timing.clock_ahead_max());
+        let is_timely = header.time <= self.now.wall.after(self.head.state.constitution().clock_ahead_max);
         let valid = executed.is_some() && is_timely;
         match executed {
             Some(executed) => self.file_candidate(&bytes, executed)?,

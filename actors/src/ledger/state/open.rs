@@ -28,7 +28,7 @@ use crate::{
         consensus::{ConsensusEntry, Driver, DriverConfig, LoggedInput, Verdicts},
         equivocation::EquivocationDetector,
         log::{
-            Log, Recovery,
+            Log,
             disk::Disk,
             record::{Record, RecordKind, RecordPosition},
         },
@@ -47,21 +47,19 @@ pub struct Opened<D> {
     pub ledger: LedgerState<D>,
     /// What has to be done at once.
     pub outputs: Vec<LedgerOutput>,
-    /// What the log held.
-    pub recovery: Recovery,
 }
 
 impl<D: Disk> LedgerState<D> {
-    /// Opens the ledger in a disk, starting from `base`, a state of this ledger's past, or from genesis.
+    /// Opens the ledger in a log, starting from `base`, a state of this ledger's past, or from genesis.
     ///
     /// `replayed` is told of every block after `base` in order.
     ///
     /// # Errors
-    /// The log is damaged or of another network, the settings do not fit the genesis, or consensus cannot be
+    /// The log is damaged, the settings do not fit the genesis, or consensus cannot be
     /// brought back.
     pub fn open(
         settings: LedgerSettings,
-        disk: D,
+        log: Log<D>,
         base: Option<State>,
         now: Now,
         replayed: &mut dyn FnMut(&CommittedBlock),
@@ -70,7 +68,6 @@ impl<D: Disk> LedgerState<D> {
             Some(state) => state,
             None => State::genesis(&settings.genesis)?,
         };
-        let (log, recovery) = Log::open(disk, state.network())?;
         let mut replay = Replay::new(state);
         for item in log.scan() {
             let (position, record) = item?;
@@ -82,7 +79,7 @@ impl<D: Disk> LedgerState<D> {
         let mut ledger = Self::assemble(settings, log, now, &mut replay)?;
         ledger.resume(replay)?;
         let outputs = ledger.finish()?;
-        Ok(Opened { ledger, outputs, recovery })
+        Ok(Opened { ledger, outputs })
     }
 
     fn assemble(settings: LedgerSettings, log: Log<D>, now: Now, replay: &mut Replay) -> Result<Self, Fatal> {
@@ -120,6 +117,7 @@ impl<D: Disk> LedgerState<D> {
             mempool: Mempool::default(),
             scratch: Scratch::default(),
             local: BTreeSet::new(),
+            to_forward: Vec::new(),
             detector: std::mem::take(&mut replay.detector),
             verdicts: Verdicts::default(),
             history: std::mem::take(&mut replay.history),

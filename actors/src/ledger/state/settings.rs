@@ -1,6 +1,6 @@
 //! Owns what a ledger node is configured with.
 
-use althing_contracts::{genesis::Genesis, quantity::DurationMs};
+use althing_contracts::genesis::Genesis;
 
 use crate::{
     ledger::consensus::{ConsensusKey, ConsensusTimeouts},
@@ -35,33 +35,12 @@ pub enum LedgerRole {
 pub struct LedgerTiming {
     /// Of consensus steps.
     pub consensus: ConsensusTimeouts,
-    /// How far a block's time may be ahead of this node's clock.
-    pub clock_ahead_max_ms: u64,
-    /// Without any work, a block is made when the last one is this old.
-    pub heartbeat_ms: u64,
     /// Interval at which nodes tell each other where they stand.
     pub status_ms: u64,
 }
 
 impl Default for LedgerTiming {
     fn default() -> Self {
-        Self {
-            consensus: ConsensusTimeouts::default(),
-            clock_ahead_max_ms: 10_000,
-            heartbeat_ms: 60_000,
-            status_ms: 15_000,
-        }
-    }
-}
-
-impl LedgerTiming {
-    /// The heartbeat as a length of ledger time.
-    pub(super) const fn heartbeat(&self) -> DurationMs {
-        DurationMs::new(self.heartbeat_ms)
-    }
-
-    /// The bound on clocks as a length of ledger time.
-    pub(super) const fn clock_ahead_max(&self) -> DurationMs {
-        DurationMs::new(self.clock_ahead_max_ms)
+        Self { consensus: ConsensusTimeouts::default(), status_ms: 15_000 }
     }
 }

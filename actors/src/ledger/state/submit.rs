@@ -72,7 +72,7 @@ impl<D: Disk> LedgerState<D> {
             Inserted::New => {
                 self.local.insert(id);
                 if self.admit_waiting(id) {
-                    self.forward(vec![bytes.to_vec()]);
+                    self.to_forward.push(bytes.to_vec());
                 }
             }
         }
@@ -221,6 +221,14 @@ impl<D: Disk> LedgerState<D> {
                 let message = LedgerMessage::encode(message);
                 self.outputs.push(LedgerOutput::Publish { topic: Topic::Transactions, message });
             }
+        }
+    }
+
+    /// Sends the own transactions of a step together.
+    pub(super) fn forward_new(&mut self) {
+        let transactions = std::mem::take(&mut self.to_forward);
+        if !transactions.is_empty() {
+            self.forward(transactions);
         }
     }
 

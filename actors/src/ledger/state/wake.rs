@@ -26,7 +26,7 @@ impl<D: Disk> LedgerState<D> {
         if state.height() == Height::ZERO {
             return Some(TimeMs::ZERO);
         }
-        let heartbeat = state.time().after(self.timing.heartbeat());
+        let heartbeat = state.time().after(state.constitution().heartbeat);
         Some(state.next_deadline().map_or(heartbeat, |deadline| deadline.min(heartbeat)))
     }
 

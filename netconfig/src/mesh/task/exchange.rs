@@ -1,6 +1,8 @@
 //! Owns what passes through the swarm's task between peers and node: gossip with its verdicts, requests with
 //! their answers. What the node has no room for is ignored or declined, and counted.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::FutureExt;
 use libp2p::{
@@ -16,7 +18,7 @@ use super::{Answered, Judged, Task};
 use crate::{
     identity,
     mesh::{
-        event::{MeshEvent, RequestError, Verdict},
+        event::{Delivery, MeshEvent, RequestError, Verdict},
         gossip::{VERDICT_WAIT_MAX, VERDICTS_PENDING_MAX},
         metrics as names,
         request::{ANSWERS_PENDING_MAX, REQUEST_TIMEOUT, RESPONSE_LEN_MAX, Response},
@@ -27,20 +29,17 @@ impl Task {
     pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
         let gossipsub::Event::Message { propagation_source, message_id, message } = event else { return };
         let heard = self.hear(propagation_source, &message.topic, message.data.into());
-        match heard {
-            Some(verdict) => {
-                let judged = async move {
-                    let verdict = time::timeout(VERDICT_WAIT_MAX, verdict).await;
-                    let verdict = verdict.ok().map(|verdict| verdict.unwrap_or(Verdict::Ignore));
-                    (message_id, propagation_source, verdict)
-                };
-                self.pending.verdicts.push(judged.boxed());
-            }
-            None => {
-                counter!(names::GOSSIP_VERDICTS_TOTAL, "verdict" => "node_busy").increment(1);
-                self.report(&message_id, &propagation_source, MessageAcceptance::Ignore);
-            }
-        }
+        let Some(verdict) = heard else {
+            counter!(names::GOSSIP_VERDICTS_TOTAL, "verdict" => "node_busy").increment(1);
+            self.report(&message_id, &propagation_source, MessageAcceptance::Ignore);
+            return;
+        };
+        let judged = async move {
+            let verdict = time::timeout(VERDICT_WAIT_MAX, verdict).await;
+            let verdict = verdict.ok().map(|verdict| verdict.unwrap_or(Verdict::Ignore));
+            (message_id, propagation_source, verdict)
+        };
+        self.pending.verdicts.push(judged.boxed());
     }
 
     /// Hands a gossiped message to the node, if it has room.
@@ -50,8 +49,11 @@ impl Task {
         if self.pending.verdicts.len() >= VERDICTS_PENDING_MAX {
             return None;
         }
+        let len = u32::try_from(message.len()).ok()?;
+        let room = Arc::clone(&self.pending.gossip_room).try_acquire_many_owned(len).ok()?;
         let (verdict, judged) = oneshot::channel();
-        self.events.try_send(MeshEvent::Gossip { from, topic, message, verdict }).ok()?;
+        let event = MeshEvent::Gossip { from, topic, message, verdict };
+        self.events.try_send(Delivery::with_room(event, room)).ok()?;
         Some(judged)
     }
 
@@ -124,7 +126,7 @@ impl Task {
         let room = self.pending.answers.len() < ANSWERS_PENDING_MAX;
         let taken = room
             && identity::node_id(&peer).is_some_and(|from| {
-                self.events.try_send(MeshEvent::Request { from, request, reply }).is_ok()
+                self.events.try_send(MeshEvent::Request { from, request, reply }.into()).is_ok()
             });
         if !taken {
             names::count(names::REQUESTS_REFUSED_TOTAL, "node_busy");

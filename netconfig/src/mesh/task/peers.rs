@@ -1,24 +1,25 @@
 //! Owns a peer's way through the swarm's task: connected, identified as of this network, admitted, lost.
 
-use std::{num::NonZeroU32, time::Instant};
+use std::time::Instant;
 
 use libp2p::{
     PeerId, identify, ping,
-    swarm::{ConnectionError, DialError},
+    swarm::{ConnectionError, ConnectionId, DialError},
 };
 use metrics::{counter, gauge};
 use tracing::{debug, info, warn};
 
 use super::Task;
 use crate::{
-    identity,
+    identity::{self, NodeId},
     mesh::{event::MeshEvent, metrics as names},
 };
 
 impl Task {
-    pub(super) fn on_connected(&mut self, peer: &PeerId, connections: NonZeroU32) {
-        debug!(%peer, connections, "connection established");
-        self.redial.connected(peer);
+    pub(super) fn on_connected(&mut self, peer: PeerId, connection: ConnectionId) {
+        debug!(%peer, %connection, "connection established");
+        self.links.entry(peer).or_default().connections.push(connection);
+        self.redial.connected(&peer);
     }
 
     pub(super) fn on_dial_failed(&mut self, peer: &PeerId, error: &DialError) {
@@ -29,30 +30,34 @@ impl Task {
         }
     }
 
-    pub(super) fn on_lost(&mut self, peer: &PeerId, cause: Option<&ConnectionError>) {
-        debug!(%peer, ?cause, "last connection closed");
+    pub(super) fn on_closed(
+        &mut self,
+        peer: &PeerId,
+        connection: ConnectionId,
+        cause: Option<&ConnectionError>,
+    ) {
+        debug!(%peer, %connection, ?cause, "connection closed");
+        let Some(link) = self.links.get_mut(peer) else { return };
+        link.connections.retain(|known| *known != connection);
+        if !link.connections.is_empty() {
+            return;
+        }
+        self.links.remove(peer);
         self.redial.lost(peer, Instant::now());
-        let Some(node) = identity::node_id(peer).filter(|node| self.outboxes.contains(node)) else { return };
-        self.direct.close(&node);
-        gauge!(names::PEERS).decrement(1.0);
-        info!(%node, "node disconnected");
-        self.notify(MeshEvent::Disconnected(node));
+        if let Some(node) = identity::node_id(peer).filter(|node| self.outboxes.contains(node)) {
+            self.leave(node);
+        }
     }
 
     /// A node is admitted when it has said that it is of this network.
     pub(super) fn on_identify(&mut self, event: identify::Event) {
         match event {
-            identify::Event::Received { peer_id, info, .. }
-                if info.protocol_version == self.protocols.identify =>
-            {
-                self.admit(peer_id);
-            }
-            identify::Event::Received { peer_id, info, .. } => {
-                names::count(names::REFUSED_TOTAL, "other_network");
-                warn!(peer = %peer_id, theirs = info.protocol_version, ours = self.protocols.identify,
-                    "node of another network refused");
-                // It may be gone already.
-                let _gone = self.swarm.disconnect_peer_id(peer_id);
+            identify::Event::Received { peer_id, connection_id, info } => {
+                if info.protocol_version == self.protocols.identify {
+                    self.admit(peer_id, connection_id, info.agent_version);
+                } else {
+                    self.refuse_network(peer_id, &info.protocol_version);
+                }
             }
             identify::Event::Error { peer_id, connection_id, error } => {
                 debug!(peer = %peer_id, %error, "node did not identify itself");
@@ -62,16 +67,41 @@ impl Task {
         }
     }
 
-    fn admit(&mut self, peer: PeerId) {
+    fn refuse_network(&mut self, peer: PeerId, theirs: &str) {
+        names::count(names::REFUSED_TOTAL, "other_network");
+        warn!(%peer, theirs, ours = self.protocols.identify, "node of another network refused");
+        // It may be gone already.
+        let _gone = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn admit(&mut self, peer: PeerId, connection: ConnectionId, run: String) {
         let Some(node) = identity::node_id(&peer).filter(|_| self.swarm.is_connected(&peer)) else { return };
-        if self.outboxes.contains(&node) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        if link.run.as_ref() == Some(&run) {
             return;
+        }
+        let restarted = link.run.replace(run).is_some();
+        if restarted {
+            let old: Vec<ConnectionId> =
+                link.connections.iter().copied().filter(|id| *id != connection).collect();
+            for id in old {
+                self.swarm.close_connection(id);
+            }
+            info!(%node, "node was restarted");
+            self.leave(node);
         }
         self.redial.admitted(&peer);
         self.direct.open(node, peer);
         gauge!(names::PEERS).increment(1.0);
         info!(%node, "node connected");
         self.notify(MeshEvent::Connected(node));
+    }
+
+    fn leave(&mut self, node: NodeId) {
+        self.direct.close(&node);
+        gauge!(names::PEERS).decrement(1.0);
+        info!(%node, "node disconnected");
+        self.notify(MeshEvent::Disconnected(node));
     }
 
     /// The first ping without an answer ends the connection: TCP alone takes minutes to notice a black hole.

@@ -1,0 +1,371 @@
+//! Owns the ledger's mailbox: feeds the state machine, carries out what it asks for, and tells those who wait.
+//!
+//! Everything that the state machine hands out is durable, so it is sent at once, from the handler.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
+    MessageResult, ResponseActFuture, ResponseFuture, SpawnHandle, WrapFuture,
+};
+use althing_contracts::{
+    event::EventRecord, quantity::Height, transaction::TransactionId,
+};
+use bytes::Bytes;
+use tokio::sync::{Mutex, oneshot};
+use tracing::{debug, error, info, warn};
+
+use super::{
+    archive::Archive,
+    data_dir::DataDir,
+    handle::Surroundings,
+    log::disk::FileDisk,
+    mempool::PooledTransaction,
+    message::{
+        CertifiedBlock, Final, LedgerView, READ_BLOCKS_MAX, READ_EVENTS_MAX, ReadBlocks, ReadError, ReadEvents,
+        SubmitError,
+    },
+    metrics,
+    snapshot::{Snapshot, SnapshotStore},
+    state::{CommittedBlock, Fatal, Filed, LedgerInput, LedgerOutput, LedgerState, Now, TransactionOutcome},
+    store::{self, Store},
+};
+use crate::{
+    port::{MeshEvent, Verdict},
+    watcher::{Lifeline, StartError},
+};
+
+/// Messages that wait: batches of the mesh, submissions and reads.
+const MAILBOX_LEN_MAX: usize = 4_096;
+/// Gossiped messages whose verdict is open; the mesh gives up on a verdict after seconds.
+const VERDICTS_MAX: usize = 1_024;
+/// Blocks between two snapshots: replaying as many takes a few seconds.
+const SNAPSHOT_INTERVAL: u64 = 1_000;
+/// Bytes of one answer to [`ReadBlocks`], so that a reader of full blocks does not hold the ledger up.
+const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The ledger.
+pub struct LedgerActor {
+    ledger: LedgerState<FileDisk>,
+    opened: Vec<LedgerOutput>,
+    archive: Archive,
+    snapshots: Arc<Mutex<SnapshotStore<FileDisk>>>,
+    surroundings: Surroundings,
+    waiting: BTreeMap<TransactionId, Vec<oneshot::Sender<Result<Final, SubmitError>>>>,
+    verdicts: BTreeMap<u64, oneshot::Sender<Verdict>>,
+    next_token: u64,
+    timer: Option<SpawnHandle>,
+    began: Instant,
+    _directory: DataDir,
+    // Last: whoever is told by it that this life ended finds the directory free.
+    lifeline: Lifeline,
+}
+
+/// A transaction whose signature was checked; the answer comes when it is final.
+#[derive(Message)]
+#[rtype(result = "oneshot::Receiver<Result<Final, SubmitError>>")]
+pub(super) struct Admit(pub(super) PooledTransaction);
+
+/// What the mesh told, in order.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Inbound(pub(super) Vec<MeshEvent>);
+
+/// Ends the ledger in order.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop;
+
+impl LedgerActor {
+    /// Opens the store and starts in an arbiter.
+    pub(super) fn start_in(
+        arbiter: &ArbiterHandle,
+        surroundings: Surroundings,
+        lifeline: Lifeline,
+    ) -> Result<Addr<Self>, StartError> {
+        let began = Instant::now();
+        let now = Now { wall: surroundings.clock.now(), monotonic_us: 0 };
+        let opened = store::open(&surroundings.data_dir, surroundings.settings.clone(), now)?;
+        let Store { ledger, outputs, archive, snapshots, directory } = opened;
+        info!(height = %ledger.height(), "ledger opened");
+        let actor = Self {
+            ledger,
+            opened: outputs,
+            archive,
+            snapshots: Arc::new(Mutex::new(snapshots)),
+            surroundings,
+            waiting: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+            next_token: 0,
+            timer: None,
+            began,
+            _directory: directory,
+            lifeline,
+        };
+        actor.publish_view();
+        Ok(Self::start_in_arbiter(arbiter, move |_| actor))
+    }
+
+    fn now(&self) -> Now {
+        let monotonic_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Now { wall: self.surroundings.clock.now(), monotonic_us }
+    }
+
+    fn feed(&mut self, inputs: impl IntoIterator<Item = LedgerInput>, ctx: &mut Context<Self>) {
+        match self.ledger.step_all(self.now(), inputs) {
+            Ok(outputs) => outputs.into_iter().for_each(|output| self.perform(output, ctx)),
+            Err(fatal) => self.fail(&fatal, ctx),
+        }
+        metrics::observe(&self.ledger);
+        let view = self.surroundings.outlets.view.borrow();
+        let moved = (view.highest_seen, view.round) != (self.ledger.highest_seen(), self.ledger.round());
+        drop(view);
+        if moved {
+            self.publish_view();
+        }
+    }
+
+    fn perform(&mut self, output: LedgerOutput, ctx: &mut Context<Self>) {
+        let mesh = &self.surroundings.mesh;
+        match output {
+            LedgerOutput::Send { to, message } => metrics::sent(mesh.send(to, message)),
+            LedgerOutput::Publish { topic, message } => metrics::sent(mesh.publish(topic, message)),
+            LedgerOutput::Judged { token, verdict } => {
+                // The mesh may have given up on the verdict.
+                let _late = self.verdicts.remove(&token).map(|judge| judge.send(verdict));
+            }
+            LedgerOutput::RequestBlocks { id, to, request } => {
+                let mesh = Arc::clone(mesh);
+                let asked = async move { mesh.request(to, request).await };
+                let answered = asked.into_actor(self).map(move |response, this: &mut Self, ctx| {
+                    let response = response.inspect_err(|error| debug!(%error, "blocks not received")).ok();
+                    this.feed([LedgerInput::Blocks { id, from: to, response }], ctx);
+                });
+                ctx.spawn(answered);
+            }
+            LedgerOutput::Wake { at_us } => self.wake_at(at_us, ctx),
+            LedgerOutput::Committed(block) => self.committed(&block),
+            LedgerOutput::Outcome { id, outcome } => self.settle(id, outcome),
+            LedgerOutput::Evidence(evidence) => {
+                error!(validator = %evidence.validator, height = %evidence.height, "a validator signed twice");
+                metrics::equivocation();
+                // Nobody may be listening; the evidence is in the log.
+                let _unheard = self.surroundings.outlets.evidence.send(*evidence);
+            }
+            LedgerOutput::Misbehaved { peer, how } => {
+                warn!(%peer, ?how, "a peer broke the protocol");
+                metrics::misbehaved(how);
+                mesh.report(peer);
+            }
+        }
+    }
+
+    fn committed(&mut self, block: &Arc<CommittedBlock>) {
+        self.archive.put(Arc::clone(block));
+        self.publish_view();
+        // Nobody may be following.
+        let _unheard = self.surroundings.outlets.events.send(Arc::new(block.events.clone()));
+        for (id, events) in &block.outcomes {
+            if self.waiting.contains_key(id) {
+                let (height, time) = (block.header.height, block.header.time);
+                let done = Final { id: *id, height, time, events: events.clone() };
+                self.settle(*id, TransactionOutcome::Final(done));
+            }
+        }
+        metrics::committed(block);
+        if block.header.height.get() % SNAPSHOT_INTERVAL == 0 {
+            self.snapshot(block);
+        }
+    }
+
+    fn settle(&mut self, id: TransactionId, outcome: TransactionOutcome) {
+        let outcome = match outcome {
+            TransactionOutcome::Final(done) => Ok(done),
+            TransactionOutcome::Rejected(reject) => Err(SubmitError::Rejected(reject)),
+            TransactionOutcome::Busy { len } => Err(SubmitError::Busy { len }),
+        };
+        for waiter in self.waiting.remove(&id).unwrap_or_default() {
+            let outcome = match &outcome {
+                Ok(done) => Ok(done.clone()),
+                Err(SubmitError::Rejected(reject)) => Err(SubmitError::Rejected(reject.clone())),
+                Err(SubmitError::Busy { len }) => Err(SubmitError::Busy { len: *len }),
+                Err(_) => Err(SubmitError::Unknown),
+            };
+            let _gone = waiter.send(outcome);
+        }
+    }
+
+    fn wake_at(&mut self, at_us: u64, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let pause = Duration::from_micros(at_us.saturating_sub(self.now().monotonic_us));
+        self.timer = Some(ctx.run_later(pause, |this, ctx| {
+            this.timer = None;
+            this.feed([LedgerInput::Timer], ctx);
+        }));
+    }
+
+    fn publish_view(&self) {
+        let ledger = &self.ledger;
+        let view = LedgerView {
+            network: ledger.network(),
+            state: ledger.state().clone(),
+            header: ledger.header().cloned(),
+            certificate: ledger.certificate().cloned(),
+            highest_seen: ledger.highest_seen(),
+            round: ledger.round(),
+        };
+        self.surroundings.outlets.view.send_replace(Arc::new(view));
+    }
+
+    /// Writes a snapshot on another thread, one at a time; a failure costs only time at the next start.
+    fn snapshot(&self, block: &Arc<CommittedBlock>) {
+        let Ok(mut snapshots) = Arc::clone(&self.snapshots).try_lock_owned() else { return };
+        let block = Arc::clone(block);
+        actix_rt::task::spawn_blocking(move || {
+            let snapshot = Snapshot {
+                height: block.header.height,
+                state_root: block.header.state_root,
+                block: block.digest,
+                payload: block.state.encode_snapshot(),
+            };
+            if let Err(error) = snapshots.write(&snapshot) {
+                warn!(%error, "snapshot not written");
+            }
+        });
+    }
+
+    /// Stops for good: after a failed write nothing may be signed any more.
+    fn fail(&mut self, fatal: &Fatal, ctx: &mut Context<Self>) {
+        let text = describe(fatal);
+        error!(error = %text, "the ledger cannot go on, the process has to stop");
+        self.surroundings.outlets.failure.send_replace(Some(text.into()));
+        self.lifeline.stop();
+        ctx.stop();
+    }
+
+    fn on_mesh(&mut self, event: MeshEvent) -> Option<LedgerInput> {
+        match event {
+            MeshEvent::Direct { from, message } => Some(LedgerInput::Direct { from, message }),
+            MeshEvent::Gossip { from, message, verdict, .. } => {
+                if self.verdicts.len() >= VERDICTS_MAX {
+                    self.verdicts.clear();
+                }
+                let token = self.next_token;
+                self.next_token = token.wrapping_add(1);
+                self.verdicts.insert(token, verdict);
+                Some(LedgerInput::Gossip { from, token, message })
+            }
+            MeshEvent::Request { request, reply, .. } => {
+                self.serve(&request, reply);
+                None
+            }
+            MeshEvent::Connected(node) => Some(LedgerInput::Connected(node)),
+            MeshEvent::Disconnected(node) => Some(LedgerInput::Disconnected(node)),
+        }
+    }
+
+    fn serve(&self, request: &Bytes, reply: oneshot::Sender<Bytes>) {
+        if let Some(response) = self.ledger.serve(request) {
+            // The asker may have gone.
+            let _gone = reply.send(response);
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl Actor for LedgerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_LEN_MAX);
+        for output in std::mem::take(&mut self.opened) {
+            self.perform(output, ctx);
+        }
+        // A life that follows a panic has missed who is connected.
+        let peers: Vec<_> = self.surroundings.mesh.peers();
+        self.feed(peers.into_iter().map(LedgerInput::Connected).chain([LedgerInput::Timer]), ctx);
+    }
+}
+
+impl Handler<Inbound> for LedgerActor {
+    type Result = ();
+
+    fn handle(&mut self, Inbound(events): Inbound, ctx: &mut Self::Context) {
+        let inputs: Vec<_> = events.into_iter().filter_map(|event| self.on_mesh(event)).collect();
+        self.feed(inputs, ctx);
+    }
+}
+
+impl Handler<Admit> for LedgerActor {
+    type Result = MessageResult<Admit>;
+
+    fn handle(&mut self, Admit(transaction): Admit, ctx: &mut Self::Context) -> Self::Result {
+        let (reply, outcome) = oneshot::channel();
+        self.waiting.entry(transaction.verified.id()).or_default().push(reply);
+        self.feed([LedgerInput::Submit(transaction)], ctx);
+        MessageResult(outcome)
+    }
+}
+
+impl Handler<ReadEvents> for LedgerActor {
+    type Result = ResponseFuture<Result<Vec<EventRecord>, ReadError>>;
+
+    fn handle(&mut self, ReadEvents { after, limit }: ReadEvents, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.archive.events(after, limit.min(READ_EVENTS_MAX)))
+    }
+}
+
+impl Handler<ReadBlocks> for LedgerActor {
+    type Result = ResponseActFuture<Self, Result<Vec<CertifiedBlock>, ReadError>>;
+
+    fn handle(&mut self, ReadBlocks { from, limit }: ReadBlocks, _: &mut Self::Context) -> Self::Result {
+        let from = from.max(Height::new(1));
+        let limit = limit.min(READ_BLOCKS_MAX);
+        let blocks = bounded(self.ledger.certified_blocks(from).take(limit));
+        if !blocks.is_empty() || from > self.ledger.height() {
+            return Box::pin(std::future::ready(Ok(blocks)).into_actor(self));
+        }
+        let position = self.archive.position(from);
+        Box::pin(position.into_actor(self).map(move |position, this: &mut Self, _| {
+            let Some(position) = position? else { return Err(ReadError::Pruned { first: from.next() }) };
+            let filed = Filed { block: position.block, decision: position.decision };
+            let block = this.ledger.read_filed(filed);
+            let block = block.map_err(|error| ReadError::Store(std::io::Error::other(error)))?;
+            Ok(vec![block])
+        }))
+    }
+}
+
+/// The first blocks that fit into an answer, at least one.
+fn bounded(blocks: impl Iterator<Item = CertifiedBlock>) -> Vec<CertifiedBlock> {
+    let mut bytes = 0_usize;
+    let mut taken = Vec::new();
+    for block in blocks {
+        bytes = bytes.saturating_add(block.block.len());
+        taken.push(block);
+        if bytes >= READ_BYTES_MAX {
+            break;
+        }
+    }
+    taken
+}
+
+impl Handler<Stop> for LedgerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        self.lifeline.stop();
+        ctx.stop();
+    }
+}

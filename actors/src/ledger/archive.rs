@@ -1,0 +1,121 @@
+//! Owns the thread that keeps the index: writes in the order of the blocks, and reads that see every write before
+//! them. Keeps sled's pauses away from consensus; a full queue holds consensus back.
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+};
+
+use althing_contracts::{
+    event::EventRecord,
+    quantity::{EventSequence, Height},
+};
+use tokio::sync::oneshot;
+use tracing::error;
+
+use super::{
+    index::{BlockPositions, Index, IndexError},
+    message::ReadError,
+    state::CommittedBlock,
+    store,
+};
+
+/// Blocks and reads that wait for the disk.
+const QUEUE_LEN_MAX: usize = 1_024;
+
+/// The index of a running ledger. Dropping it waits until everything is written.
+pub(super) struct Archive {
+    commands: Option<mpsc::SyncSender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Command {
+    Put(Arc<CommittedBlock>),
+    Events { after: EventSequence, limit: usize, reply: Reply<Vec<EventRecord>> },
+    Position { height: Height, reply: Reply<Option<BlockPositions>> },
+}
+
+type Reply<T> = oneshot::Sender<Result<T, ReadError>>;
+
+impl Archive {
+    pub(super) fn start(index: Index) -> Self {
+        let (commands, queue) = mpsc::sync_channel(QUEUE_LEN_MAX);
+        let thread = std::thread::Builder::new().name("ledger-index".to_owned());
+        let thread = thread.spawn(move || run(index, &queue)).expect("the system can start a thread");
+        Self { commands: Some(commands), thread: Some(thread) }
+    }
+
+    /// Stores a block; waits while the queue is full.
+    pub(super) fn put(&self, block: Arc<CommittedBlock>) {
+        self.tell(Command::Put(block));
+    }
+
+    /// Reads events after a number.
+    pub(super) fn events(
+        &self,
+        after: EventSequence,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<EventRecord>, ReadError>> + use<> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Events { after, limit, reply });
+        async { answer.await.unwrap_or_else(|_| Err(gone())) }
+    }
+
+    /// Where a block is in the log.
+    pub(super) fn position(
+        &self,
+        height: Height,
+    ) -> impl Future<Output = Result<Option<BlockPositions>, ReadError>> + use<> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Position { height, reply });
+        async { answer.await.unwrap_or_else(|_| Err(gone())) }
+    }
+
+    fn tell(&self, command: Command) {
+        // A thread that is gone drops the reply, which the reader is told as an error.
+        let _gone = self.commands.as_ref().map(|commands| commands.send(command));
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!("the index thread panicked; the index is rebuilt at the next start");
+        }
+    }
+}
+
+fn run(mut index: Index, queue: &mpsc::Receiver<Command>) {
+    let mut failed = false;
+    for command in queue {
+        match command {
+            // After a failure the index is marked and rebuilt at the next start; a gap must not be written.
+            Command::Put(_) if failed => {}
+            Command::Put(block) => {
+                if let Err(error) = store::put(&mut index, &block) {
+                    failed = true;
+                    error!(%error, height = %block.header.height, "the index failed, history is unavailable until the node is restarted");
+                }
+            }
+            // A reader that is gone needs no answer.
+            Command::Events { after, limit, reply } => {
+                let _gone = reply.send(index.events_after(after, limit).map_err(unreadable));
+            }
+            Command::Position { height, reply } => {
+                let _gone = reply.send(index.block_position(height).map_err(unreadable));
+            }
+        }
+    }
+}
+
+fn unreadable(error: IndexError) -> ReadError {
+    ReadError::Store(io::Error::other(error))
+}
+
+fn gone() -> ReadError {
+    ReadError::Store(io::Error::other("the index thread has ended"))
+}

@@ -1,0 +1,215 @@
+//! Owns the way others reach the ledger: submit, follow, read, stop. Signatures are checked here, on the caller's
+//! thread, so that nothing unverified waits in the ledger's mailbox.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use actix::ArbiterHandle;
+use althing_contracts::{
+    canonical::DecodeError,
+    digest::Digest,
+    event::EventRecord,
+    genesis::GenesisError,
+    quantity::{EventSequence, Height},
+    state::State,
+    transaction::{Equivocation, UnverifiedTransaction},
+};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::{
+    actor::{Admit, Inbound, LedgerActor, Stop},
+    mempool::PooledTransaction,
+    message::{
+        CertifiedBlock, Final, LedgerFeed, LedgerView, ReadBlocks, ReadError, ReadEvents, SubmitError,
+    },
+    metrics,
+    state::LedgerSettings,
+};
+use crate::{
+    port::{Clock, Mesh, MeshEvent},
+    watcher::{StartError, Watched, Watcher},
+};
+
+/// Name of the actor in logs and metrics.
+pub const NAME: &str = "ledger";
+/// How long [`LedgerHandle::submit`] waits for finality.
+pub const SUBMIT_DEADLINE: Duration = Duration::from_secs(30);
+/// Batches of events that a slow reader may lag behind before it has to read from the index.
+const EVENT_BATCHES_MAX: usize = 1_024;
+/// Evidence that waits for its reporter; more of it says nothing new.
+const EVIDENCE_MAX: usize = 64;
+/// Mesh events handled with one sync of the log.
+const INBOUND_BATCH_MAX: usize = 64;
+
+/// What the ledger needs.
+pub struct LedgerOptions {
+    /// Genesis, role and time limits.
+    pub settings: LedgerSettings,
+    /// The node's data directory.
+    pub data_dir: PathBuf,
+    /// The mesh.
+    pub mesh: Arc<dyn Mesh>,
+    /// What the mesh tells.
+    pub events: mpsc::Receiver<MeshEvent>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// A thread of its own: it waits for the disk.
+    pub arbiter: ArbiterHandle,
+}
+
+/// What every life of the actor needs, and what outlives each of them.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) settings: LedgerSettings,
+    pub(super) data_dir: PathBuf,
+    pub(super) mesh: Arc<dyn Mesh>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) outlets: Arc<Outlets>,
+}
+
+/// Where the ledger's news goes.
+pub(super) struct Outlets {
+    pub(super) view: watch::Sender<Arc<LedgerView>>,
+    pub(super) events: broadcast::Sender<super::message::EventBatch>,
+    pub(super) evidence: broadcast::Sender<Equivocation>,
+    pub(super) failure: watch::Sender<Option<Arc<str>>>,
+}
+
+/// The ledger of this node. Cloned freely.
+#[derive(Clone)]
+pub struct LedgerHandle {
+    network: Digest,
+    actor: Watched<LedgerActor>,
+    outlets: Arc<Outlets>,
+}
+
+impl std::fmt::Debug for LedgerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerHandle").field("network", &self.network).finish_non_exhaustive()
+    }
+}
+
+impl LedgerHandle {
+    /// Opens the store and starts the ledger under supervision.
+    ///
+    /// # Errors
+    /// The genesis or the data directory cannot be used.
+    pub fn start(watcher: &Watcher, options: LedgerOptions) -> Result<Self, StartError> {
+        metrics::describe();
+        let LedgerOptions { settings, data_dir, mesh, events, clock, arbiter } = options;
+        let network = settings.genesis.network();
+        let outlets = Arc::new(Outlets::new(&settings, network)?);
+        let surroundings = Surroundings { settings, data_dir, mesh, clock, outlets: Arc::clone(&outlets) };
+        let actor = watcher.supervise(NAME, move |lifeline| {
+            LedgerActor::start_in(&arbiter, surroundings.clone(), lifeline)
+        })?;
+        tokio::spawn(pump(events, actor.clone()));
+        Ok(Self { network, actor, outlets })
+    }
+
+    /// Takes a signed transaction and answers when it is final, refused or given up.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; after `Unknown`, asking again with the same bytes is safe.
+    pub async fn submit(&self, transaction: Vec<u8>) -> Result<Final, SubmitError> {
+        let transaction = verify(transaction, self.network)?;
+        let admitted = self.actor.send(Admit(transaction)).await.map_err(|_| SubmitError::Unknown)?;
+        match tokio::time::timeout(SUBMIT_DEADLINE, admitted).await {
+            Ok(Ok(outcome)) => outcome,
+            // The ledger was restarted, or takes long: either way it may still become final.
+            Ok(Err(_)) | Err(_) => Err(SubmitError::Unknown),
+        }
+    }
+
+    /// Where the ledger is followed.
+    #[must_use]
+    pub fn feed(&self) -> LedgerFeed {
+        LedgerFeed { view: self.outlets.view.subscribe(), events: self.outlets.events.clone() }
+    }
+
+    /// Double signatures as they are found, each with its proof.
+    #[must_use]
+    pub fn evidence(&self) -> broadcast::Receiver<Equivocation> {
+        self.outlets.evidence.subscribe()
+    }
+
+    /// Says why the process has to stop, once it has to.
+    #[must_use]
+    pub fn failure(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.outlets.failure.subscribe()
+    }
+
+    /// Reads final events after a number.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn read_events(&self, after: EventSequence, limit: usize) -> Result<Vec<EventRecord>, ReadError> {
+        self.actor.send(ReadEvents { after, limit }).await.map_err(unavailable)?
+    }
+
+    /// Reads final blocks from a height on, in order; fewer at the end of the ledger or of a large answer.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn read_blocks(&self, from: Height, limit: usize) -> Result<Vec<CertifiedBlock>, ReadError> {
+        self.actor.send(ReadBlocks { from, limit }).await.map_err(unavailable)?
+    }
+
+    /// Ends the ledger in order: everything final is in the log and in the index on return.
+    pub async fn shutdown(&self) {
+        // An actor that is gone has ended already; its store was closed when it was dropped.
+        let _gone = self.actor.send(Stop).await;
+    }
+
+    /// The supervised actor, for tests that break it.
+    #[cfg(test)]
+    pub(super) const fn actor(&self) -> &Watched<LedgerActor> {
+        &self.actor
+    }
+}
+
+impl Outlets {
+    fn new(settings: &LedgerSettings, network: Digest) -> Result<Self, GenesisError> {
+        let state = State::genesis(&settings.genesis)?;
+        let view = LedgerView {
+            network,
+            state,
+            header: None,
+            certificate: None,
+            highest_seen: Height::ZERO,
+            round: 0,
+        };
+        Ok(Self {
+            view: watch::Sender::new(Arc::new(view)),
+            events: broadcast::Sender::new(EVENT_BATCHES_MAX),
+            evidence: broadcast::Sender::new(EVIDENCE_MAX),
+            failure: watch::Sender::new(None),
+        })
+    }
+}
+
+/// Checks form and signature of a transaction.
+fn verify(bytes: Vec<u8>, network: Digest) -> Result<PooledTransaction, SubmitError> {
+    let decoded: Result<_, DecodeError> = UnverifiedTransaction::decode(&bytes, network);
+    let verified = decoded.map_err(SubmitError::Malformed)?.verify().map_err(|_| SubmitError::Signature)?;
+    Ok(PooledTransaction { bytes: Bytes::from(bytes), verified })
+}
+
+/// Carries what the mesh tells to whichever life of the ledger there is; waits while it is busy, so that the mesh
+/// holds its peers back.
+async fn pump(events: mpsc::Receiver<MeshEvent>, actor: Watched<LedgerActor>) {
+    let events = futures::stream::unfold(events, |mut events| async {
+        events.recv().await.map(|event| (event, events))
+    });
+    let mut batches = std::pin::pin!(events.ready_chunks(INBOUND_BATCH_MAX));
+    while let Some(batch) = batches.next().await {
+        if actor.send(Inbound(batch)).await.is_err() {
+            metrics::inbound_lost();
+        }
+    }
+}
+
+fn unavailable(error: crate::watcher::ActorUnavailable) -> ReadError {
+    ReadError::Store(std::io::Error::other(error))
+}

@@ -1,0 +1,103 @@
+//! Owns the metrics of the ledger.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use super::{
+    log::disk::Disk,
+    state::{CommittedBlock, LedgerState, Misbehaviour},
+};
+
+/// Height of the last final block.
+pub const HEIGHT: &str = "althing_ledger_height";
+/// Highest height that a peer showed.
+pub const HIGHEST_SEEN: &str = "althing_ledger_highest_seen";
+/// Round that consensus is in.
+pub const ROUND: &str = "althing_ledger_round";
+/// Transactions that wait.
+pub const MEMPOOL: &str = "althing_ledger_mempool_transactions";
+/// Final blocks.
+pub const BLOCKS: &str = "althing_ledger_blocks_total";
+/// Final transactions.
+pub const TRANSACTIONS: &str = "althing_ledger_transactions_total";
+/// Rounds that blocks took beyond the first.
+pub const EXTRA_ROUNDS: &str = "althing_ledger_extra_rounds_total";
+/// Messages handed to the mesh, by whether it took them.
+pub const MESSAGES: &str = "althing_ledger_messages_total";
+/// Batches of the mesh lost while the ledger was restarted.
+pub const INBOUND_LOST: &str = "althing_ledger_inbound_lost_total";
+/// Double signatures found.
+pub const EQUIVOCATIONS: &str = "althing_ledger_equivocations_total";
+/// Breaches of the protocol by peers, by kind.
+pub const MISBEHAVIOUR: &str = "althing_ledger_misbehaviour_total";
+/// Transactions of a block.
+pub const BLOCK_TRANSACTIONS: &str = "althing_ledger_block_transactions";
+
+const TAKEN: [&str; 2] = ["no", "yes"];
+const KINDS: [(Misbehaviour, &str); 5] = [
+    (Misbehaviour::Malformed, "malformed"),
+    (Misbehaviour::Signature, "signature"),
+    (Misbehaviour::Stranger, "stranger"),
+    (Misbehaviour::InvalidBlock, "invalid_block"),
+    (Misbehaviour::InvalidHistory, "invalid_history"),
+];
+
+/// Describes every metric and sets the counters to zero.
+pub(super) fn describe() {
+    describe_gauge!(HEIGHT, Unit::Count, "height of the last final block");
+    describe_gauge!(HIGHEST_SEEN, Unit::Count, "highest height that a peer showed");
+    describe_gauge!(ROUND, Unit::Count, "round that consensus is in at the next height");
+    describe_gauge!(MEMPOOL, Unit::Count, "transactions that wait for a block");
+    describe_histogram!(BLOCK_TRANSACTIONS, Unit::Count, "transactions of a final block");
+    let counters = [
+        (BLOCKS, "final blocks"),
+        (TRANSACTIONS, "final transactions"),
+        (EXTRA_ROUNDS, "rounds that blocks took beyond the first"),
+        (INBOUND_LOST, "batches of mesh events lost while the ledger was restarted"),
+        (EQUIVOCATIONS, "validators found to have signed twice"),
+    ];
+    for (name, description) in counters {
+        describe_counter!(name, Unit::Count, description);
+        counter!(name).increment(0);
+    }
+    describe_counter!(MESSAGES, Unit::Count, "messages handed to the mesh, by whether it took them");
+    for taken in TAKEN {
+        counter!(MESSAGES, "taken" => taken).increment(0);
+    }
+    describe_counter!(MISBEHAVIOUR, Unit::Count, "breaches of the protocol by peers");
+    for (_, kind) in KINDS {
+        counter!(MISBEHAVIOUR, "kind" => kind).increment(0);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats, and heights stay far below 2^52")]
+pub(super) fn observe<D: Disk>(ledger: &LedgerState<D>) {
+    gauge!(HEIGHT).set(ledger.height().get() as f64);
+    gauge!(HIGHEST_SEEN).set(ledger.highest_seen().get() as f64);
+    gauge!(ROUND).set(f64::from(ledger.round()));
+    gauge!(MEMPOOL).set(ledger.mempool_len() as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a block has far fewer than 2^52 transactions")]
+pub(super) fn committed(block: &CommittedBlock) {
+    counter!(BLOCKS).increment(1);
+    counter!(TRANSACTIONS).increment(block.outcomes.len() as u64);
+    counter!(EXTRA_ROUNDS).increment(u64::from(block.certificate.round.get()));
+    histogram!(BLOCK_TRANSACTIONS).record(block.outcomes.len() as f64);
+}
+
+pub(super) fn sent(taken: bool) {
+    counter!(MESSAGES, "taken" => TAKEN[usize::from(taken)]).increment(1);
+}
+
+pub(super) fn inbound_lost() {
+    counter!(INBOUND_LOST).increment(1);
+}
+
+pub(super) fn equivocation() {
+    counter!(EQUIVOCATIONS).increment(1);
+}
+
+pub(super) fn misbehaved(how: Misbehaviour) {
+    let kind = KINDS.iter().find(|(known, _)| *known == how).map_or("malformed", |(_, kind)| kind);
+    counter!(MISBEHAVIOUR, "kind" => kind).increment(1);
+}

@@ -1,0 +1,53 @@
+//! Owns the limits of the machine as figures: what one core can do when it does nothing else.
+
+use super::{
+    Failure,
+    ledger::{self, BlockRates},
+    report::{Aim, Figure},
+    verify::{self, BALLOTS_PER_BLOCK, Rate},
+};
+
+/// What one core can do.
+pub(crate) struct Limits {
+    batches: Vec<Rate>,
+    /// Blocks of 1,000 ballots per CPU-second, hashed and verified only.
+    pub(crate) blocks: f64,
+    executed: BlockRates,
+}
+
+impl Limits {
+    pub(crate) fn measure() -> Result<Self, Failure> {
+        Ok(Self {
+            batches: verify::batch_rates()?,
+            blocks: verify::block_rate()?,
+            executed: ledger::block_rates()?,
+        })
+    }
+
+    /// Signatures checked per CPU-second at the best batch size.
+    pub(crate) fn verifications(&self) -> f64 {
+        self.best().per_cpu_second
+    }
+
+    pub(crate) fn figures(&self) -> [Figure; 4] {
+        let batch = self.best().batch;
+        let measured = |key, value| Figure::measured(key, "", Aim::None, value);
+        let mut verify = measured("verify_limit_per_cpu_second", self.verifications())
+            .note(format!("signatures in batches of {batch}, every one of another key"));
+        for rate in &self.batches {
+            verify = verify.part(&format!("batch_of_{}", rate.batch), rate.per_cpu_second);
+        }
+        let blocks = measured("block_limit_per_cpu_second", self.blocks)
+            .note(format!("blocks of {BALLOTS_PER_BLOCK} ballots, hashed and verified only"));
+        let executed = measured("execute_limit_per_cpu_second", self.executed.executed)
+            .note(format!("blocks of {BALLOTS_PER_BLOCK} ballots: rules, tally, events, roots"));
+        let whole = measured("block_checked_per_cpu_second", self.executed.checked_and_executed)
+            .note("both: the ceiling of catching up on one core");
+        [verify, blocks, executed, whole]
+    }
+
+    fn best(&self) -> Rate {
+        let best = self.batches.iter().max_by(|a, b| a.per_cpu_second.total_cmp(&b.per_cpu_second));
+        *best.expect("at least one batch size is measured")
+    }
+}

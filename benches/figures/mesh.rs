@@ -1,0 +1,223 @@
+//! Owns the mesh under measurement: four validators in processes of their own on loopback, with an auditor that joins
+//! late, written by the same code as `althing init mesh` and given enough voters to fill blocks.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use althing_chaos::process::{
+    Usage,
+    load::Load,
+    mesh::{Node, ProcessMesh},
+    vote::{OpenVote, Voter, members_with},
+};
+use althing_contracts::{
+    constitution::Constitution,
+    genesis::{MemberRecord, Tier},
+    name::{MemberId, Name, OrgId, TargetId},
+    quantity::{TimeMs, Weight},
+    role::Role,
+};
+use althing_netconfig::{
+    genesis_file,
+    keys::{self, KeyPurpose, SecretKey},
+    mesh_init::{MeshPlan, OrganisationPlan, TargetPlan, Transport, init_mesh},
+};
+
+use super::{
+    Failure,
+    statistics::{Latencies, timed},
+};
+
+const ORGANISATIONS: [&str; 4] = ["acme", "birch", "cedar", "delta"];
+/// Voters of the first organisation: as many as fill a block of 1,000 ballots and as one node holds keys for.
+const VOTERS: usize = 990;
+/// How long the auditor may take to catch up.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(5);
+/// How often the auditor is asked how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The running mesh.
+pub(crate) struct Mesh {
+    mesh: ProcessMesh,
+    vote: Option<OpenVote>,
+}
+
+/// What the validators used over a time.
+pub(crate) struct Idle {
+    /// Of the validator that used most.
+    pub(crate) cpu_pct: f64,
+    /// Of the validator that holds most.
+    pub(crate) resident_mib: f64,
+}
+
+/// What a flood of ballots cost.
+pub(crate) struct Flood {
+    /// Final ballots.
+    pub(crate) ballots: usize,
+    /// Blocks that hold them.
+    pub(crate) blocks: u64,
+    /// How long it took.
+    pub(crate) elapsed: Duration,
+    /// Processor time of each validator, in the order of the mesh; the first one is where the ballots came in.
+    pub(crate) cpu: Vec<Duration>,
+}
+
+impl Mesh {
+    /// Writes and starts a mesh; its auditor stays away.
+    pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Self, Failure> {
+        let files = init_mesh(folder, &plan()?)?;
+        add_voters(folder, &files.genesis)?;
+        let mut mesh = ProcessMesh::open(binary, folder)?;
+        for node in validators(&mut mesh) {
+            node.start()?;
+        }
+        Ok(Self { mesh, vote: None })
+    }
+
+    /// Lets the mesh idle.
+    pub(crate) fn idle(&mut self, time: Duration) -> Result<Idle, Failure> {
+        let before = self.usages()?;
+        self.first().stays_up_for(time)?;
+        let after = self.usages()?;
+        let used = before.iter().zip(&after).map(|(before, after)| after.cpu.saturating_sub(before.cpu));
+        let cpu = used.max().unwrap_or_default();
+        let resident = after.iter().map(|usage| usage.resident_bytes).max().unwrap_or_default();
+        let mib = f64::from(u32::try_from(resident / 1024)?) / 1024.0;
+        Ok(Idle { cpu_pct: 100.0 * cpu.as_secs_f64() / time.as_secs_f64(), resident_mib: mib })
+    }
+
+    /// A voter at the first validator, on a proposal that takes ballots for the whole run.
+    pub(crate) fn voter(&mut self) -> Result<Voter, Failure> {
+        let vote = self.vote()?;
+        Ok(Voter::of(self.mesh.nodes()[0].client(), &vote)?)
+    }
+
+    /// Ballots of one voter, one after another.
+    pub(crate) fn cast(voter: &mut Voter, ballots: usize) -> Result<Latencies, Failure> {
+        let mut latencies = Latencies::default();
+        for _ in 0..ballots {
+            let (acknowledged, latency) = timed(|| voter.cast());
+            acknowledged?;
+            latencies.push(latency);
+        }
+        Ok(latencies)
+    }
+
+    /// Every voter casts ballots for `time`, all at once.
+    pub(crate) fn flood(&mut self, time: Duration) -> Result<Flood, Failure> {
+        let vote = self.vote()?;
+        let client = self.mesh.nodes()[0].client().clone();
+        let members = members_with(&client, "voter")?;
+        let before = self.usages()?;
+        let height_before = self.head()?;
+        let begun = Instant::now();
+        let load = Load::start(members.into_iter().map(|member| Voter::named(&client, member, &vote)));
+        self.first().stays_up_for(time)?;
+        let cast = load.stop();
+        let elapsed = begun.elapsed();
+        let after = self.usages()?;
+        if let Some(refused) = cast.iter().find_map(|cast| cast.refused.as_ref()) {
+            return Err(refused.to_string().into());
+        }
+        let ballots = cast.iter().map(|cast| cast.acknowledged.len()).sum();
+        let cpu = before.iter().zip(&after).map(|(before, after)| after.cpu.saturating_sub(before.cpu));
+        Ok(Flood { ballots, blocks: self.head()? - height_before, elapsed, cpu: cpu.collect() })
+    }
+
+    /// Starts the auditor on an empty disk; yields the time from its start until it has applied all, the processor time
+    /// that it used for that, and how many blocks there were.
+    pub(crate) fn catch_up(&mut self) -> Result<(Duration, Duration, u64), Failure> {
+        let head = self.head()?;
+        let begun = Instant::now();
+        let auditor = self.mesh.nodes_mut().last_mut().ok_or("the mesh has no auditor")?;
+        auditor.start()?;
+        while auditor.client().head()?.height < head {
+            auditor.stays_up_for(LOOK_EVERY)?;
+            if begun.elapsed() > CATCH_UP_TIMEOUT {
+                return Err(format!("the auditor did not reach height {head} in {CATCH_UP_TIMEOUT:?}").into());
+            }
+        }
+        Ok((begun.elapsed(), auditor.usage()?.cpu, head))
+    }
+
+    /// Processor time of all validators so far.
+    pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
+        Ok(self.usages()?.iter().map(|usage| usage.cpu).sum())
+    }
+
+    /// The first validator's metrics.
+    pub(crate) fn metrics(&self) -> Result<String, Failure> {
+        Ok(self.mesh.nodes()[0].client().metrics()?)
+    }
+
+    fn vote(&mut self) -> Result<OpenVote, Failure> {
+        if let Some(vote) = &self.vote {
+            return Ok(vote.clone());
+        }
+        let vote = OpenVote::begin(self.mesh.nodes()[0].client(), self.mesh.nodes()[1].client())?;
+        self.vote = Some(vote.clone());
+        Ok(vote)
+    }
+
+    fn head(&self) -> Result<u64, Failure> {
+        Ok(self.mesh.nodes()[0].client().head()?.height)
+    }
+
+    fn first(&mut self) -> &mut Node {
+        &mut self.mesh.nodes_mut()[0]
+    }
+
+    fn usages(&self) -> Result<Vec<Usage>, Failure> {
+        Ok(self.mesh.nodes()[..ORGANISATIONS.len()].iter().map(Node::usage).collect::<Result<_, _>>()?)
+    }
+}
+
+fn validators(mesh: &mut ProcessMesh) -> &mut [Node] {
+    &mut mesh.nodes_mut()[..ORGANISATIONS.len()]
+}
+
+/// Four organisations with one target each, under the parameters that every mesh starts with: votes last for days.
+fn plan() -> Result<MeshPlan, Failure> {
+    let organisation = |name: &str| {
+        let targets = vec![TargetPlan {
+            id: TargetId::new(&format!("{name}-north"))?,
+            jurisdiction: Name::new("eu")?,
+            tier: Tier::Medium,
+            instances: 1,
+            artefacts: PathBuf::from("artefacts"),
+            commands: BTreeMap::new(),
+            files: BTreeMap::new(),
+        }];
+        Ok::<_, Failure>(OrganisationPlan { id: OrgId::new(name)?, targets })
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(MeshPlan {
+        name: Name::new("bench")?,
+        time: TimeMs::new(u64::try_from(now.as_millis())?),
+        constitution: Constitution::default_genesis(),
+        organisations: ORGANISATIONS.into_iter().map(organisation).collect::<Result<_, _>>()?,
+        auditors: 1,
+        port_base: 0,
+        transport: Transport::default(),
+    })
+}
+
+/// Gives the first organisation many voters, whose keys its node holds.
+fn add_voters(folder: &Path, path: &Path) -> Result<(), Failure> {
+    let mut genesis = genesis_file::read(path)?;
+    let keys = folder.join(ORGANISATIONS[0]).join("keys");
+    for i in 0..VOTERS {
+        let member = MemberId::new(&format!("{}/voter-{i}", ORGANISATIONS[0]))?;
+        let key = SecretKey::generate(KeyPurpose::Member(Role::Voter))?;
+        keys::create(&keys::member_key_path(&keys, &member, Role::Voter), &key)?;
+        let record =
+            MemberRecord { weight: Weight::new(1), keys: BTreeMap::from([(Role::Voter, key.public())]) };
+        genesis.members.insert(member, record);
+    }
+    fs::remove_file(path)?;
+    Ok(genesis_file::write(path, &genesis)?)
+}

@@ -1,0 +1,68 @@
+//! Owns reading a node's own metrics, to tell where the time of a ballot goes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+/// Sums and counts of every timed thing between two readings, for each of `operations`: `NAME_ms`, the mean of one, and
+/// `NAME_per_ballot`, how often it happened.
+pub(crate) fn breakdown(before: &str, after: &str, operations: usize) -> Map<String, Value> {
+    let (before, after) = (timings(before), timings(after));
+    let mut parts = Map::new();
+    for (name, (sum, count)) in after {
+        let (sum_before, count_before) = before.get(&name).copied().unwrap_or_default();
+        let (sum, count) = (sum - sum_before, count - count_before);
+        if count > 0.0 {
+            parts.insert(format!("{name}_mean_ms"), json!(sum / count * 1e3));
+            parts.insert(format!("{name}_per_ballot"), json!(count / count_of(operations)));
+        }
+    }
+    parts
+}
+
+/// The 95th percentile of a timed thing in seconds: as the node computed it, or the upper bound of the bucket that it
+/// falls into.
+pub(crate) fn p95_seconds(text: &str, name: &str) -> Option<f64> {
+    let series = |prefix: String| text.lines().filter(move |line| line.starts_with(&prefix));
+    let value = |line: &str| line.rsplit_once(' ')?.1.parse::<f64>().ok();
+    let computed =
+        series(format!("{name}{{")).filter(|line| line.contains("quantile=\"0.95\"")).filter_map(value);
+    if let Some(largest) = computed.max_by(f64::total_cmp) {
+        return Some(largest);
+    }
+    let mut buckets: Vec<(f64, f64)> = Vec::new();
+    for line in series(format!("{name}_bucket{{")) {
+        let (_, bound) = line.split_once("le=\"")?;
+        let bound = bound.split('"').next()?.trim_start_matches('+').parse::<f64>().ok()?;
+        match buckets.iter_mut().find(|(known, _)| known.total_cmp(&bound).is_eq()) {
+            Some((_, count)) => *count += value(line)?,
+            None => buckets.push((bound, value(line)?)),
+        }
+    }
+    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (_, all) = *buckets.last()?;
+    buckets.into_iter().find(|(_, count)| *count >= all * 0.95).map(|(bound, _)| bound)
+}
+
+/// Sum and count of each metric that is named in seconds, over all its labels; histograms and summaries alike.
+fn timings(text: &str) -> BTreeMap<String, (f64, f64)> {
+    let mut timings: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some((series, value)) = line.rsplit_once(' ') else { continue };
+        let (name, value) = (series.split('{').next().unwrap_or(series), value.parse::<f64>().unwrap_or(0.0));
+        if let Some(name) = name.strip_suffix("_seconds_sum") {
+            timings.entry(short(name)).or_default().0 += value;
+        } else if let Some(name) = name.strip_suffix("_seconds_count") {
+            timings.entry(short(name)).or_default().1 += value;
+        }
+    }
+    timings
+}
+
+fn short(name: &str) -> String {
+    name.trim_start_matches("althing_").to_owned()
+}
+
+fn count_of(operations: usize) -> f64 {
+    f64::from(u32::try_from(operations).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,183 @@
+//! Owns asking one node: its API and its metrics, over the plainest HTTP client.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use serde_json::Value;
+
+use crate::http::{Answer, Connection, Endpoint};
+
+/// Longest time for one request; a submission answers when it is final.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The way to one node.
+#[derive(Debug, Clone)]
+pub struct NodeClient {
+    pub(super) name: String,
+    pub(super) org: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) admin: Option<SocketAddr>,
+}
+
+/// The last final block that a node shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Which node.
+    pub node: String,
+    /// Its height.
+    pub height: u64,
+    /// The state's root after it; empty at height 0.
+    pub state_root: String,
+}
+
+/// Why a node gave no answer of use.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The node cannot be reached, or broke off.
+    #[error("{name} did not answer {request}")]
+    NoAnswer {
+        /// Which node.
+        name: String,
+        /// What was asked.
+        request: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The node is not what the test needs.
+    #[error("{name} is of no use here: {why}")]
+    Unexpected {
+        /// Which node.
+        name: String,
+        /// What it lacks.
+        why: String,
+    },
+    /// The node refused.
+    #[error("{name} answered {request} with {status}: {body}")]
+    Refused {
+        /// Which node.
+        name: String,
+        /// What was asked.
+        request: String,
+        /// The status code.
+        status: u16,
+        /// The body, a problem document.
+        body: String,
+    },
+}
+
+impl ClientError {
+    /// Whether asking again can help: the outcome is unknown, or the node says so.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. } => true,
+            Self::Unexpected { .. } => false,
+            Self::Refused { body, .. } => serde_json::from_str::<Value>(body)
+                .is_ok_and(|problem| problem["retryable"].as_bool().unwrap_or(false)),
+        }
+    }
+}
+
+impl NodeClient {
+    /// The node's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn org(&self) -> &str {
+        &self.org
+    }
+
+    /// Connects to the API.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub fn connect(&self) -> Result<Connection, ClientError> {
+        self.endpoint.connect(REQUEST_TIMEOUT).map_err(|source| self.no_answer("a connection", source))
+    }
+
+    /// Reads a resource.
+    ///
+    /// # Errors
+    /// The node cannot be reached or refuses.
+    pub fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.ask(&mut self.connect()?, "GET", path, &[], &[])
+    }
+
+    /// Reads the last final block.
+    ///
+    /// # Errors
+    /// The node cannot be reached or refuses.
+    pub fn head(&self) -> Result<Head, ClientError> {
+        let shown = self.get("/v1/audit/head")?;
+        let height = shown["height"].as_u64();
+        let height = height.ok_or_else(|| self.unexpected(format!("its head has no height: {shown}")))?;
+        let state_root = shown["state_root"].as_str().unwrap_or_default().to_owned();
+        Ok(Head { node: self.name.clone(), height, state_root })
+    }
+
+    /// Reads the metrics, in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// The node has no admin listener, or cannot be reached.
+    pub fn metrics(&self) -> Result<String, ClientError> {
+        let read = || {
+            let address = self.admin.ok_or(io::ErrorKind::AddrNotAvailable)?;
+            Endpoint::Tcp(address).connect(REQUEST_TIMEOUT)?.request("GET", "/metrics", &[], &[])
+        };
+        read().map(|answer| answer.text()).map_err(|source| self.no_answer("GET /metrics", source))
+    }
+
+    /// Asks for a change; `key` makes a repeat of it the same request.
+    ///
+    /// # Errors
+    /// The node cannot be reached or refuses.
+    pub fn post(&self, path: &str, key: &str, body: &Value) -> Result<Value, ClientError> {
+        self.post_on(&mut self.connect()?, path, key, body)
+    }
+
+    /// As [`Self::post`], on a connection that is kept.
+    ///
+    /// # Errors
+    /// As [`Self::post`].
+    pub fn post_on(
+        &self,
+        connection: &mut Connection,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> Result<Value, ClientError> {
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
+        self.ask(connection, "POST", path, &headers, body.to_string().as_bytes())
+    }
+
+    fn ask(
+        &self,
+        connection: &mut Connection,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Value, ClientError> {
+        let request = || format!("{method} {path}");
+        let answer: Answer = connection
+            .request(method, path, headers, body)
+            .map_err(|source| self.no_answer(&request(), source))?;
+        if !(200..300).contains(&answer.status) {
+            let (name, request, status) = (self.name.clone(), request(), answer.status);
+            return Err(ClientError::Refused { name, request, status, body: answer.text() });
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| self.no_answer(&request(), error.into()))
+    }
+
+    pub(super) fn unexpected(&self, why: String) -> ClientError {
+        ClientError::Unexpected { name: self.name.clone(), why }
+    }
+
+    fn no_answer(&self, request: &str, source: io::Error) -> ClientError {
+        ClientError::NoAnswer { name: self.name.clone(), request: request.to_owned(), source }
+    }
+}

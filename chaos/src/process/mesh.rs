@@ -1,0 +1,331 @@
+//! Owns a mesh of real daemons on loopback, written by `althing init mesh`: starting, killing and asking its nodes.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    thread,
+    time::{Duration, Instant},
+};
+
+use althing_netconfig::config::{Config, ConfigError, NodeRole};
+
+use super::{
+    Process, ProcessError, Usage,
+    client::{ClientError, Head, NodeClient},
+};
+use crate::http::Endpoint;
+
+/// Longest time for `althing init mesh`.
+const INIT_TIMEOUT: Duration = Duration::from_mins(1);
+/// Longest time from the start of a daemon until it listens: recovery reads the whole log.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// Time in which a daemon that was asked to end must have ended.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often nodes are asked how far they are.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The file in a node's folder.
+const CONFIG_NAME: &str = "node.toml";
+/// What daemons say under test: enough to see that one has started.
+const LOG_FILTER: &str = "althing=info,warn";
+/// What a daemon prints when its API can be reached.
+const STARTED: &str = "node started";
+
+/// The nodes of one mesh.
+#[derive(Debug)]
+pub struct ProcessMesh {
+    nodes: Vec<Node>,
+}
+
+/// One node: its configuration, and its process while it runs.
+#[derive(Debug)]
+pub struct Node {
+    role: NodeRole,
+    binary: PathBuf,
+    config: PathBuf,
+    keys: PathBuf,
+    client: NodeClient,
+    process: Option<Process>,
+}
+
+/// Why a mesh or a node did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum MeshError {
+    /// A process did not behave.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The mesh could not be written.
+    #[error("`althing init mesh` ended with {status}:\n{printed}")]
+    Init {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said.
+        printed: String,
+    },
+    /// A configuration that was written cannot be read.
+    #[error("{path} cannot be used as a node's configuration")]
+    Config {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<ConfigError>,
+    },
+    /// A configuration says nothing of where the API is.
+    #[error("{path} gives neither api.socket nor api.listen, so its node cannot be asked anything")]
+    NoApi {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The folder cannot be read.
+    #[error("cannot read {path}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The node is not running.
+    #[error("{name} is not running")]
+    NotRunning {
+        /// Which node.
+        name: String,
+    },
+    /// Two nodes hold different states at one height: the worst that can happen.
+    #[error("{} and {} differ at height {}: state root {} and {}", .0.node, .1.node, .0.height, .0.state_root, .1.state_root)]
+    Fork(Box<Head>, Box<Head>),
+    /// The nodes stay apart.
+    #[error("the nodes did not come to one height within {within:?}: {heads:?}")]
+    NoAgreement {
+        /// How long was waited.
+        within: Duration,
+        /// What they showed last.
+        heads: Vec<Head>,
+    },
+    /// The node did not answer as it should.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl ProcessMesh {
+    /// Writes a mesh of one validator for each organisation and one auditor, as an operator would.
+    ///
+    /// # Errors
+    /// The command failed, or wrote what it cannot read.
+    pub fn init(binary: &Path, folder: &Path, organisations: &[&str]) -> Result<Self, MeshError> {
+        let mut command = Command::new(binary);
+        command.args(["init", "mesh", "--orgs", &organisations.join(",")]).arg(folder);
+        let mut init = Process::spawn("althing init mesh", &mut command)?;
+        let status = init.wait_for_end(INIT_TIMEOUT)?;
+        if !status.success() {
+            return Err(MeshError::Init { status, printed: init.printed() });
+        }
+        Self::open(binary, folder)
+    }
+
+    /// Takes a mesh that was written into `folder`.
+    ///
+    /// # Errors
+    /// A node's configuration cannot be used.
+    pub fn open(binary: &Path, folder: &Path) -> Result<Self, MeshError> {
+        let mut nodes = Vec::new();
+        for config in configurations(folder)? {
+            nodes.push(Node::read(binary, config)?);
+        }
+        nodes.sort_by(|a, b| {
+            (a.role == NodeRole::Auditor, a.name()).cmp(&(b.role == NodeRole::Auditor, b.name()))
+        });
+        Ok(Self { nodes })
+    }
+
+    /// Starts every node that does not run: all at once, then waits for each.
+    ///
+    /// # Errors
+    /// A node does not come up.
+    pub fn start(&mut self) -> Result<(), MeshError> {
+        for node in &mut self.nodes {
+            node.spawn()?;
+        }
+        self.nodes.iter().try_for_each(Node::wait_until_ready)
+    }
+
+    /// The nodes: validators by name, then auditors.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The nodes, to start and stop them.
+    pub fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
+    /// The validators by name.
+    pub fn validators(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.role == NodeRole::Validator)
+    }
+
+    /// Waits until every node that runs shows the same last block, and yields it.
+    ///
+    /// # Errors
+    /// Two nodes show different states at one height, or they do not meet in time.
+    pub fn wait_for_agreement(&self, within: Duration) -> Result<Head, MeshError> {
+        let begun = Instant::now();
+        loop {
+            let running = self.nodes.iter().filter(|node| node.process.is_some());
+            let heads = running.map(|node| node.client.head()).collect::<Result<Vec<_>, _>>()?;
+            if let Some(head) = agreement(&heads)? {
+                return Ok(head);
+            }
+            if begun.elapsed() > within {
+                return Err(MeshError::NoAgreement { within, heads });
+            }
+            thread::park_timeout(LOOK_EVERY);
+        }
+    }
+
+    /// The first auditor.
+    #[must_use]
+    pub fn auditor(&self) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.role == NodeRole::Auditor)
+    }
+}
+
+impl Node {
+    fn read(binary: &Path, path: PathBuf) -> Result<Self, MeshError> {
+        let loaded = Config::load(&path, [])
+            .map_err(|source| MeshError::Config { path: path.clone(), source: Box::new(source) })?;
+        let config = loaded.config;
+        let endpoint = match (config.api.socket, config.api.listen) {
+            (_, Some(address)) => Endpoint::Tcp(address),
+            (Some(socket), None) => Endpoint::Unix(socket),
+            (None, None) => return Err(MeshError::NoApi { path }),
+        };
+        let (name, org) = (config.node.name.to_string(), config.node.org.to_string());
+        Ok(Self {
+            role: config.node.role,
+            binary: binary.to_owned(),
+            config: path,
+            keys: config.keys.directory,
+            client: NodeClient { name, org, endpoint, admin: config.admin.listen },
+            process: None,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.client.name()
+    }
+
+    /// Where its members' keys are.
+    #[must_use]
+    pub fn keys(&self) -> &Path {
+        &self.keys
+    }
+
+    /// The way to its API, which stays the same over restarts.
+    #[must_use]
+    pub fn client(&self) -> &NodeClient {
+        &self.client
+    }
+
+    /// Its process, while it runs.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
+    /// Starts the daemon and waits until it listens; does nothing when it runs.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start(&mut self) -> Result<(), MeshError> {
+        self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    /// Kills the daemon where it is; does nothing when it does not run.
+    ///
+    /// # Errors
+    /// It cannot be killed.
+    pub fn kill(&mut self) -> Result<(), MeshError> {
+        match self.process.take() {
+            Some(mut process) => Ok(process.kill().map(drop)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the daemon to end and waits for it.
+    ///
+    /// # Errors
+    /// It does not run, or does not end in time.
+    pub fn stop(&mut self) -> Result<ExitStatus, MeshError> {
+        let mut process = self.process.take().ok_or_else(|| self.not_running())?;
+        process.terminate()?;
+        Ok(process.wait_for_end(STOP_TIMEOUT)?)
+    }
+
+    /// Makes sure that the daemon runs for the whole of `time`.
+    ///
+    /// # Errors
+    /// It does not run, or ended.
+    pub fn stays_up_for(&mut self, time: Duration) -> Result<(), MeshError> {
+        let name = self.name().to_owned();
+        let process = self.process.as_mut().ok_or(MeshError::NotRunning { name })?;
+        Ok(process.stays_up_for(time)?)
+    }
+
+    /// What the daemon has cost since its start.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn usage(&self) -> Result<Usage, MeshError> {
+        Ok(self.process.as_ref().ok_or_else(|| self.not_running())?.usage()?)
+    }
+
+    fn spawn(&mut self) -> Result<(), MeshError> {
+        if self.process.is_none() {
+            let mut command = Command::new(&self.binary);
+            command.args(["node", "run", "-c"]).arg(&self.config).env("RUST_LOG", LOG_FILTER);
+            self.process = Some(Process::spawn(self.name(), &mut command)?);
+        }
+        Ok(())
+    }
+
+    fn wait_until_ready(&self) -> Result<(), MeshError> {
+        let process = self.process.as_ref().ok_or_else(|| self.not_running())?;
+        process.wait_for_line(STARTED, START_TIMEOUT)?;
+        Ok(())
+    }
+
+    fn not_running(&self) -> MeshError {
+        MeshError::NotRunning { name: self.name().to_owned() }
+    }
+}
+
+/// The common head, if all nodes are at one height.
+fn agreement(heads: &[Head]) -> Result<Option<Head>, MeshError> {
+    for (at, one) in heads.iter().enumerate() {
+        let other =
+            heads[..at].iter().find(|other| other.height == one.height && other.state_root != one.state_root);
+        if let Some(other) = other {
+            return Err(MeshError::Fork(Box::new(other.clone()), Box::new(one.clone())));
+        }
+    }
+    let (first, last) =
+        (heads.iter().map(|head| head.height).min(), heads.iter().map(|head| head.height).max());
+    Ok(heads.first().filter(|_| first == last).cloned())
+}
+
+/// The configurations in the folders below `folder`, one a node.
+fn configurations(folder: &Path) -> Result<Vec<PathBuf>, MeshError> {
+    let failed = |source| MeshError::Folder { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        found.push(entry.map_err(failed)?.path().join(CONFIG_NAME));
+    }
+    found.retain(|path| path.is_file());
+    Ok(found)
+}

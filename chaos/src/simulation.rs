@@ -1,0 +1,38 @@
+//! Owns the core simulation: whole ledgers on simulated disks under one seeded event queue with a virtual clock.
+//! A seed goes in, a report comes out; the same seed gives the same trace. No threads, no real time.
+//!
+//! Each run has two phases. In the first, faults happen as the seed draws them: crashes at any append, sync or
+//! send with unsynced bytes lost, all nodes at once, delay, loss, duplication, reordering, partitions, clocks
+//! apart, and hours without proposals. Then the faults end, and the mesh has to go on within a bound.
+
+mod checker;
+mod equivocator;
+mod event;
+mod faults;
+mod mesh;
+mod network;
+mod node;
+mod report;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+pub use checker::Violation;
+pub use faults::FaultPlan;
+pub use report::{Failure, Report, repeat_command};
+
+/// Runs one seed with the faults that it draws.
+///
+/// # Errors
+/// An invariant was violated.
+pub fn run(seed: u64) -> Result<Report, Failure> {
+    run_plan(seed, FaultPlan::draw(seed))
+}
+
+/// Runs one seed with chosen faults.
+///
+/// # Errors
+/// An invariant was violated.
+pub fn run_plan(seed: u64, plan: FaultPlan) -> Result<Report, Failure> {
+    mesh::Mesh::new(seed, plan).run()
+}

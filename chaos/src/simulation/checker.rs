@@ -1,0 +1,256 @@
+//! Owns the invariants of a run, judged from outside: by what the nodes hand out, never by what they hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_actors::ledger::{
+    state::CommittedBlock,
+    wire::{LedgerMessage, Message, SignedProposal, SignedVote},
+};
+use althing_contracts::{
+    certificate::{Roster, VoteKind},
+    digest::Digest,
+    quantity::{Height, Round},
+    signature::PublicKey,
+    transaction::TransactionId,
+};
+
+use super::event::NodeIndex;
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Two nodes have different blocks at one height.
+    #[error("agreement: node {node} has block {found} at height {height}, another has {expected}")]
+    Fork {
+        /// Who.
+        node: usize,
+        /// Where.
+        height: Height,
+        /// Its block.
+        found: Digest,
+        /// The other's.
+        expected: Digest,
+    },
+    /// A block is final without a certificate that proves it.
+    #[error("finality: node {node} holds height {height} for final, but {problem}")]
+    Certificate {
+        /// Who.
+        node: usize,
+        /// Where.
+        height: Height,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A node skipped a height, or went back.
+    #[error("order: node {node} went from height {from} to {to}")]
+    Order {
+        /// Who.
+        node: usize,
+        /// From where.
+        from: Height,
+        /// To where.
+        to: Height,
+    },
+    /// A key signed two different messages for one height, round and kind.
+    #[error("double sign: {key} signed two different {what} at height {height}, round {round}")]
+    DoubleSign {
+        /// Whose.
+        key: PublicKey,
+        /// Votes or proposals.
+        what: &'static str,
+        /// Where.
+        height: Height,
+        /// Where.
+        round: Round,
+    },
+    /// A block that a node handed out as final is gone after a restart.
+    #[error("durability: node {node} had height {had} and has {has} after its restart")]
+    Lost {
+        /// Who.
+        node: usize,
+        /// What it had.
+        had: Height,
+        /// What it has.
+        has: Height,
+    },
+    /// A transaction that was acknowledged is in no final block, or in two.
+    #[error("acknowledged: transaction {id} is in {count} final blocks")]
+    Acknowledged {
+        /// Which.
+        id: TransactionId,
+        /// In how many.
+        count: usize,
+    },
+    /// The mesh did not go on after the faults ended.
+    #[error("progress: {behind} in {bound_ms} ms after the faults ended")]
+    Stalled {
+        /// What is missing.
+        behind: String,
+        /// The bound.
+        bound_ms: u64,
+    },
+    /// A node stopped by itself, which only a failing disk may cause.
+    #[error("a node stopped: node {node}: {reason}")]
+    Stopped {
+        /// Who.
+        node: usize,
+        /// Why.
+        reason: String,
+    },
+    /// An honest node broke the protocol in another's eyes.
+    #[error("blame: node {by} blames the honest node {peer}: {how}")]
+    Blame {
+        /// Who blames.
+        by: usize,
+        /// Whom.
+        peer: usize,
+        /// For what.
+        how: String,
+    },
+    /// A validator that signed twice was not found out.
+    #[error("evidence: an equivocator acted and no honest node has evidence")]
+    Unnoticed,
+}
+
+type SignedKey = (PublicKey, Height, Round, Option<VoteKind>);
+
+/// What the nodes have handed out so far.
+pub(super) struct Checker {
+    network: Digest,
+    roster: Roster,
+    blocks: BTreeMap<Height, (Digest, Digest)>,
+    heights: Vec<Height>,
+    signed: BTreeMap<SignedKey, (Option<Digest>, Option<Round>)>,
+    included: BTreeMap<TransactionId, BTreeSet<Height>>,
+    acknowledged: BTreeSet<TransactionId>,
+    /// Highest round that decided a block.
+    pub(super) round_max: Round,
+}
+
+impl Checker {
+    pub(super) fn new(network: Digest, roster: Roster, nodes: usize) -> Self {
+        Self {
+            network,
+            roster,
+            blocks: BTreeMap::new(),
+            heights: vec![Height::ZERO; nodes],
+            signed: BTreeMap::new(),
+            included: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            round_max: Round::ZERO,
+        }
+    }
+
+    /// A node hands a block out as final.
+    pub(super) fn committed(&mut self, node: NodeIndex, block: &CommittedBlock) -> Result<(), Violation> {
+        let height = block.header.height;
+        let from = std::mem::replace(&mut self.heights[node], height);
+        if height != from.next() {
+            return Err(Violation::Order { node, from, to: height });
+        }
+        let problem = |problem: String| Violation::Certificate { node, height, problem };
+        // The first node to hand a height out shows every signature; the others have to show enough signers.
+        let verified = if self.blocks.contains_key(&height) {
+            block.certificate.verify_shape(&self.roster)
+        } else {
+            block.certificate.verify(self.network, &self.roster)
+        };
+        verified.map_err(|error| problem(error.to_string()))?;
+        let is_of_block =
+            block.certificate.block == block.header.digest() && block.certificate.height == height;
+        let root = block.state.clone().root();
+        if !is_of_block || root != block.header.state_root {
+            return Err(problem("its header, certificate and state do not belong together".to_owned()));
+        }
+        let found = (block.digest, root);
+        let expected = *self.blocks.entry(height).or_insert(found);
+        if expected != found {
+            return Err(Violation::Fork { node, height, found: found.0, expected: expected.0 });
+        }
+        self.round_max = self.round_max.max(block.certificate.round);
+        for (id, _) in &block.outcomes {
+            self.included.entry(*id).or_default().insert(height);
+        }
+        Ok(())
+    }
+
+    /// A message leaves a node.
+    pub(super) fn sent(&mut self, message: &[u8]) -> Result<(), Violation> {
+        match LedgerMessage::decode(message) {
+            Ok(Message::Vote(vote)) => self.vote(&vote),
+            Ok(Message::Proposal(proposal)) => self.proposal(&proposal),
+            Ok(Message::PolkaCertificate(certificate)) => {
+                certificate.votes().try_for_each(|vote| self.vote(&vote))
+            }
+            Ok(Message::RoundCertificate(certificate)) => {
+                certificate.signed_votes().try_for_each(|vote| self.vote(&vote))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A user was told that a transaction is final.
+    pub(super) fn acknowledged(&mut self, id: TransactionId) {
+        self.acknowledged.insert(id);
+    }
+
+    /// A node has opened its log again.
+    pub(super) fn restarted(&mut self, node: NodeIndex, has: Height, block: Digest) -> Result<(), Violation> {
+        let had = self.heights[node];
+        if has < had {
+            return Err(Violation::Lost { node, had, has });
+        }
+        // A decision may be durable that the node had no time to hand out.
+        self.heights[node] = has;
+        match self.blocks.get(&has) {
+            Some((expected, _)) if *expected != block => {
+                Err(Violation::Fork { node, height: has, found: block, expected: *expected })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every acknowledged transaction is in exactly one final block.
+    pub(super) fn finished(&self) -> Result<(), Violation> {
+        let count = |id: &TransactionId| self.included.get(id).map_or(0, BTreeSet::len);
+        match self.acknowledged.iter().find(|id| count(id) != 1) {
+            Some(id) => Err(Violation::Acknowledged { id: *id, count: count(id) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Transactions that users were told are final.
+    pub(super) fn acknowledged_count(&self) -> usize {
+        self.acknowledged.len()
+    }
+
+    /// The highest height that any node handed out.
+    pub(super) fn top(&self) -> Height {
+        self.heights.iter().copied().max().unwrap_or_default()
+    }
+
+    fn vote(&mut self, vote: &SignedVote) -> Result<(), Violation> {
+        let statement = &vote.statement;
+        let key = (vote.voter, statement.height, statement.round, Some(statement.kind));
+        let compared = self.signed(key, (statement.block, None), "votes");
+        // Whoever's key it is, only a signature that verifies is its owner's word.
+        if compared.is_err() && vote.signed(self.network).verify().is_err() { Ok(()) } else { compared }
+    }
+
+    fn proposal(&mut self, proposal: &SignedProposal) -> Result<(), Violation> {
+        let statement = &proposal.statement;
+        let key = (proposal.proposer, statement.height, statement.round, None);
+        self.signed(key, (Some(statement.block), statement.polka_round), "proposals")
+    }
+
+    fn signed(
+        &mut self,
+        key: SignedKey,
+        says: (Option<Digest>, Option<Round>),
+        what: &'static str,
+    ) -> Result<(), Violation> {
+        let said = *self.signed.entry(key).or_insert(says);
+        let (key, height, round, _) = key;
+        if said == says { Ok(()) } else { Err(Violation::DoubleSign { key, what, height, round }) }
+    }
+}

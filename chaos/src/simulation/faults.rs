@@ -1,0 +1,81 @@
+//! Owns which faults a run has. Each seed draws its own mix, so that rare combinations come up and quiet ones too.
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+/// The faults of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// Validators in the mesh.
+    pub validators: usize,
+    /// How long faults happen.
+    pub chaos_us: u64,
+    /// Longest delay of a message.
+    pub delay_max_us: u64,
+    /// Messages lost, of a thousand.
+    pub drop_permille: u32,
+    /// Messages delivered twice, of a thousand.
+    pub duplicate_permille: u32,
+    /// Mean time between crashes of single nodes; 0 for none.
+    pub crash_every_us: u64,
+    /// Mean time between crashes of all nodes at once; 0 for none.
+    pub blackout_every_us: u64,
+    /// Mean time between partitions; 0 for none.
+    pub partition_every_us: u64,
+    /// For how long from the start no proposal arrives anywhere, which forces high rounds; 0 for none.
+    pub mute_proposals_us: u64,
+    /// Largest difference of a node's wall clock from the true time.
+    pub clock_offset_max_ms: u64,
+    /// Whether the first validator equivocates.
+    pub has_equivocator: bool,
+}
+
+impl FaultPlan {
+    /// No faults at all.
+    pub const CALM: Self = Self {
+        validators: 4,
+        chaos_us: 5_000_000,
+        delay_max_us: 2_000,
+        drop_permille: 0,
+        duplicate_permille: 0,
+        crash_every_us: 0,
+        blackout_every_us: 0,
+        partition_every_us: 0,
+        mute_proposals_us: 0,
+        clock_offset_max_ms: 0,
+        has_equivocator: false,
+    };
+
+    /// The faults of a seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed ^ 0x5eed_fa17);
+        let mut often =
+            |percent: u32, value: u64| if random.random_range(0..100) < percent { value } else { 0 };
+        let crash_every_us = often(70, 1_500_000);
+        let blackout_every_us = often(35, 4_000_000);
+        let partition_every_us = often(40, 3_000_000);
+        let mute_proposals_us = often(10, 30_000_000);
+        let drop_permille = often(60, 1);
+        let duplicate_permille = often(40, 1);
+        let has_equivocator = often(15, 1) == 1;
+        Self {
+            validators: [2, 4, 4, 4, 4, 4, 4, 5, 7][random.random_range(0..9_usize)],
+            chaos_us: mute_proposals_us.max(random.random_range(4_000_000..10_000_000)),
+            delay_max_us: [2_000, 20_000, 120_000][random.random_range(0..3_usize)],
+            drop_permille: u32::try_from(drop_permille).unwrap_or(0) * random.random_range(1..150),
+            duplicate_permille: u32::try_from(duplicate_permille).unwrap_or(0) * random.random_range(1..100),
+            crash_every_us,
+            blackout_every_us,
+            partition_every_us,
+            mute_proposals_us,
+            clock_offset_max_ms: [0, 100, 2_000][random.random_range(0..3_usize)],
+            has_equivocator,
+        }
+        .sound()
+    }
+
+    /// An equivocator is one of at least four, which is what the protocol tolerates.
+    fn sound(self) -> Self {
+        Self { has_equivocator: self.has_equivocator && self.validators >= 4, ..self }
+    }
+}

@@ -1,0 +1,495 @@
+//! Owns a run: takes events in order, drives the nodes with them, and holds what they hand out against the
+//! invariants.
+
+use althing_actors::ledger::{
+    consensus::ConsensusKey,
+    state::{LedgerInput, LedgerOutput, TransactionOutcome},
+};
+use althing_contracts::{
+    constitution::Constitution,
+    digest::{Digest, Purpose},
+    name::OrgId,
+    quantity::Height,
+    testing::{World, consensus_key, genesis, org},
+};
+use bytes::Bytes;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use super::{
+    checker::{Checker, Violation},
+    equivocator::Equivocator,
+    event::{Event, EventQueue, NodeIndex},
+    faults::FaultPlan,
+    network::Network,
+    node::Node,
+    report::{Failure, Report},
+    workload::Workload,
+};
+
+/// After the faults end, every node has every block and every waiting transaction is final within this time.
+const LIVENESS_BOUND_US: u64 = 15_000_000;
+/// Between two submissions of a user.
+const SUBMIT_EVERY_US: u64 = 700_000;
+/// Governance periods are divided by this, so that deadlines fall into a run.
+const PERIOD_DIVISOR: u64 = 20_000;
+
+/// A mesh and all that happens to it.
+pub(super) struct Mesh {
+    seed: u64,
+    plan: FaultPlan,
+    random: StdRng,
+    now_us: u64,
+    queue: EventQueue,
+    network: Network,
+    nodes: Vec<Node>,
+    checker: Checker,
+    workload: Workload,
+    equivocator: Option<Equivocator>,
+    trace: Digest,
+    crashes: u64,
+    evidence: u64,
+    calm: Option<Calm>,
+}
+
+/// The second phase of a run.
+#[derive(Debug, Clone, Copy)]
+struct Calm {
+    since_us: u64,
+    top: Height,
+    healed_after_us: Option<u64>,
+}
+
+impl Mesh {
+    pub(super) fn new(seed: u64, plan: FaultPlan) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut genesis = genesis(plan.validators);
+        genesis.constitution = Constitution {
+            open_proposals_per_author_max: 1_000,
+            ..Constitution::default_genesis().divided(PERIOD_DIVISOR)
+        };
+        let world = World::with(genesis);
+        let orgs: Vec<OrgId> = (0..plan.validators).map(org).collect();
+        let offset_max_ms = i64::try_from(plan.clock_offset_max_ms).unwrap_or(0);
+        let nodes = orgs
+            .iter()
+            .map(|org| Node::new(&world.genesis, org, random.random_range(-offset_max_ms..=offset_max_ms)));
+        let nodes: Vec<Node> = nodes.collect();
+        let key = ConsensusKey::from_seed(consensus_key(orgs[0].as_str()).secret());
+        Self {
+            seed,
+            plan,
+            now_us: 0,
+            queue: EventQueue::default(),
+            network: Network::new(plan),
+            checker: Checker::new(world.network(), world.state.roster().clone(), nodes.len()),
+            equivocator: plan.has_equivocator.then(|| Equivocator::new(key, world.network())),
+            nodes,
+            workload: Workload::new(world, &orgs),
+            trace: Digest::ZERO,
+            crashes: 0,
+            evidence: 0,
+            calm: None,
+            random,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Report, Failure> {
+        let outcome = self.play();
+        let (seed, plan, at_us) = (self.seed, self.plan, self.now_us);
+        outcome.map_err(|violation| Failure { seed, plan, at_us, violation })
+    }
+
+    fn play(&mut self) -> Result<Report, Violation> {
+        self.open_all()?;
+        self.schedule_faults();
+        loop {
+            let (at_us, event) = self.queue.pop().expect("a running node always has a timer to come");
+            self.now_us = at_us;
+            self.note(&event);
+            self.take(event)?;
+            if let Some(calm) = self.calm
+                && self.is_healed(&calm)
+            {
+                return self.report(&calm);
+            }
+            self.check_progress()?;
+        }
+    }
+
+    fn open_all(&mut self) -> Result<(), Violation> {
+        for node in 0..self.nodes.len() {
+            self.start(node)?;
+        }
+        Ok(())
+    }
+
+    fn schedule_faults(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.queue.push(SUBMIT_EVERY_US * (at as u64 + 1) / 4, Event::Submit { at });
+        }
+        self.queue.push(self.plan.chaos_us, Event::Calm);
+        let chaos_us = self.plan.chaos_us;
+        for at_us in self.draw_times(self.plan.crash_every_us, chaos_us) {
+            let node = self.random.random_range(0..self.nodes.len());
+            self.queue.push(at_us, Event::Crash { node });
+        }
+        for at_us in self.draw_times(self.plan.blackout_every_us, chaos_us) {
+            self.queue.push(at_us, Event::Blackout);
+        }
+        for at_us in self.draw_times(self.plan.partition_every_us, chaos_us) {
+            self.queue.push(at_us, Event::Partition);
+            self.queue.push(at_us + self.random.random_range(100_000..3_000_000), Event::Heal);
+        }
+    }
+
+    fn draw_times(&mut self, every_us: u64, until_us: u64) -> Vec<u64> {
+        let mut times = Vec::new();
+        let mut at_us = 0;
+        while every_us > 0 {
+            at_us += self.random.random_range(1..2 * every_us);
+            if at_us >= until_us {
+                break;
+            }
+            times.push(at_us);
+        }
+        times
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Input { to, life, input } if self.nodes[to].life == life => self.step(to, input),
+            Event::Input { .. } => Ok(()),
+            Event::Deliver { to, from, message } => {
+                let from = self.nodes[from].id;
+                self.step(to, LedgerInput::Direct { from, message })
+            }
+            Event::Request { to, from, life, id, request } => {
+                self.serve(to, from, life, id, &request);
+                Ok(())
+            }
+            Event::Submit { at } => self.submit(at),
+            Event::Crash { node } => {
+                self.plan_crash(node);
+                Ok(())
+            }
+            Event::Blackout => {
+                for node in 0..self.nodes.len() {
+                    self.crash(node)?;
+                }
+                Ok(())
+            }
+            Event::Restart { node } => self.start(node),
+            Event::Partition => {
+                self.network.split(&mut self.random);
+                Ok(())
+            }
+            Event::Heal => self.heal(),
+            Event::Calm => self.calm_down(),
+        }
+    }
+
+    /// The node stops at one of its next appends and syncs, or at one of its next sends.
+    fn plan_crash(&mut self, node: NodeIndex) {
+        if self.nodes[node].ledger.is_none() {
+            return;
+        }
+        if self.random.random_range(0..3) == 0 {
+            self.nodes[node].sends_left = Some(self.random.random_range(0..6));
+        } else {
+            let operations = self.random.random_range(0..5);
+            self.nodes[node].stop_disk_after(operations);
+        }
+    }
+
+    fn crash(&mut self, node: NodeIndex) -> Result<(), Violation> {
+        if self.nodes[node].ledger.is_none() {
+            return Ok(());
+        }
+        self.crashes += 1;
+        if self.random.random_range(0..4) == 0 {
+            self.nodes[node].kill();
+        } else {
+            let seed = self.random.random();
+            self.nodes[node].crash(seed);
+        }
+        let restart_us = self.now_us + self.random.random_range(10_000..2_000_000);
+        self.queue.push(restart_us, Event::Restart { node });
+        let gone = self.nodes[node].id;
+        for other in self.others(node) {
+            self.step(other, LedgerInput::Disconnected(gone))?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, node: NodeIndex) -> Result<(), Violation> {
+        if self.nodes[node].ledger.is_some() || self.nodes[node].is_retired() {
+            return Ok(());
+        }
+        let outputs = self.nodes[node].start(self.now_us);
+        let outputs = match outputs {
+            Ok(outputs) => outputs,
+            Err(fatal) => return self.stopped(node, chain(&fatal)),
+        };
+        if let Some(ledger) = &self.nodes[node].ledger {
+            // Blocks that replay itself made final are among the outputs.
+            let replayed =
+                outputs.iter().filter(|output| matches!(output, LedgerOutput::Committed(_))).count();
+            if replayed == 0 {
+                let (height, digest) = (ledger.height(), ledger.digest());
+                self.checker.restarted(node, height, digest)?;
+            }
+        }
+        self.carry_out(node, outputs)?;
+        self.connect(node)
+    }
+
+    fn connect(&mut self, node: NodeIndex) -> Result<(), Violation> {
+        let id = self.nodes[node].id;
+        for other in self.others(node) {
+            if self.nodes[other].ledger.is_some() && self.network.connects(node, other) {
+                let peer = self.nodes[other].id;
+                self.step(other, LedgerInput::Connected(id))?;
+                self.step(node, LedgerInput::Connected(peer))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn heal(&mut self) -> Result<(), Violation> {
+        self.network.heal();
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].ledger.is_some() {
+                self.connect(node)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn calm_down(&mut self) -> Result<(), Violation> {
+        self.network.calm();
+        for node in 0..self.nodes.len() {
+            self.nodes[node].sends_left = None;
+            if self.nodes[node].ledger.is_some() {
+                self.nodes[node].stop_disk_after(u64::MAX / 2);
+            }
+            self.queue.push(self.now_us, Event::Restart { node });
+        }
+        self.queue.push(self.now_us, Event::Heal);
+        self.calm = Some(Calm { since_us: self.now_us, top: self.checker.top(), healed_after_us: None });
+        Ok(())
+    }
+
+    fn submit(&mut self, at: NodeIndex) -> Result<(), Violation> {
+        let is_over = self.nodes[at].is_retired() || self.calm.is_some() && !self.workload.is_waiting(at);
+        if !is_over {
+            self.queue.push(self.now_us + SUBMIT_EVERY_US, Event::Submit { at });
+        }
+        if is_over || self.nodes[at].ledger.is_none() {
+            return Ok(());
+        }
+        let transaction = self.workload.next(at);
+        self.step(at, LedgerInput::Submit(transaction))
+    }
+
+    fn step(&mut self, node: NodeIndex, input: LedgerInput) -> Result<(), Violation> {
+        match self.nodes[node].step(self.now_us, input) {
+            None => Ok(()),
+            Some(Ok(outputs)) => self.carry_out(node, outputs),
+            Some(Err(fatal)) => {
+                let reason = chain(&fatal);
+                if reason.contains("the simulated machine has stopped") {
+                    return self.crash(node);
+                }
+                self.stopped(node, reason)
+            }
+        }
+    }
+
+    /// A node refused to go on. Only one that met a second signature of its own key may do that.
+    fn stopped(&mut self, node: NodeIndex, reason: String) -> Result<(), Violation> {
+        if !self.is_faulty(node) {
+            return Err(Violation::Stopped { node, reason });
+        }
+        self.nodes[node].retire();
+        Ok(())
+    }
+
+    const fn is_faulty(&self, node: NodeIndex) -> bool {
+        self.equivocator.is_some() && node == 0
+    }
+
+    fn carry_out(&mut self, node: NodeIndex, outputs: Vec<LedgerOutput>) -> Result<(), Violation> {
+        for output in outputs {
+            if let Some(left) = &mut self.nodes[node].sends_left {
+                if *left == 0 {
+                    self.nodes[node].sends_left = None;
+                    return self.crash(node);
+                }
+                *left -= 1;
+            }
+            self.output(node, output)?;
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, node: NodeIndex, output: LedgerOutput) -> Result<(), Violation> {
+        let life = self.nodes[node].life;
+        match output {
+            LedgerOutput::Send { to, message } => self.send(node, to, message),
+            LedgerOutput::RequestBlocks { id, to, request } => {
+                let Some(to) = self.index_of(to) else { return Ok(()) };
+                for delay_us in self.network.carry(&mut self.random, self.now_us, node, to, &request) {
+                    let request = request.clone();
+                    self.queue
+                        .push(self.now_us + delay_us, Event::Request { to, from: node, life, id, request });
+                }
+                Ok(())
+            }
+            LedgerOutput::Wake { at_us } => {
+                let at_us = at_us.max(self.now_us + 1);
+                self.queue.push(at_us, Event::Input { to: node, life, input: LedgerInput::Timer });
+                Ok(())
+            }
+            LedgerOutput::Committed(block) => {
+                self.checker.committed(node, &block)?;
+                for (id, _) in &block.outcomes {
+                    if self.workload.is_final(node, *id) {
+                        self.checker.acknowledged(*id);
+                    }
+                }
+                Ok(())
+            }
+            LedgerOutput::Outcome { id, outcome: TransactionOutcome::Final(_) } => {
+                if self.workload.is_final(node, id) {
+                    self.checker.acknowledged(id);
+                }
+                Ok(())
+            }
+            LedgerOutput::Evidence(evidence) => {
+                self.evidence += 1;
+                let key = evidence.validator;
+                let is_faulty = self.equivocator.is_some() && key == consensus_key(org(0).as_str()).public();
+                let (height, round) = (evidence.height, evidence.round);
+                if is_faulty {
+                    Ok(())
+                } else {
+                    Err(Violation::DoubleSign { key, what: "votes", height, round })
+                }
+            }
+            LedgerOutput::Misbehaved { peer, how } => {
+                let peer = self.index_of(peer).unwrap_or(usize::MAX);
+                Err(Violation::Blame { by: node, peer, how: format!("{how:?}") })
+            }
+            LedgerOutput::Outcome { .. } | LedgerOutput::Publish { .. } | LedgerOutput::Judged { .. } => {
+                Ok(())
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        node: NodeIndex,
+        to: althing_actors::port::NodeId,
+        message: Bytes,
+    ) -> Result<(), Violation> {
+        let Some(to) = self.index_of(to) else { return Ok(()) };
+        let message = match &self.equivocator {
+            Some(equivocator) if self.is_faulty(node) => equivocator.turn(&mut self.random, &message),
+            _ => {
+                if self.equivocator.is_none() {
+                    self.checker.sent(&message)?;
+                }
+                message
+            }
+        };
+        for delay_us in self.network.carry(&mut self.random, self.now_us, node, to, &message) {
+            let message = message.clone();
+            self.queue.push(self.now_us + delay_us, Event::Deliver { to, from: node, message });
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, to: NodeIndex, from: NodeIndex, life: u64, id: u64, request: &[u8]) {
+        let response = self.nodes[to].ledger.as_ref().and_then(|ledger| ledger.serve(request));
+        let Some(bytes) = response else { return };
+        let peer = self.nodes[to].id;
+        for delay_us in self.network.carry(&mut self.random, self.now_us, to, from, &bytes) {
+            let input = LedgerInput::Blocks { id, from: peer, response: Some(bytes.clone()) };
+            self.queue.push(self.now_us + delay_us, Event::Input { to: from, life, input });
+        }
+    }
+
+    fn is_healed(&mut self, calm: &Calm) -> bool {
+        let needed = self.nodes.iter().filter(|node| !node.is_retired());
+        let lowest = needed.map(Node::height).min().unwrap_or_default();
+        if calm.healed_after_us.is_none() && self.checker.top() > calm.top {
+            let healed_after_us = Some(self.now_us - calm.since_us);
+            self.calm = Some(Calm { healed_after_us, ..*calm });
+        }
+        let is_served = |user: usize| self.nodes[user].is_retired() || !self.workload.is_waiting(user);
+        let is_idle = (0..self.nodes.len()).all(is_served);
+        self.nodes.iter().all(|node| node.ledger.is_some() || node.is_retired())
+            && is_idle
+            && lowest > calm.top
+            && lowest == self.checker.top()
+    }
+
+    fn check_progress(&self) -> Result<(), Violation> {
+        let Some(calm) = self.calm else { return Ok(()) };
+        if self.now_us < calm.since_us + LIVENESS_BOUND_US {
+            return Ok(());
+        }
+        let heights: Vec<u64> = self.nodes.iter().map(|node| node.height().get()).collect();
+        let waiting = (0..self.nodes.len()).filter(|user| self.workload.is_waiting(*user)).count();
+        let behind = format!("heights {heights:?} after {}, {waiting} transactions waiting", calm.top);
+        Err(Violation::Stalled { behind, bound_ms: LIVENESS_BOUND_US / 1_000 })
+    }
+
+    fn report(&self, calm: &Calm) -> Result<Report, Violation> {
+        self.checker.finished()?;
+        if self.equivocator.is_some() && self.evidence == 0 {
+            return Err(Violation::Unnoticed);
+        }
+        let healed_after_us =
+            self.calm.and_then(|calm| calm.healed_after_us).unwrap_or(self.now_us - calm.since_us);
+        Ok(Report {
+            seed: self.seed,
+            trace: self.trace,
+            height: self.checker.top(),
+            round_max: self.checker.round_max,
+            crashes: self.crashes,
+            acknowledged: self.checker.acknowledged_count(),
+            healed_after_us,
+            evidence: self.evidence,
+        })
+    }
+
+    fn note(&mut self, event: &Event) {
+        let what = match event {
+            Event::Deliver { to, from, message } => {
+                format!("{from}>{to} {}", Digest::of_artefact(message).short())
+            }
+            other => format!("{other:?}"),
+        };
+        let line = format!("{} {what}", self.now_us);
+        self.trace = Digest::of_parts(Purpose::Evidence, &[self.trace.as_bytes(), line.as_bytes()]);
+    }
+
+    fn others(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + use<> {
+        (0..self.nodes.len()).filter(move |other| *other != node)
+    }
+
+    fn index_of(&self, id: althing_actors::port::NodeId) -> Option<NodeIndex> {
+        self.nodes.iter().position(|node| node.id == id)
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

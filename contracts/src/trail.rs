@@ -1,0 +1,82 @@
+//! Owns the invariants over a whole history, judged from the events alone and from nothing that a state remembers.
+//!
+//! Each file judges one invariant from a [`Trail`], which it shares with no rule: a state machine that forgets or
+//! miscounts what happened does not hide it. Tests, simulator, auditor and node run the same code.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    invariant::{Invariant, View, Violation},
+    transaction::ProposalId,
+};
+
+mod approval;
+mod effect;
+mod evidence;
+mod record;
+mod separation;
+mod sequence;
+
+pub use record::{ProposalTrail, StepTrail, Trail};
+
+/// Most violations of one block: the first says that something is wrong, the rest help to find out what.
+pub const VIOLATIONS_MAX: usize = 64;
+
+/// What a check found.
+struct Found {
+    invariant: Invariant,
+    proposal: Option<ProposalId>,
+    message: String,
+}
+
+/// Judges a ledger block by block.
+#[derive(Debug, Clone, Default)]
+pub struct Historian {
+    trail: Trail,
+    used: sequence::Used,
+}
+
+impl Historian {
+    /// Judges the next block, from height 1 on, and yields everything that does not hold.
+    pub fn observe(&mut self, block: &View<'_>) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for transaction in block.transactions {
+            found.extend(self.used.check(block, transaction).err());
+            found.extend(separation::check_transaction(block, transaction).err());
+        }
+        for event in block.events {
+            found.extend(approval::check(&self.trail, block, event).err());
+            found.extend(effect::check(&self.trail, event).err());
+            found.extend(separation::check_event(&self.trail, event).err());
+            found.extend(evidence::check(&self.trail, block, event).err());
+            found.truncate(VIOLATIONS_MAX);
+            self.trail.push(block, event);
+        }
+        let height = block.header.height;
+        let violation =
+            |Found { invariant, proposal, message }| Violation { invariant, height, proposal, message };
+        found.into_iter().map(violation).collect()
+    }
+
+    /// What happened to each proposal.
+    #[must_use]
+    pub const fn proposals(&self) -> &BTreeMap<ProposalId, ProposalTrail> {
+        self.trail.proposals()
+    }
+}
+
+fn ensure(
+    holds: bool,
+    invariant: Invariant,
+    proposal: ProposalId,
+    message: impl FnOnce() -> String,
+) -> Result<(), Found> {
+    if holds {
+        return Ok(());
+    }
+    let message = format!("proposal {proposal}: {}", message());
+    Err(Found { invariant, proposal: Some(proposal), message })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! G3: nothing executes without its approval, thresholds as pinned, timelock elapsed, under the plan that was voted on.
+
+use super::{Found, ProposalTrail, Trail, ensure};
+use crate::{
+    constitution::{Scheme, Threshold},
+    event::Event,
+    invariant::{Invariant, View},
+    proposal::Proposal,
+    quantity::Weight,
+    stage::Stage,
+    tally::{TallyReport, TallyTest, TallyTestKind},
+    transaction::{Choice, ProposalId, ReviewVerdict},
+};
+
+const G3: Invariant = Invariant::Approval;
+
+/// Judges one event.
+pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<(), Found> {
+    match event {
+        Event::Submitted { proposal, .. } => check_pinned(block, *proposal),
+        Event::Tallied { proposal, tally } => check_tally(trail, block, *proposal, tally),
+        Event::StageChanged { proposal, to: Stage::Queued, .. } => check_decision(trail, block, *proposal),
+        Event::StepClaimed { proposal, undo: false, .. } => check_claim(trail, block, *proposal),
+        _ => Ok(()),
+    }
+}
+
+/// What is pinned at submission is what the constitution says about the proposal's class.
+fn check_pinned(block: &View<'_>, id: ProposalId) -> Result<(), Found> {
+    let Some(proposal) = block.after.proposal(id) else { return missing(id) };
+    let in_force = block.after.constitution().tracks.get(&proposal.track);
+    let pinned = in_force == Some(&*proposal.parameters);
+    ensure(pinned, G3, id, || "its thresholds are not those of the constitution".to_owned())
+}
+
+/// A count has the tests that were pinned, each as its figures say, and no more weight than was cast.
+fn check_tally(trail: &Trail, block: &View<'_>, id: ProposalId, tally: &TallyReport) -> Result<(), Found> {
+    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    let tests: Vec<_> = tally.tests.iter().map(|test| (test.kind, test.threshold)).collect();
+    let pinned = trail.parameters.as_ref().map(|parameters| pinned_tests(&parameters.scheme));
+    ensure(pinned == Some(tests), G3, id, || "its count has other tests than were pinned".to_owned())?;
+    let wrong = tally.tests.iter().find(|test| test.holds != holds(test));
+    ensure(wrong.is_none(), G3, id, || format!("a test of its count is reported wrongly: {wrong:?}"))?;
+    let all = tally.tests.iter().all(|test| test.holds);
+    ensure(tally.passes == all, G3, id, || "its count passes although a test does not hold".to_owned())?;
+    let counted = [
+        (Choice::For, tally.weight_for),
+        (Choice::Against, tally.weight_against),
+        (Choice::Abstain, tally.weight_abstain),
+    ];
+    counted.into_iter().try_for_each(|(choice, counted)| {
+        let cast = weight_cast(trail, proposal, choice);
+        ensure(counted <= cast, G3, id, || {
+            format!("{counted} of weight is counted {choice:?}, {cast} was cast")
+        })
+    })
+}
+
+fn pinned_tests(scheme: &Scheme) -> Vec<(TallyTestKind, Threshold)> {
+    match *scheme {
+        Scheme::Majority { turnout, approval, organisations } => vec![
+            (TallyTestKind::Turnout, turnout),
+            (TallyTestKind::Approval, approval),
+            (TallyTestKind::Organisations, organisations),
+        ],
+        Scheme::Optimistic { acknowledgement, objection } => {
+            vec![(TallyTestKind::Acknowledgement, acknowledgement), (TallyTestKind::Objection, objection)]
+        }
+    }
+}
+
+/// An objection holds the proposal up when it passes, every other test when it does not.
+fn holds(test: &TallyTest) -> bool {
+    let passed = test.threshold.is_passed_by(test.part, test.whole);
+    passed != (test.kind == TallyTestKind::Objection)
+}
+
+/// A queued proposal has its sign-offs, and its last count passed.
+fn check_decision(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
+    let Some((trail, _)) = both(trail, block, id) else { return missing(id) };
+    let passes = trail.tally.as_ref().is_some_and(|tally| tally.passes);
+    ensure(passes, G3, id, || "it is queued although its last count did not pass".to_owned())?;
+    let signed_off = trail.reviews.values().filter(|verdict| **verdict == ReviewVerdict::Approve).count();
+    let needed = trail.reviewers;
+    ensure(signed_off >= needed, G3, id, || format!("it is queued with {signed_off} of {needed} sign-offs"))
+}
+
+/// A step is taken after the timelock, in a stage that executes, under the plan that was submitted.
+fn check_claim(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
+    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    let executes = matches!(trail.stage, Some(Stage::Queued | Stage::Canary | Stage::Rollout(_)));
+    ensure(executes, G3, id, || format!("a step is claimed while it is {:?}", trail.stage))?;
+    let pinned = trail.queued_at.zip(trail.parameters.as_ref());
+    let unlocked = pinned.map(|(queued, parameters)| queued.after(parameters.timelock));
+    let elapsed = unlocked.is_some_and(|unlocked| block.header.time >= unlocked);
+    ensure(elapsed, G3, id, || {
+        format!("a step is claimed at {} before its timelock ends", block.header.time)
+    })?;
+    let voted_on = trail.plan_hash == Some(proposal.plan.hash());
+    let planned = proposal.plan.document == proposal.document.digest();
+    ensure(voted_on && planned, G3, id, || "the plan carried out is not the one voted on".to_owned())
+}
+
+fn both<'a>(trail: &'a Trail, block: &View<'a>, id: ProposalId) -> Option<(&'a ProposalTrail, &'a Proposal)> {
+    Some((trail.proposals().get(&id)?, block.after.proposal(id)?))
+}
+
+fn missing(id: ProposalId) -> Result<(), Found> {
+    ensure(false, G3, id, || "it acts without having been submitted".to_owned())
+}
+
+fn weight_cast(trail: &ProposalTrail, proposal: &Proposal, choice: Choice) -> Weight {
+    let voters = trail.ballots.iter().filter(|(_, cast)| **cast == choice).map(|(voter, _)| voter);
+    let weights = voters.filter_map(|voter| proposal.electorate.weights.get(voter));
+    weights.fold(Weight::ZERO, |sum, weight| sum.saturating_add(*weight))
+}

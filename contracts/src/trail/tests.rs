@@ -1,0 +1,346 @@
+//! A whole life breaks nothing; each planted defect is noticed by the invariant that is there for it.
+
+use super::*;
+use crate::{
+    block::Header,
+    digest::Digest,
+    document::ProposalDocument,
+    event::Event,
+    ledger::Executed,
+    name::{Line, MemberId},
+    quantity::{DurationMs, Fence, Sequence, TimeMs},
+    role::Role,
+    stage::Stage,
+    state::State,
+    testing::{World, deploy, healthy, line, member, unhealthy},
+    transaction::{Call, Choice, HealthReport, ReviewVerdict, StepOutcome, Transaction, VerifiedTransaction},
+};
+
+const STAGES: &[&[&str]] = &[&["acme-north"], &["birch-north"]];
+
+/// One block as it was executed.
+#[derive(Clone)]
+struct Seen {
+    header: Header,
+    transactions: Vec<VerifiedTransaction>,
+    events: Vec<Event>,
+    after: State,
+}
+
+/// A ledger in the making, with everything that happened on it.
+struct Life {
+    world: World,
+    seen: Vec<Seen>,
+}
+
+impl Life {
+    fn block(&mut self, later: DurationMs, calls: &[(&str, Role, Call)]) {
+        let signed: Vec<Transaction> =
+            calls.iter().map(|(sender, role, call)| self.world.sign(sender, *role, call.clone())).collect();
+        let transactions: Vec<_> = signed.iter().map(|signed| self.world.verify(signed)).collect();
+        let (_, Executed { state, events, outcomes, header }) = self.world.block(later, &signed);
+        assert_eq!(outcomes.len(), calls.len(), "every call takes effect");
+        self.seen.push(Seen { header, transactions, events, after: state });
+    }
+
+    fn one(&mut self, sender: &str, role: Role, call: Call) {
+        self.block(DurationMs::new(5), &[(sender, role, call)]);
+    }
+
+    fn deadline(&mut self) {
+        let due = self.world.state.next_deadline().unwrap();
+        self.block(due.since(self.world.state.time()).max(DurationMs::new(1)), &[]);
+    }
+
+    fn submit(&mut self, document: ProposalDocument) -> ProposalId {
+        let plan = self.world.state.plan(&document).unwrap();
+        let author = member("acme/author");
+        let id = ProposalId::derive(self.world.network(), &author, Sequence::new(1), plan.document);
+        self.one("acme/author", Role::Author, Call::Submit { document, plan_hash: plan.hash() });
+        id
+    }
+
+    fn queued() -> (Self, ProposalId) {
+        let mut life = Self { world: World::new(4), seen: Vec::new() };
+        let id = life.submit(deploy("2", STAGES));
+        let review = life.world.review_call(id, ReviewVerdict::Approve);
+        life.one("birch/author", Role::Reviewer, review);
+        let vote = life.world.vote_call(id, Choice::For);
+        let ballots = ["acme/author", "birch/author", "cedar/author"];
+        life.block(DurationMs::new(5), &ballots.map(|voter| (voter, Role::Voter, vote.clone())));
+        life.deadline();
+        life.deadline();
+        assert_eq!(life.world.state.proposal(id).unwrap().stage, Stage::Queued);
+        (life, id)
+    }
+
+    fn carry_out(&mut self, id: ProposalId, step: u16) {
+        let planned = &self.world.state.proposal(id).unwrap().plan.steps[usize::from(step)];
+        let executor = format!("{}/executor", planned.owner);
+        self.one(&executor, Role::Executor, Call::Claim { proposal: id, step });
+        let progress = &self.world.state.proposal(id).unwrap().execution.steps[usize::from(step)];
+        let fence = progress.claim.as_ref().unwrap().fence;
+        let (outcome, evidence) = (StepOutcome::Done, Digest::ZERO);
+        self.one(&executor, Role::Executor, Call::Receipt { proposal: id, step, fence, outcome, evidence });
+    }
+
+    fn judge(&mut self, id: ProposalId, step: u16, by: &[&str], health: &HealthReport) {
+        let stage = self.world.state.proposal(id).unwrap().execution.stage;
+        let call = Call::AttestHealth { proposal: id, stage, step, health: health.clone() };
+        let calls: Vec<_> = by.iter().map(|attester| (*attester, Role::Executor, call.clone())).collect();
+        self.block(DurationMs::new(5), &calls);
+    }
+
+    /// From submission to executed.
+    fn executed() -> (Self, ProposalId) {
+        let (mut life, id) = Self::queued();
+        life.deadline();
+        for (step, owner) in [(0, "acme/executor"), (1, "birch/executor")] {
+            life.carry_out(id, step);
+            life.judge(id, step, &[owner, "delta/executor"], &healthy());
+        }
+        for (step, owner) in [(0, "acme/executor"), (1, "birch/executor")] {
+            life.judge(id, step, &[owner, "delta/executor"], &healthy());
+        }
+        assert_eq!(life.world.state.proposal(id).unwrap().stage, Stage::Auditing);
+        (life, id)
+    }
+
+    /// From submission to rolled back after an unhealthy second stage.
+    fn rolled_back() -> Self {
+        let (mut life, id) = Self::queued();
+        life.deadline();
+        life.carry_out(id, 0);
+        life.judge(id, 0, &["acme/executor", "delta/executor"], &healthy());
+        life.carry_out(id, 1);
+        life.judge(id, 1, &["birch/executor"], &unhealthy());
+        life.carry_out(id, 1);
+        life.carry_out(id, 0);
+        life
+    }
+
+    fn judged(&self) -> Vec<Violation> {
+        let mut historian = Historian::default();
+        let judge = |seen: &Seen| {
+            let Seen { header, transactions, events, after } = seen;
+            // The trail remembers what was before and reads no earlier state.
+            historian.observe(&View { before: after, header, transactions, events, after })
+        };
+        self.seen.iter().flat_map(judge).collect()
+    }
+
+    /// The invariants that are broken after a change of the events.
+    fn broken(mut self, mut change: impl FnMut(&mut Vec<Event>)) -> Vec<Invariant> {
+        self.seen.iter_mut().for_each(|seen| change(&mut seen.events));
+        let mut broken: Vec<_> = self.judged().into_iter().map(|violation| violation.invariant).collect();
+        broken.dedup();
+        broken
+    }
+}
+
+fn executed() -> Life {
+    Life::executed().0
+}
+
+#[test]
+fn whole_lives_break_nothing() {
+    assert_eq!(executed().judged(), []);
+    assert_eq!(Life::rolled_back().judged(), []);
+}
+
+/// Two targets on which little depends, so that the change is routine.
+fn routine(voters: &[(&str, Choice)], deadlines: usize) -> (Life, ProposalId) {
+    let mut genesis = crate::testing::genesis(4);
+    genesis.targets.values_mut().for_each(|target| target.tier = crate::genesis::Tier::Low);
+    let mut life = Life { world: World::with(genesis), seen: Vec::new() };
+    let id = life.submit(deploy("2", STAGES));
+    let ballots: Vec<_> = voters
+        .iter()
+        .map(|(voter, choice)| (*voter, Role::Voter, life.world.vote_call(id, *choice)))
+        .collect();
+    life.block(DurationMs::new(5), &ballots);
+    (0..deadlines).for_each(|_| life.deadline());
+    (life, id)
+}
+
+#[test]
+fn routine_and_promoted_lives_break_nothing() {
+    let seen = ["acme/author", "birch/author", "cedar/author"].map(|voter| (voter, Choice::For));
+    let (life, id) = routine(&seen, 2);
+    assert_eq!(life.world.state.proposal(id).unwrap().stage, Stage::Queued);
+    assert_eq!(life.judged(), []);
+    let (mut life, id) = routine(&[("acme/author", Choice::For)], 1);
+    assert!(life.world.state.proposal(id).unwrap().vote.promoted);
+    let vote = life.world.vote_call(id, Choice::For);
+    let ballots = ["birch/author", "cedar/author"].map(|voter| (voter, Role::Voter, vote.clone()));
+    life.block(DurationMs::new(5), &ballots);
+    (0..3).for_each(|_| life.deadline());
+    assert_eq!(life.world.state.proposal(id).unwrap().stage, Stage::Queued);
+    life.carry_out(id, 0);
+    assert_eq!(life.judged(), []);
+}
+
+#[test]
+fn g3_thresholds_other_than_those_pinned_are_noticed() {
+    let lowered = executed().broken(|events| {
+        for event in events {
+            if let Event::Tallied { tally, .. } = event {
+                tally.tests[0].threshold =
+                    crate::constitution::Threshold::AtLeast(crate::quantity::Ratio::ONE_TENTH);
+            }
+        }
+    });
+    assert_eq!(lowered, [Invariant::Approval]);
+}
+
+#[test]
+fn g3_a_step_before_the_end_of_the_timelock_is_noticed() {
+    let (mut life, id) = Life::executed();
+    let queued = life.seen.iter().position(|seen| {
+        seen.events.iter().any(|event| matches!(event, Event::StageChanged { to: Stage::Queued, .. }))
+    });
+    let at: TimeMs = life.seen[queued.unwrap()].header.time;
+    for seen in life.seen.iter_mut().skip(queued.unwrap() + 1) {
+        seen.header.time = at.after(DurationMs::new(1));
+    }
+    let violation = &life.judged()[0];
+    assert_eq!((violation.invariant, violation.proposal), (Invariant::Approval, Some(id)));
+    assert!(violation.message.ends_with("before its timelock ends"), "{violation}");
+}
+
+#[test]
+fn g3_a_queue_without_sign_off_or_a_passing_count_is_noticed() {
+    let unreviewed =
+        executed().broken(|events| events.retain(|event| !matches!(event, Event::Reviewed { .. })));
+    assert_eq!(unreviewed, [Invariant::Approval]);
+    let uncounted =
+        executed().broken(|events| events.retain(|event| !matches!(event, Event::Tallied { .. })));
+    assert_eq!(uncounted, [Invariant::Approval]);
+}
+
+#[test]
+fn g3_a_count_that_does_not_follow_from_its_ballots_or_its_figures_is_noticed() {
+    let mut lost = false;
+    let uncast = executed().broken(|events| {
+        let voted = events.iter().position(|event| matches!(event, Event::Voted { .. }));
+        if let Some(index) = voted.filter(|_| !std::mem::replace(&mut lost, voted.is_some())) {
+            events.remove(index);
+        }
+    });
+    assert_eq!(uncast, [Invariant::Approval]);
+    let misread = executed().broken(|events| {
+        for event in events {
+            if let Event::Tallied { tally, .. } = event {
+                tally.tests[0].part = 0;
+            }
+        }
+    });
+    assert_eq!(misread, [Invariant::Approval]);
+}
+
+#[test]
+fn g4_an_effect_that_happens_twice_is_noticed() {
+    let twice = executed().broken(|events| {
+        let done = events.iter().find(|event| matches!(event, Event::StepReported { .. })).cloned();
+        events.extend(done);
+    });
+    assert!(twice.contains(&Invariant::SingleEffect), "{twice:?}");
+}
+
+#[test]
+fn g4_a_fence_that_was_given_before_is_noticed() {
+    let reused = executed().broken(|events| {
+        for event in events {
+            if let Event::StepClaimed { fence, .. } | Event::StepReported { fence, .. } = event {
+                *fence = Fence::new(1);
+            }
+        }
+    });
+    assert_eq!(reused, [Invariant::SingleEffect]);
+}
+
+#[test]
+fn g8_a_review_by_the_authors_organisation_is_noticed() {
+    let own = executed().broken(|events| {
+        for event in events {
+            if let Event::Reviewed { reviewer, .. } = event {
+                *reviewer = MemberId::new("acme/guardian").unwrap();
+            }
+        }
+    });
+    assert_eq!(own, [Invariant::Duties]);
+}
+
+#[test]
+fn g8_an_auditor_who_does_anything_but_attest_is_noticed() {
+    let mut life = executed();
+    let call = Call::Cancel { proposal: ProposalId::from_digest(Digest::ZERO), reason: line("no") };
+    let transaction = life.world.verified("acme/auditor", Role::Auditor, call);
+    life.seen.last_mut().unwrap().transactions = vec![transaction];
+    let found: Vec<_> = life.judged().into_iter().map(|violation| violation.to_string()).collect();
+    assert_eq!(
+        found,
+        ["G8 does not hold at height 14: acme/auditor acts as auditor on what is not its role's"]
+    );
+}
+
+#[test]
+fn g9_a_transaction_that_comes_again_or_too_late_is_noticed() {
+    let mut life = executed();
+    let repeated = life.seen[0].transactions.clone();
+    life.seen[1].transactions.extend(repeated);
+    assert_eq!(life.judged()[0].invariant, Invariant::SingleUse);
+    let mut late = executed();
+    late.seen[0].header.time = TimeMs::MAX;
+    assert_eq!(late.judged()[0].invariant, Invariant::SingleUse);
+}
+
+#[test]
+fn g11_a_receipt_without_its_claim_is_noticed() {
+    let unclaimed =
+        executed().broken(|events| events.retain(|event| !matches!(event, Event::StepClaimed { .. })));
+    assert_eq!(unclaimed, [Invariant::Receipts]);
+    let by_another = executed().broken(|events| {
+        for event in events {
+            if let Event::StepReported { executor, .. } = event {
+                *executor = MemberId::new("delta/executor").unwrap();
+            }
+        }
+    });
+    assert_eq!(by_another, [Invariant::Receipts]);
+}
+
+#[test]
+fn g11_a_stage_left_without_a_receipt_or_with_one_witness_is_noticed() {
+    let unreported =
+        executed().broken(|events| events.retain(|event| !matches!(event, Event::StepReported { .. })));
+    assert_eq!(unreported, [Invariant::Receipts]);
+    for witness in ["acme", "birch", "delta"] {
+        let unseen = executed().broken(|events| {
+            events.retain(
+                |event| !matches!(event, Event::HealthAttested { org, .. } if org.as_str() == witness),
+            );
+        });
+        assert_eq!(unseen, [Invariant::Receipts], "without {witness}");
+    }
+}
+
+#[test]
+fn g11_a_target_called_healthy_against_its_own_figures_is_noticed() {
+    let glossed = Life::rolled_back().broken(|events| {
+        for event in events {
+            if let Event::HealthAttested { health, .. } = event {
+                health.healthy = true;
+                health.reason = Line::new("").unwrap();
+            }
+        }
+    });
+    assert_eq!(glossed, [Invariant::Receipts]);
+}
+
+#[test]
+fn g11_a_rollback_that_leaves_an_effect_is_noticed() {
+    let left = Life::rolled_back()
+        .broken(|events| events.retain(|event| !matches!(event, Event::StepReported { undo: true, .. })));
+    assert_eq!(left, [Invariant::Receipts]);
+}

@@ -1,0 +1,3 @@
+//! Owns the story that shows what a mesh does.
+
+pub mod greeter;
