@@ -1,7 +1,7 @@
 //! G14: a snapshot decodes to the state that it was made of, so that snapshot and tail are the replay.
 
 use crate::{
-    invariant::transition::{Broken, View, ensure},
+    invariant::{Broken, View, ensure},
     state::State,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::invariant::transition::{Broken, View, ensure};
+use crate::invariant::{Broken, View, ensure};
 
 pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     let mut ids = BTreeSet::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     event::Event,
-    invariant::transition::{Broken, View, ensure_of},
+    invariant::{Broken, View, ensure_of},
     stage::Stage,
     transaction::ProposalId,
 };

@@ -2,7 +2,7 @@
 
 use crate::{
     event::Event,
-    invariant::transition::{Broken, View, ensure_of},
+    invariant::{Broken, View, ensure_of},
     proposal::{Proposal, Vote},
     quantity::Weight,
     transaction::{Call, Choice},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::invariant::transition::{Broken, View, ensure, ensure_of};
+use crate::invariant::{Broken, View, ensure, ensure_of};
 
 pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     let constitution = view.after.constitution();

@@ -1,7 +1,7 @@
 //! G5: counted weight is what the snapshot gives those who voted, under the caps, and nobody counts twice.
 
 use crate::{
-    invariant::transition::{Broken, View, ensure_of},
+    invariant::{Broken, View, ensure_of},
     proposal::{Proposal, Vote},
     quantity::Weight,
 };

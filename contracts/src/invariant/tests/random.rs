@@ -5,10 +5,7 @@ use proptest::prelude::*;
 use crate::{
     block::Header,
     digest::Digest,
-    invariant::{
-        Invariants, ObservedBlock,
-        transition::{View, check_all},
-    },
+    invariant::{View, check_all},
     ledger,
     name::MemberId,
     proposal::{Order, Work},
@@ -16,6 +13,7 @@ use crate::{
     role::Role,
     state::{Applied, Input, State},
     testing::{World, deploy, healthy, line, unhealthy},
+    trail::Historian,
     transaction::{
         AuditVerdict, Call, Choice, HealthReport, ProposalId, ReviewVerdict, StepOutcome, Transaction,
     },
@@ -73,7 +71,7 @@ struct Play {
     pending: Vec<Transaction>,
     running: State,
     /// The other judge, which sees events only.
-    judge: Invariants,
+    judge: Historian,
     /// Whether every refusal is compared to the byte, and every block with every invariant.
     strict: bool,
 }
@@ -83,7 +81,7 @@ impl Play {
         let mut world = World::new(4);
         world.block(DurationMs::new(1), &[]);
         let running = world.state.clone();
-        Self { world, sent: Vec::new(), pending: Vec::new(), running, judge: Invariants::default(), strict }
+        Self { world, sent: Vec::new(), pending: Vec::new(), running, judge: Historian::default(), strict }
     }
 
     fn pick(&self, pick: u8) -> Option<ProposalId> {
@@ -146,9 +144,7 @@ impl Play {
         if self.strict {
             check_all(&view).unwrap();
         }
-        let View { after, header, transactions, events, .. } = view;
-        let violations = self.judge.observe(&ObservedBlock { header, transactions, events, after });
-        assert_eq!(violations, []);
+        assert_eq!(self.judge.observe(&view), []);
         self.running = self.world.state.clone();
     }
 

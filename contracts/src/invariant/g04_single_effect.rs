@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     event::Event,
-    invariant::transition::{Broken, View, ensure_of},
+    invariant::{Broken, View, ensure_of},
     proposal::Proposal,
     transaction::StepOutcome,
 };

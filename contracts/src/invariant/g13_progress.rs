@@ -1,7 +1,7 @@
 //! G13, the part that a ledger shows: nothing that fell due is left behind, and nothing open waits for nobody.
 
 use crate::{
-    invariant::transition::{Broken, View, ensure, ensure_of},
+    invariant::{Broken, View, ensure, ensure_of},
     stage::Stage,
 };
 

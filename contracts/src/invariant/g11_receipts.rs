@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     document::Action,
     event::Event,
-    invariant::transition::{Broken, View, ensure},
+    invariant::{Broken, View, ensure},
     name::{Name, TargetId},
     transaction::{Call, StepOutcome},
 };

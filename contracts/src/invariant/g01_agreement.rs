@@ -2,7 +2,7 @@
 
 use crate::{
     digest::{Digest, merkle_root},
-    invariant::transition::{Broken, View, ensure},
+    invariant::{Broken, View, ensure},
     ledger::events_root,
     transaction::VerifiedTransaction,
 };

@@ -4,7 +4,7 @@ use crate::{
     block::Header,
     digest::Digest,
     event::Event,
-    invariant::transition::{Invariant, View, check_all, check_cheap},
+    invariant::{Invariant, View, check_all, check_cheap},
     quantity::DurationMs,
     role::Role,
     stage::Stage,

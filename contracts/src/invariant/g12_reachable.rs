@@ -2,7 +2,7 @@
 
 use crate::{
     event::Event,
-    invariant::transition::{Broken, View, ensure},
+    invariant::{Broken, View, ensure},
     tally,
 };
 

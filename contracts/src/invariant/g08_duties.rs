@@ -2,7 +2,7 @@
 //! judged by its owner and somebody else, and auditors write nothing but attestations.
 
 use crate::{
-    invariant::transition::{Broken, View, ensure, ensure_of},
+    invariant::{Broken, View, ensure, ensure_of},
     name::MemberId,
     role::Role,
     transaction::{Call, ProposalId, TransactionBody},
