@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 mod default;
+#[cfg(test)]
+mod tests;
 
 pub use check::PERIOD_MAX;
 

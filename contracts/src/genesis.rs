@@ -8,6 +8,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 mod check;
+#[cfg(test)]
+mod tests;
 
 pub use check::{ENDPOINTS_MAX, OBSERVERS_MAX, WEIGHT_MAX};
 

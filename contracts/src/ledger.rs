@@ -137,6 +137,9 @@ pub fn events_root(events: &[Event]) -> Digest {
     merkle_root(&digests)
 }
 
+#[cfg(test)]
+mod tests;
+
 struct Run {
     state: State,
     events: Vec<Event>,

@@ -32,3 +32,6 @@ pub mod tally;
 pub mod testing;
 pub mod trail;
 pub mod transaction;
+
+#[cfg(test)]
+mod fixtures;

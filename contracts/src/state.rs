@@ -27,6 +27,8 @@ mod leaf;
 mod planning;
 mod registry;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod tree;
 

@@ -185,10 +185,11 @@ impl World {
             proposer: self.state.roster().validators().first().expect("a roster").consensus,
         };
         let executed = ledger::build(&self.state, context, &verified);
-        let kept = |id: &Digest| executed.outcomes.iter().any(|(kept, _)| kept == id);
         let bytes = transactions.iter().map(Transaction::encode);
-        let bytes = bytes.filter(|bytes| kept(&Digest::of(Purpose::Transaction, bytes)));
-        let block = Block::V1 { header: executed.header.clone(), transactions: bytes.collect() };
+        let bytes: BTreeMap<Digest, Vec<u8>> =
+            bytes.map(|bytes| (Digest::of(Purpose::Transaction, &bytes), bytes)).collect();
+        let kept = executed.outcomes.iter().filter_map(|(id, _)| bytes.get(id).cloned()).collect();
+        let block = Block::V1 { header: executed.header.clone(), transactions: kept };
         self.state = executed.state.clone();
         self.last = Some(executed.header.clone());
         (block, executed)

@@ -127,31 +127,29 @@ impl Genesis {
         let electorate = Electorate::of(self.voters(), self.constitution.member_cap);
         let best = tally::best_case(&electorate, self.constitution.organisation_cap);
         for (track, parameters) in &self.constitution.tracks {
-            let Scheme::Majority { turnout, .. } = &parameters.scheme else { continue };
             self.check_reviewers(*track, parameters.reviewers)?;
+            let Scheme::Majority { turnout, .. } = &parameters.scheme else { continue };
             reach(&format!("tracks.{track}.scheme.turnout"), *turnout, best, electorate.total)?;
         }
         Ok(())
     }
 
+    /// Every author needs enough other organisations that can sign a proposal off.
     fn check_reviewers(&self, track: Track, reviewers: u8) -> Result<(), GenesisError> {
-        let with = |role| -> BTreeSet<&str> {
-            let holders = self.members.iter().filter(|(_, record)| record.keys.contains_key(&role));
-            holders.map(|(member, _)| member.org_str()).collect()
-        };
-        let enough = |author: &&str| {
-            let others = self.members.iter().filter(|(member, record)| {
-                member.org_str() != *author && record.keys.contains_key(&Role::Reviewer)
-            });
-            others.count() >= usize::from(reviewers)
-        };
-        match with(Role::Author).iter().find(|author| !enough(author)) {
-            Some(author) => Err(GenesisError::Missing {
-                whose: format!("tracks.{track}.reviewers"),
-                missing: format!("{reviewers} reviewers outside {author}"),
-            }),
-            None => Ok(()),
+        let with_reviewer = self.organisations_with(Role::Reviewer);
+        for author in self.organisations_with(Role::Author) {
+            let others = with_reviewer.iter().filter(|org| **org != author).count();
+            if others < usize::from(reviewers) {
+                let missing = format!("{reviewers} organisations with a reviewer besides {author}");
+                return Err(GenesisError::Missing { whose: format!("tracks.{track}.reviewers"), missing });
+            }
         }
+        Ok(())
+    }
+
+    fn organisations_with(&self, role: Role) -> BTreeSet<&str> {
+        let holders = self.members.iter().filter(|(_, record)| record.keys.contains_key(&role));
+        holders.map(|(member, _)| member.org_str()).collect()
     }
 
     fn voters(&self) -> impl Iterator<Item = (&MemberId, Weight)> {

@@ -1,3 +1,11 @@
 //! The life of proposals, move by move: accepted, refused, repeated, reordered.
 
+mod attack;
+mod audit;
+mod ballot;
+mod execution;
+mod moves;
+mod queue;
+mod rollback;
 mod story;
+mod submission;

@@ -94,6 +94,7 @@ impl Registry {
     pub(crate) fn count_events(&mut self, len: usize) {
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         self.events = self.events.saturating_add(EventSequence::new(len));
+        self.touched.ledger();
     }
 
     pub(crate) fn member_mut(&mut self, id: &MemberId) -> Option<&mut Member> {

@@ -13,6 +13,7 @@ use crate::{
     role::Role,
     state::{Applied, Input, State},
     testing::{World, deploy, healthy, line, unhealthy},
+    trail::Historian,
     transaction::{
         AuditVerdict, Call, Choice, HealthReport, ProposalId, ReviewVerdict, StepOutcome, Transaction,
     },
@@ -69,6 +70,8 @@ struct Play {
     sent: Vec<Transaction>,
     pending: Vec<Transaction>,
     running: State,
+    /// The other judge, which sees events only.
+    judge: Historian,
     /// Whether every refusal is compared to the byte, and every block with every invariant.
     strict: bool,
 }
@@ -78,7 +81,7 @@ impl Play {
         let mut world = World::new(4);
         world.block(DurationMs::new(1), &[]);
         let running = world.state.clone();
-        Self { world, sent: Vec::new(), pending: Vec::new(), running, strict }
+        Self { world, sent: Vec::new(), pending: Vec::new(), running, judge: Historian::default(), strict }
     }
 
     fn pick(&self, pick: u8) -> Option<ProposalId> {
@@ -141,6 +144,7 @@ impl Play {
         if self.strict {
             check_all(&view).unwrap();
         }
+        assert_eq!(self.judge.observe(&view), []);
         self.running = self.world.state.clone();
     }
 

@@ -31,8 +31,9 @@ pub(crate) fn queue(world: &mut World, version: &str, stages: &[&[&str]]) -> Pro
     for voter in ["acme/author", "birch/author", "cedar/author"] {
         world.vote(voter, id, Choice::For).unwrap();
     }
-    world.pass_to_deadline();
-    world.pass_to_deadline();
+    while matches!(stage(world, id), Stage::Voting | Stage::Confirming) {
+        world.pass_to_deadline();
+    }
     assert_eq!(stage(world, id), Stage::Queued);
     id
 }

@@ -1,0 +1,147 @@
+//! What stops an execution, and the way back.
+
+use super::story::{STAGES, attest, carry_out, claim, executable, fence, judge, queue, report, stage};
+use crate::{
+    document::Action,
+    name::Name,
+    proposal::Work,
+    quantity::DurationMs,
+    role::Role,
+    stage::Stage,
+    testing::{World, line, name, target, unhealthy},
+    transaction::{Call, ProposalId, StepOutcome},
+};
+
+fn applied(world: &World, at: &str) -> Option<Name> {
+    let target = world.state.target(&target(at)).unwrap();
+    match target.applied.get(&name("web")) {
+        Some(Action::Deploy { version, .. }) => Some(version.clone()),
+        _ => None,
+    }
+}
+
+/// A world that runs version 2 everywhere in [`STAGES`], and a second change to version 3 that is executable.
+fn second_change() -> (World, ProposalId) {
+    let (mut world, id) = executable(STAGES);
+    for step in 0..3 {
+        carry_out(&mut world, id, step);
+        judge(&mut world, id, step);
+    }
+    for step in 0..3 {
+        judge(&mut world, id, step);
+    }
+    let id = queue(&mut world, "3", STAGES);
+    world.pass_to_deadline();
+    (world, id)
+}
+
+#[test]
+fn an_unhealthy_canary_is_undone_to_the_version_before() {
+    let (mut world, id) = second_change();
+    carry_out(&mut world, id, 0);
+    assert_eq!(applied(&world, "acme-north"), Some(name("3")));
+    attest(&mut world, id, "delta/executor", 0, unhealthy()).unwrap();
+    assert_eq!(stage(&world, id), Stage::RollingBack);
+    let cause = world.state.proposal(id).unwrap().execution.rollback_cause.clone().unwrap();
+    assert_eq!(cause.as_str(), "delta/executor finds acme-north unhealthy: 37 of 40 probes failed");
+    carry_out(&mut world, id, 0);
+    assert_eq!(applied(&world, "acme-north"), Some(name("2")));
+    assert_eq!(world.state.proposal(id).unwrap().ended.unwrap().stage, Stage::RolledBack);
+}
+
+#[test]
+fn a_step_that_fails_after_an_effect_rolls_everything_back() {
+    let (mut world, id) = executable(&[&["acme-north", "birch-north"]]);
+    carry_out(&mut world, id, 0);
+    claim(&mut world, id, 1).unwrap();
+    let reason = line("the artefact's digest differs");
+    report(&mut world, id, 1, StepOutcome::Failed { reason, retryable: false }).unwrap();
+    assert_eq!(stage(&world, id), Stage::RollingBack);
+    let nothing = claim(&mut world, id, 1).unwrap_err();
+    assert_eq!(nothing.to_string(), "step 1 cannot be taken: it has nothing to undo");
+    carry_out(&mut world, id, 0);
+    assert_eq!(stage(&world, id), Stage::Auditing);
+}
+
+#[test]
+fn a_stage_that_is_not_judged_in_time_is_rolled_back() {
+    let (mut world, id) = executable(STAGES);
+    carry_out(&mut world, id, 0);
+    let within = world.state.proposal(id).unwrap().document.health.as_ref().unwrap().within_ms;
+    assert_eq!(world.state.next_deadline(), Some(world.state.time().after(within)));
+    world.pass_to_deadline();
+    assert_eq!(stage(&world, id), Stage::RollingBack);
+}
+
+#[test]
+fn an_executor_of_an_owner_gives_it_up() {
+    let (mut world, id) = executable(STAGES);
+    carry_out(&mut world, id, 0);
+    let abort = Call::Abort { proposal: id, reason: line("wrong artefact") };
+    assert_eq!(
+        world.ask("delta/executor", Role::Executor, abort.clone()).unwrap_err().code(),
+        "not-an-executor"
+    );
+    world.call("cedar/executor", Role::Executor, abort).unwrap();
+    assert_eq!(stage(&world, id), Stage::RollingBack);
+}
+
+#[test]
+fn an_action_under_way_is_resolved_by_who_holds_it_before_it_is_undone() {
+    let (mut world, id) = executable(&[&["acme-north", "birch-north"]]);
+    claim(&mut world, id, 1).unwrap();
+    carry_out(&mut world, id, 0);
+    world.call("acme/executor", Role::Executor, Call::Abort { proposal: id, reason: line("stop") }).unwrap();
+    report(&mut world, id, 1, StepOutcome::Done).unwrap();
+    assert_eq!(applied(&world, "birch-north"), Some(name("2")));
+    for step in [1, 0] {
+        let before = fence(&world, id, step);
+        carry_out(&mut world, id, step);
+        assert!(fence(&world, id, step) > before);
+    }
+    assert_eq!(world.state.proposal(id).unwrap().ended.unwrap().stage, Stage::RolledBack);
+    assert_eq!((applied(&world, "acme-north"), applied(&world, "birch-north")), (None, None));
+}
+
+#[test]
+fn an_action_under_way_that_had_no_effect_needs_no_undo() {
+    let (mut world, id) = executable(&[&["acme-north", "birch-north"]]);
+    claim(&mut world, id, 0).unwrap();
+    world.call("birch/executor", Role::Executor, Call::Abort { proposal: id, reason: line("stop") }).unwrap();
+    assert_eq!(stage(&world, id), Stage::RollingBack);
+    report(&mut world, id, 0, StepOutcome::Failed { reason: line("killed"), retryable: true }).unwrap();
+    assert_eq!(world.state.proposal(id).unwrap().ended.unwrap().stage, Stage::RolledBack);
+}
+
+#[test]
+fn an_undo_that_may_be_tried_again_is_and_one_that_may_not_ends_the_rollback() {
+    let (mut world, id) = executable(STAGES);
+    carry_out(&mut world, id, 0);
+    attest(&mut world, id, "delta/executor", 0, unhealthy()).unwrap();
+    for _ in 0..2 {
+        claim(&mut world, id, 0).unwrap();
+        let outcome = StepOutcome::Failed { reason: line("vault is down"), retryable: true };
+        report(&mut world, id, 0, outcome).unwrap();
+        assert_eq!(stage(&world, id), Stage::RollingBack);
+        let [Work::Step { undo: true, .. }] =
+            &world.state.orders().into_iter().map(|o| o.work).collect::<Vec<_>>()[..]
+        else {
+            panic!()
+        };
+    }
+    claim(&mut world, id, 0).unwrap();
+    let outcome = StepOutcome::Failed { reason: line("the disk is gone"), retryable: false };
+    report(&mut world, id, 0, outcome).unwrap();
+    let proposal = world.state.proposal(id).unwrap();
+    assert_eq!((proposal.stage, proposal.ended.unwrap().stage), (Stage::Auditing, Stage::RollbackFailed));
+}
+
+#[test]
+fn a_rollback_that_takes_too_long_has_failed() {
+    let (mut world, id) = executable(STAGES);
+    carry_out(&mut world, id, 0);
+    world.pass_to_deadline();
+    world.pass_to_deadline();
+    assert_eq!(world.state.proposal(id).unwrap().ended.unwrap().stage, Stage::RollbackFailed);
+    world.pass(DurationMs::new(1));
+}
