@@ -26,8 +26,10 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The file in a node's folder.
 const CONFIG_NAME: &str = "node.toml";
+/// What daemons say under test: enough to see that one has started.
+const LOG_FILTER: &str = "althing=info,warn";
 /// What a daemon prints when its API can be reached.
-const LISTENING: &str = "listening";
+const STARTED: &str = "node started";
 
 /// The nodes of one mesh.
 #[derive(Debug)]
@@ -286,7 +288,7 @@ impl Node {
     fn spawn(&mut self) -> Result<(), MeshError> {
         if self.process.is_none() {
             let mut command = Command::new(&self.binary);
-            command.args(["node", "run", "-c"]).arg(&self.config);
+            command.args(["node", "run", "-c"]).arg(&self.config).env("RUST_LOG", LOG_FILTER);
             self.process = Some(Process::spawn(self.name(), &mut command)?);
         }
         Ok(())
@@ -294,7 +296,7 @@ impl Node {
 
     fn wait_until_ready(&self) -> Result<(), MeshError> {
         let process = self.process.as_ref().ok_or_else(|| self.not_running())?;
-        process.wait_for_line(LISTENING, START_TIMEOUT)?;
+        process.wait_for_line(STARTED, START_TIMEOUT)?;
         Ok(())
     }
 
