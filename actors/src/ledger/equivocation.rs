@@ -20,10 +20,13 @@ const HEIGHTS_BACK: u64 = 8;
 /// Most offences remembered as reported; one of each validator and height is enough.
 const REPORTED_MAX: usize = 4_096;
 
+/// Where a validator votes at most once.
+type VotePlace = (Height, Round, VoteKind, PublicKey);
+
 /// Compares votes.
 #[derive(Debug, Default)]
 pub(super) struct EquivocationDetector {
-    votes: BTreeMap<(Height, Round, VoteKind, PublicKey), (Option<Digest>, Signature)>,
+    votes: BTreeMap<VotePlace, (Option<Digest>, Signature)>,
     reported: BTreeSet<(Height, PublicKey)>,
 }
 

@@ -96,7 +96,12 @@ impl Mesh {
     pub(super) fn run(mut self) -> Result<Report, Failure> {
         let outcome = self.play();
         let (seed, plan, at_us) = (self.seed, self.plan, self.now_us);
-        outcome.map_err(|violation| Failure { seed, plan, at_us, violation })
+        outcome.map_err(|violation| Failure {
+            seed,
+            plan: Box::new(plan),
+            at_us,
+            violation: Box::new(violation),
+        })
     }
 
     fn play(&mut self) -> Result<Report, Violation> {
@@ -145,14 +150,16 @@ impl Mesh {
     fn draw_times(&mut self, every_us: u64, until_us: u64) -> Vec<u64> {
         let mut times = Vec::new();
         let mut at_us = 0;
-        while every_us > 0 {
+        if every_us == 0 {
+            return times;
+        }
+        loop {
             at_us += self.random.random_range(1..2 * every_us);
             if at_us >= until_us {
-                break;
+                return times;
             }
             times.push(at_us);
         }
-        times
     }
 
     fn take(&mut self, event: Event) -> Result<(), Violation> {
@@ -184,7 +191,10 @@ impl Mesh {
                 Ok(())
             }
             Event::Heal => self.heal(),
-            Event::Calm => self.calm_down(),
+            Event::Calm => {
+                self.calm_down();
+                Ok(())
+            }
         }
     }
 
@@ -265,7 +275,7 @@ impl Mesh {
         Ok(())
     }
 
-    fn calm_down(&mut self) -> Result<(), Violation> {
+    fn calm_down(&mut self) {
         self.network.calm();
         for node in 0..self.nodes.len() {
             self.nodes[node].sends_left = None;
@@ -276,7 +286,6 @@ impl Mesh {
         }
         self.queue.push(self.now_us, Event::Heal);
         self.calm = Some(Calm { since_us: self.now_us, top: self.checker.top(), healed_after_us: None });
-        Ok(())
     }
 
     fn submit(&mut self, at: NodeIndex) -> Result<(), Violation> {

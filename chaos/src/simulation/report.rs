@@ -35,12 +35,12 @@ pub struct Failure {
     /// The seed.
     pub seed: u64,
     /// The faults of the run.
-    pub plan: FaultPlan,
+    pub plan: Box<FaultPlan>,
     /// Virtual time of the violation.
     pub at_us: u64,
     /// What does not hold.
     #[source]
-    pub violation: Violation,
+    pub violation: Box<Violation>,
 }
 
 /// The command that repeats a seed.

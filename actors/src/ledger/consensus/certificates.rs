@@ -24,6 +24,7 @@ pub(super) struct CertificateCheck<'a> {
     pub(super) verdicts: &'a mut Verdicts,
 }
 
+#[expect(clippy::result_large_err, reason = "the core's effects are resumed with its own error type")]
 impl CertificateCheck<'_> {
     /// More than two thirds precommitted one block.
     pub(super) fn commit(mut self, certificate: &CommitCertificate<LedgerContext>) -> Verified {
@@ -66,17 +67,17 @@ impl CertificateCheck<'_> {
         votes: impl Iterator<Item = (CoreVote, CoreSignature)>,
         threshold: ThresholdParam,
     ) -> Verified {
-        let mut voters = BTreeSet::new();
+        let mut signers = BTreeSet::new();
         let mut weight = 0_u64;
         for (vote, signature) in votes {
-            let voter = CoreAddress(vote.voter());
+            let signer = CoreAddress(vote.voter());
             let validator =
-                self.roster.get_by_address(&voter).ok_or(CertificateError::UnknownValidator(voter))?;
-            if !voters.insert(voter) {
-                return Err(CertificateError::DuplicateVote(voter));
+                self.roster.get_by_address(&signer).ok_or(CertificateError::UnknownValidator(signer))?;
+            if !signers.insert(signer) {
+                return Err(CertificateError::DuplicateVote(signer));
             }
-            let signed: Option<Signed> = vote.signed(signature, self.network);
-            if !signed.is_some_and(|signed| self.verdicts.check(&signed)) {
+            let is_valid = |signed: Signed| self.verdicts.check(&signed);
+            if !vote.signed(signature, self.network).is_some_and(is_valid) {
                 return Err(CertificateError::VerificationError(None));
             }
             weight = weight.saturating_add(validator.voting_power());

@@ -278,8 +278,7 @@ impl Driver {
         recovered: &[LoggedInput],
         log: &mut dyn EntryLog,
     ) -> Result<(), DriverFault> {
-        let inputs: Vec<Input<LedgerContext>> =
-            recovered.iter().map(|input| self.logged_input(input)).collect();
+        let inputs: Vec<Input<LedgerContext>> = recovered.iter().map(logged_input).collect();
         self.core.record_recovered_own_precommit_extensions(inputs.iter());
         self.core.index_wal_entries(inputs.iter());
         for input in inputs {
@@ -363,17 +362,17 @@ impl Driver {
             )),
         }
     }
+}
 
-    fn logged_input(&self, input: &LoggedInput) -> Input<LedgerContext> {
-        match input {
-            LoggedInput::Vote(vote) => Input::Vote(core_vote(vote)),
-            LoggedInput::Proposal(proposal) => Input::Proposal(core_proposal(proposal)),
-            LoggedInput::Timeout { step, round } => {
-                Input::TimeoutElapsed(Timeout::new(core_round(*round), core_timeout(*step)))
-            }
-            LoggedInput::Judged(judged) => judged_input(judged),
-            LoggedInput::PolkaCertificate(polka) => Input::PolkaCertificate(core_polka_certificate(polka)),
+fn logged_input(input: &LoggedInput) -> Input<LedgerContext> {
+    match input {
+        LoggedInput::Vote(vote) => Input::Vote(core_vote(vote)),
+        LoggedInput::Proposal(proposal) => Input::Proposal(core_proposal(proposal)),
+        LoggedInput::Timeout { step, round } => {
+            Input::TimeoutElapsed(Timeout::new(core_round(*round), core_timeout(*step)))
         }
+        LoggedInput::Judged(judged) => judged_input(judged),
+        LoggedInput::PolkaCertificate(polka) => Input::PolkaCertificate(core_polka_certificate(polka)),
     }
 }
 

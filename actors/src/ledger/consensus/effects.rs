@@ -78,39 +78,6 @@ impl Effects {
         log: &mut dyn EntryLog,
     ) -> Result<Resume<LedgerContext>, std::convert::Infallible> {
         Ok(match effect {
-            Effect::CancelAllTimeouts(resume) => resume.resume_with(self.timers.clear()),
-            Effect::CancelTimeout(timeout, resume) => resume.resume_with(self.timers.cancel(timeout)),
-            Effect::ScheduleTimeout(timeout, resume) => {
-                resume.resume_with(self.timers.schedule(now_us, timeout))
-            }
-            Effect::StartRound(_, round, _, _, resume) => {
-                let round = round_of(round);
-                self.acts.extend(round.map(|round| Act::RoundStarted { round }));
-                resume.resume_with(())
-            }
-            Effect::PublishConsensusMsg(message, resume) => resume.resume_with(self.publish(&message)),
-            Effect::PublishLivenessMsg(message, resume) => {
-                resume.resume_with(self.publish_liveness(&message))
-            }
-            Effect::RepublishVote(vote, resume) => {
-                let message = wire_vote(&vote).map(Message::Vote);
-                self.acts.extend(message.map(Act::Rebroadcast));
-                resume.resume_with(())
-            }
-            Effect::RepublishRoundCertificate(certificate, resume) => {
-                let message = wire_round_certificate(&certificate).map(Message::RoundCertificate);
-                self.acts.extend(message.map(Act::Rebroadcast));
-                resume.resume_with(())
-            }
-            Effect::GetValue(height, round, _, resume) => {
-                let round = round_of(round);
-                self.acts.extend(round.map(|round| Act::NeedBlock { height: height.0, round }));
-                resume.resume_with(())
-            }
-            Effect::RestreamProposal(_, round, _, _, block, resume) => {
-                self.acts.extend(round_of(round).map(|round| Act::Restream { round, block }));
-                resume.resume_with(())
-            }
             Effect::SignVote(vote, resume) => match self.sign_vote(&vote) {
                 Some(signature) => resume.resume_with(SignedMessage::new(vote, signature)),
                 None => Resume::Continue,
@@ -137,14 +104,42 @@ impl Effects {
             Effect::VerifyVoteExtension(_, _, _, _, _, _, resume) => {
                 resume.resume_with(Err(VoteExtensionError::InvalidVoteExtension))
             }
-            Effect::WalAppend(height, input, resume) => {
-                resume.resume_with(self.append(height.0, &input, log))
+            order => {
+                self.obey(now_us, order, log);
+                Resume::Continue
             }
-            Effect::CertVerifiedSyncValue(_, _, resume) => resume.resume_with(()),
-            Effect::CertRejectedSyncValue(_, _, _, resume) => resume.resume_with(()),
-            Effect::Decide(certificate, _, resume) => resume.resume_with(self.decide(&certificate)),
-            Effect::Finalize(_, _, _, resume) => resume.resume_with(()),
         })
+    }
+
+    /// Carries out an effect that the core expects no answer to.
+    fn obey(&mut self, now_us: u64, order: Effect<LedgerContext>, log: &mut dyn EntryLog) {
+        match order {
+            Effect::CancelAllTimeouts(_) => self.timers.clear(),
+            Effect::CancelTimeout(timeout, _) => self.timers.cancel(timeout),
+            Effect::ScheduleTimeout(timeout, _) => self.timers.schedule(now_us, timeout),
+            Effect::StartRound(_, round, _, _, _) => {
+                self.acts.extend(round_of(round).map(|round| Act::RoundStarted { round }));
+            }
+            Effect::PublishConsensusMsg(message, _) => self.publish(&message),
+            Effect::PublishLivenessMsg(message, _) => self.publish_liveness(&message),
+            Effect::RepublishVote(vote, _) => {
+                self.acts.extend(wire_vote(&vote).map(Message::Vote).map(Act::Rebroadcast));
+            }
+            Effect::RepublishRoundCertificate(certificate, _) => {
+                let message = wire_round_certificate(&certificate).map(Message::RoundCertificate);
+                self.acts.extend(message.map(Act::Rebroadcast));
+            }
+            Effect::GetValue(height, round, _, _) => {
+                self.acts.extend(round_of(round).map(|round| Act::NeedBlock { height: height.0, round }));
+            }
+            Effect::RestreamProposal(_, round, _, _, block, _) => {
+                self.acts.extend(round_of(round).map(|round| Act::Restream { round, block }));
+            }
+            Effect::WalAppend(height, input, _) => self.append(height.0, &input, log),
+            Effect::Decide(certificate, _, _) => self.decide(&certificate),
+            // Blocks of others are followed outside the core, and evidence is found by the ledger's own detector.
+            _ => {}
+        }
     }
 
     fn publish(&mut self, message: &SignedConsensusMsg<LedgerContext>) {

@@ -14,7 +14,8 @@ use crate::ledger::wire::{SignedProposal, SignedVote};
 /// A validator's private key for consensus messages. Never printed, cleared from memory when dropped.
 #[derive(Clone)]
 pub struct ConsensusKey {
-    secret: SigningKey,
+    /// Boxed, because the expanded key is ten times the seed.
+    secret: Box<SigningKey>,
     public: PublicKey,
 }
 
@@ -22,7 +23,7 @@ impl ConsensusKey {
     /// Takes the 32 bytes of an Ed25519 seed.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        let secret = SigningKey::from(seed);
+        let secret = Box::new(SigningKey::from(seed));
         let public = PublicKey::Ed25519(secret.verification_key().to_bytes());
         Self { secret, public }
     }
@@ -54,7 +55,7 @@ impl ConsensusKey {
 
 impl Drop for ConsensusKey {
     fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.secret);
+        zeroize::Zeroize::zeroize(self.secret.as_mut());
     }
 }
 

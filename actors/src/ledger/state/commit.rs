@@ -168,7 +168,7 @@ impl<D: Disk> LedgerState<D> {
 
 /// A decision as it is logged. The variant is the version of the disk format.
 #[derive(Debug, Clone, PartialEq, Eq, borsh::BorshSerialize, borsh::BorshDeserialize)]
-pub enum Decision {
+pub(super) enum Decision {
     /// Version 1: the block with the certificate's digest, logged before, is final.
     V1(Certificate),
 }

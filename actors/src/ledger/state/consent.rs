@@ -95,13 +95,12 @@ impl<D: Disk> LedgerState<D> {
         let executed = if self.has_turn(header, round) { self.verify_and_execute(&block) } else { None };
         let is_timely = header.time <= self.now.wall.after(self.head.state.constitution().clock_ahead_max);
         let valid = executed.is_some() && is_timely;
-        match executed {
-            Some(executed) => self.file_candidate(&bytes, executed)?,
-            None => {
-                tracing::warn!(%digest, height = %header.height, "a proposed block breaks the rules");
-                self.candidates.refuse(digest);
-                self.blame(from, Misbehaviour::InvalidBlock);
-            }
+        if let Some(executed) = executed {
+            self.file_candidate(&bytes, executed)?;
+        } else {
+            tracing::warn!(%digest, height = %header.height, "a proposed block breaks the rules");
+            self.candidates.refuse(digest);
+            self.blame(from, Misbehaviour::InvalidBlock);
         }
         let height = header.height;
         self.feed(DriverInput::Judged(JudgedBlock { height, round, proposer: sender, block: digest, valid }))

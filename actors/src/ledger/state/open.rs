@@ -135,8 +135,7 @@ impl<D: Disk> LedgerState<D> {
     fn resume(&mut self, replay: Replay) -> Result<(), Fatal> {
         let Replay { entries, undecided, .. } = replay;
         for (position, bytes, block) in undecided {
-            let proposed = self.execute_known(&block);
-            if let Some(executed) = proposed {
+            if let Some(executed) = self.execute_known(&block) {
                 let (round, proposer) = (executed.header.round, executed.header.proposer);
                 let candidate = Candidate { bytes, position, round, proposer, executed };
                 self.candidates.insert(block.digest(), candidate);

@@ -120,7 +120,6 @@ impl<D: Disk> LedgerState<D> {
             self.scratch.state = None;
         }
         match self.standing(&waiting) {
-            Standing::Ready => {}
             Standing::Waiting => {
                 self.scratch.unready.insert(id);
             }
@@ -128,8 +127,8 @@ impl<D: Disk> LedgerState<D> {
             Standing::Rejected(reject) if self.is_current() => {
                 return self.settle(id, TransactionOutcome::Rejected(reject));
             }
-            // The head is about to move, and what is refused at this one may be right at the next.
-            Standing::Rejected(_) => {}
+            // While the head is about to move, what is refused at this one may be right at the next.
+            Standing::Ready | Standing::Rejected(_) => {}
         }
         true
     }

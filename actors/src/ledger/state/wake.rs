@@ -16,18 +16,18 @@ impl<D: Disk> LedgerState<D> {
         let is_idle = self.driver.as_ref().is_some_and(Driver::is_decided);
         is_idle
             && (self.scratch.has_ready(&self.mempool)
-                || self.block_due().is_some_and(|due| due <= self.now.wall)
+                || self.block_due() <= self.now.wall
                 || self.others_have_started())
     }
 
     /// When a block is due without a transaction.
-    fn block_due(&self) -> Option<TimeMs> {
+    fn block_due(&self) -> TimeMs {
         let state = &self.head.state;
         if state.height() == Height::ZERO {
-            return Some(TimeMs::ZERO);
+            return TimeMs::ZERO;
         }
         let heartbeat = state.time().after(state.constitution().heartbeat);
-        Some(state.next_deadline().map_or(heartbeat, |deadline| deadline.min(heartbeat)))
+        state.next_deadline().map_or(heartbeat, |deadline| deadline.min(heartbeat))
     }
 
     /// A proposal, a certificate, or votes of more than a third: one faulty validator cannot start a height.
@@ -57,7 +57,7 @@ impl<D: Disk> LedgerState<D> {
 
     fn next_due_us(&self) -> u64 {
         let consensus_us = match &self.driver {
-            Some(driver) if driver.is_decided() => self.block_due().map(|due| self.monotonic_us_at(due)),
+            Some(driver) if driver.is_decided() => Some(self.monotonic_us_at(self.block_due())),
             Some(driver) => driver.next_due_us(),
             None => None,
         };
