@@ -93,7 +93,12 @@ pub struct Global {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Looks at the node
+    /// Runs a whole mesh in this process
+    Dev(daemon::DevArguments),
+    /// Prepares a new mesh
+    #[command(subcommand)]
+    Init(daemon::InitCommand),
+    /// Runs a node, and looks at one
     #[command(subcommand)]
     Node(node::NodeCommand),
     /// Drafts, plans, submits and follows proposals
@@ -121,6 +126,9 @@ pub enum Command {
     Version,
     /// Writes a completion script for a shell to stdout
     Completion(completion::CompletionArguments),
+    /// Serves one release of the greeter that `dev` governs
+    #[command(hide = true)]
+    DevService(crate::demo::greeter::GreeterArguments),
 }
 
 /// Carries a command of the client out.
@@ -129,6 +137,13 @@ pub enum Command {
 /// What went wrong with its exit code.
 pub async fn run(cli: Cli) -> Outcome {
     let session = Session::new(cli.global);
+    match cli.command {
+        // These end in order when they are interrupted.
+        Command::Dev(arguments) => return daemon::run_dev(arguments, &session).await,
+        Command::Node(command @ node::NodeCommand::Run(_)) => return node::run(command, &session).await,
+        Command::DevService(arguments) => return daemon::run_service(&arguments).await,
+        _ => {}
+    }
     let work = dispatch(cli.command, &session);
     tokio::select! {
         outcome = work => outcome,
@@ -138,6 +153,9 @@ pub async fn run(cli: Cli) -> Outcome {
 
 async fn dispatch(command: Command, session: &Session) -> Outcome {
     match command {
+        Command::Dev(arguments) => daemon::run_dev(arguments, session).await,
+        Command::DevService(arguments) => daemon::run_service(&arguments).await,
+        Command::Init(command) => daemon::init(&command, session),
         Command::Node(command) => node::run(command, session).await,
         Command::Proposal(command) => proposal::run(command, session).await,
         Command::Vote(command) => vote::run(command, session).await,

@@ -4,3 +4,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod daemon;
+pub mod demo;
+pub mod dev;
+pub mod wiring;

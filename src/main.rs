@@ -28,11 +28,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Failure::new(cli::failure::Exit::EndedBadly, format!("the runtime cannot start: {error}"))
-    })?;
-    runtime.block_on(cli::run(cli))
+    // Nodes need actix's system; commands of the client run in it as well.
+    let runtime = || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.expect("the system has threads and file descriptors for a runtime")
+    };
+    actix::System::with_tokio_rt(runtime).block_on(cli::run(cli))
 }
 
 /// Logs go to stderr: warnings, and more with `-v` or by `RUST_LOG`.

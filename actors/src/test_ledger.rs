@@ -123,7 +123,7 @@ impl Clock for TestLedger {
     }
 }
 
-fn view_of(world: &World) -> Arc<LedgerView> {
+pub(crate) fn view_of(world: &World) -> Arc<LedgerView> {
     Arc::new(LedgerView {
         network: world.network(),
         state: world.state.clone(),

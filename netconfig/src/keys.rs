@@ -1,7 +1,7 @@
 //! Owns key files: one secret of one purpose each, created once with mode 0600 in a 0700 directory.
 //!
 //! Refuses a file that others can read, a file of another purpose, and to overwrite anything. The format is
-//! version 1 of five lines (see [`file`](self)); secrets are wiped from memory when they are dropped.
+//! version 1 of six lines; secrets are wiped from memory when they are dropped.
 
 use std::{
     fmt,
@@ -92,6 +92,16 @@ pub enum KeyError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// More key files than one node can need.
+    #[error(
+        "{path} holds {found} key files, more than the {DIRECTORY_KEYS_MAX} of one node; check `keys.directory`"
+    )]
+    TooMany {
+        /// Which directory.
+        path: PathBuf,
+        /// As found.
+        found: usize,
     },
     /// The file holds a key for something else.
     #[error(
@@ -197,9 +207,12 @@ pub fn load_members(directory: &Path, org: &OrgId) -> Result<Vec<(MemberId, Role
         paths.push(entry.map_err(failed)?.path());
     }
     paths.sort();
-    let members = paths.iter().filter_map(|path| Some((path, member_and_role(path, org)?)));
+    let members: Vec<_> = paths.iter().filter_map(|path| Some((path, member_and_role(path, org)?))).collect();
+    if members.len() > DIRECTORY_KEYS_MAX {
+        return Err(KeyError::TooMany { path: directory.to_owned(), found: members.len() });
+    }
     let mut keys = Vec::new();
-    for (path, (member, role)) in members.take(DIRECTORY_KEYS_MAX) {
+    for (path, (member, role)) in members {
         keys.push((member, role, load(path, KeyPurpose::Member(role))?));
     }
     Ok(keys)

@@ -1,9 +1,27 @@
-//! Owns the arguments of the commands that prepare and start nodes.
+//! Owns the commands that prepare and run nodes.
 
 use std::path::PathBuf;
 
 use althing_contracts::name::OrgId;
-use clap::Args;
+use clap::{Args, Subcommand};
+
+use super::{
+    failure::{Exit, Failure, Outcome},
+    session::Session,
+};
+use crate::{
+    daemon::{self, DaemonError},
+    demo::{self, greeter},
+    dev::{self, DevError, DevMesh},
+    wiring::Node,
+};
+
+/// What can be prepared.
+#[derive(Debug, Subcommand)]
+pub enum InitCommand {
+    /// Writes configuration, keys and genesis of a whole mesh on this machine
+    Mesh(InitMeshArguments),
+}
 
 /// A whole mesh in one process.
 #[derive(Debug, Clone, Args)]
@@ -44,4 +62,59 @@ pub struct NodeRunArguments {
     /// The node's configuration
     #[arg(short, long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// Runs a node until it is told to end.
+pub(super) async fn run_node(arguments: &NodeRunArguments, session: &Session) -> Outcome {
+    let started = |node: &Node| {
+        let places = node.places();
+        session.say(&format!("node {} is up", node.name()));
+        if let Some(socket) = &places.socket {
+            session.suggest(&format!("althing --addr unix:{} node status", socket.display()));
+        }
+    };
+    daemon::run(&arguments.config, started).await.map_err(daemon_failure)
+}
+
+/// Writes a new mesh.
+pub(super) fn init(command: &InitCommand, session: &Session) -> Outcome {
+    let InitCommand::Mesh(arguments) = command;
+    let files = dev::found(&arguments.orgs, &arguments.dir).map_err(|error| dev_failure(&error))?;
+    session.say(&format!("network {}", files.network));
+    for node in &files.nodes {
+        session.write(&format!("{}\n", node.config.display()))?;
+    }
+    if let Some(first) = files.nodes.first() {
+        session.suggest(&format!("althing node run -c {}", first.config.display()));
+    }
+    Ok(())
+}
+
+/// Runs a whole mesh.
+pub(super) async fn run_dev(arguments: DevArguments, session: &Session) -> Outcome {
+    let mesh = DevMesh::start(arguments.orgs, arguments.auditors, arguments.dir.clone()).await;
+    let mesh = mesh.map_err(|error| dev_failure(&error))?;
+    demo::run(mesh, &arguments, session).await
+}
+
+/// Serves one release of the greeter.
+pub(super) async fn run_service(arguments: &greeter::GreeterArguments) -> Outcome {
+    greeter::run(arguments).await.map_err(|error| failure(Exit::EndedBadly, &error))
+}
+
+fn daemon_failure(error: DaemonError) -> Failure {
+    match error {
+        DaemonError::Config(error) => error.into(),
+        other => failure(Exit::EndedBadly, &other),
+    }
+}
+
+pub(crate) fn dev_failure(error: &DevError) -> Failure {
+    failure(Exit::EndedBadly, error)
+}
+
+/// An error with its causes.
+fn failure(exit: Exit, error: &dyn std::error::Error) -> Failure {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    Failure::new(exit, causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }

@@ -2,7 +2,9 @@
 
 use miette::Diagnostic;
 
-use crate::api::problem::Problem;
+use althing_netconfig::config::ConfigError;
+
+use crate::api::{listen::ListenError, problem::Problem};
 
 /// Result of a command.
 pub type Outcome<T = ()> = Result<T, Failure>;
@@ -95,6 +97,25 @@ impl Failure {
             Some(problem) => serde_json::json!({"exit": self.exit as u8, "problem": problem}),
             None => serde_json::json!({"exit": self.exit as u8, "detail": detail}),
         }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let place = match (error.line, error.column) {
+            (Some(line), Some(column)) => format!("{}:{line}:{column}", error.file),
+            _ => error.file.clone(),
+        };
+        let snippet = if error.snippet.is_empty() { String::new() } else { format!("\n{}", error.snippet) };
+        let text = format!("{place}: {}{snippet}", error.message);
+        Self::of(Exit::Configuration, Message { text, help: error.help })
+    }
+}
+
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Self {
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+        Self::new(Exit::Configuration, format!("{error}{cause}"))
     }
 }
 

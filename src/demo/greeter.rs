@@ -78,21 +78,18 @@ struct Instance {
 ///
 /// # Errors
 /// The release file or the address cannot be used.
-pub fn run(arguments: &GreeterArguments) -> Result<(), GreeterError> {
+pub async fn run(arguments: &GreeterArguments) -> Result<(), GreeterError> {
     let release = read_release(&arguments.release)?;
     let instance = web::Data::new(Instance { release, requests: AtomicU64::new(0) });
     let listen = arguments.listen;
-    let serve = async move {
-        HttpServer::new(move || {
-            App::new().app_data(instance.clone()).default_service(web::to(answer))
-        })
-        .workers(1)
-        .shutdown_timeout(1)
-        .bind(listen)?
-        .run()
-        .await
+    let server =
+        HttpServer::new(move || App::new().app_data(instance.clone()).default_service(web::to(answer)));
+    let bound = server.workers(1).shutdown_timeout(1).bind(listen);
+    let served = match bound {
+        Ok(server) => server.run().await,
+        Err(error) => Err(error),
     };
-    actix_rt::System::new().block_on(serve).map_err(|source| GreeterError::Serve { listen, source })
+    served.map_err(|source| GreeterError::Serve { listen, source })
 }
 
 fn read_release(path: &Path) -> Result<Release, GreeterError> {

@@ -1,7 +1,9 @@
 //! The API over real sockets.
 
+use std::time::Duration;
+
 use althing::api::{
-    backend::NodeRole,
+    backend::{Backend as _, NodeRole},
     problem::Problem,
     view::{
         act::AcceptedView,
@@ -363,7 +365,7 @@ async fn streams_and_waits_end_before_the_api_stops() {
     let wait = tokio::spawn(reqwest::get(served.url(&format!("/v1/proposals/{id}/wait?for=closed"))));
     // The node answers this on the same workers, so the wait above is being served or comes after the stop.
     let _node: NodeView = get(&served, "/v1/node").await;
-    let stopped = tokio::time::timeout(std::time::Duration::from_secs(2), served.api.stop()).await;
+    let stopped = tokio::time::timeout(Duration::from_secs(2), served.api.stop()).await;
     assert!(stopped.is_ok(), "open streams kept the API from stopping");
     assert!(stream.chunk().await.is_ok_and(|chunk| chunk.is_none()));
     drop(wait);
@@ -428,5 +430,46 @@ async fn a_bundle_is_downloaded_whole() {
     let bundle = response.bytes().await.unwrap();
     assert_eq!(announced, bundle.len().to_string());
     assert!(bundle.starts_with(b"ALTHINGB"));
+    served.api.stop().await;
+}
+
+#[tokio::test]
+async fn work_goes_on_when_the_client_breaks_off_and_a_repeat_gets_its_answer() {
+    let served = served();
+    let plan_hash = planned(&served, &document()).await.plan.plan_hash;
+    let body = json!({"as": "acme/author", "document": document(), "plan_hash": plan_hash});
+    served.mesh.open.send_replace(false);
+    let request = Client::new().post(served.url("/v1/proposals")).header("idempotency-key", "k").json(&body);
+    let broken_off = tokio::spawn(request.send());
+    served.mesh.started.notified().await;
+    let meanwhile = post(&served, "/v1/proposals", "k", &body).await;
+    assert_eq!(meanwhile.status(), StatusCode::CONFLICT);
+    assert_eq!(problem(meanwhile).await.code, "idempotency-key-running");
+    broken_off.abort();
+    assert!(broken_off.await.unwrap_err().is_cancelled());
+
+    let mut follower = served.mesh.feed().view;
+    served.mesh.open.send_replace(true);
+    let shown = follower.wait_for(|view| view.state.proposals().count() == 1);
+    tokio::time::timeout(Duration::from_secs(10), shown).await.unwrap().unwrap();
+    let repeat = post(&served, "/v1/proposals", "k", &body).await;
+    assert!([StatusCode::CREATED, StatusCode::CONFLICT].contains(&repeat.status()), "{}", repeat.status());
+    assert_eq!(served.mesh.view().state.proposals().count(), 1);
+    served.api.stop().await;
+}
+
+#[tokio::test]
+async fn one_stream_too_many_is_refused() {
+    let served = served();
+    let mut open = Vec::new();
+    for _ in 0..althing::api::route::STREAMS_MAX {
+        let response = reqwest::get(served.url("/v1/events")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        open.push(response);
+    }
+    let refused = reqwest::get(served.url("/v1/events")).await.unwrap();
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let refused = problem(refused).await;
+    assert_eq!((refused.status, refused.code.as_str(), refused.retryable), (503, "streams", true));
     served.api.stop().await;
 }

@@ -363,3 +363,16 @@ async fn every_command_completes_and_tells_its_version() {
     assert_eq!((version["protocol"].as_u64(), version["document_schema"].as_u64()), (Some(1), Some(1)));
     assert_eq!(testing::line(version["version"].as_str().unwrap()).as_str(), env!("CARGO_PKG_VERSION"));
 }
+
+#[tokio::test]
+async fn a_nodes_configuration_is_shown_with_origins_or_the_place_of_its_error() {
+    let home = tempfile::tempdir().unwrap();
+    let text = "schema = 1\n\n[node]\nname = \"acme\"\nport = 5\n";
+    std::fs::write(home.path().join("node.toml"), text).unwrap();
+    let wrong = run(home.path(), "config show -c node.toml -o json").await;
+    assert_eq!(wrong.code(), 8);
+    assert!(wrong.failure().starts_with("node.toml:5:1: "), "{}", wrong.failure());
+    assert!(wrong.failure().ends_with("5 | port = 5\n  | ^^^^"), "{}", wrong.failure());
+    let missing = run(home.path(), "config show -c nothing.toml -o json").await;
+    assert_eq!(missing.failure(), "nothing.toml: the configuration file does not exist");
+}

@@ -24,7 +24,7 @@ use althing_contracts::{
     testing::{self, World},
     transaction::{Call, ProposalId, Transaction},
 };
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 /// The node of acme; it holds every key but those of delta.
 pub(crate) struct Mesh {
@@ -34,6 +34,10 @@ pub(crate) struct Mesh {
     role: NodeRole,
     pub(crate) ready: Mutex<Option<&'static str>>,
     pub(crate) pruned: Mutex<bool>,
+    /// Told when a submission has begun.
+    pub(crate) started: Notify,
+    /// Submissions go on while it is `true`.
+    pub(crate) open: watch::Sender<bool>,
 }
 
 struct Inside {
@@ -55,7 +59,16 @@ impl Mesh {
         let view = watch::Sender::new(Arc::new(view(&world)));
         let inside = Mutex::new(Inside { world, records: Vec::new(), blocks: Vec::new() });
         let events = broadcast::Sender::new(16);
-        Arc::new(Self { inside, view, events, role, ready: Mutex::new(None), pruned: Mutex::new(false) })
+        Arc::new(Self {
+            inside,
+            view,
+            events,
+            role,
+            ready: Mutex::new(None),
+            pruned: Mutex::new(false),
+            started: Notify::new(),
+            open: watch::Sender::new(true),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -180,8 +193,9 @@ impl Backend for Mesh {
         if sender.org_str() == "delta" {
             return Err(ActError::NoKey { member: sender, role });
         }
-        // A caller that breaks off does so here, with the work under way.
-        tokio::task::yield_now().await;
+        self.started.notify_one();
+        let mut open = self.open.subscribe();
+        open.wait_for(|open| *open).await.expect("the mesh holds the sender");
         self.act(sender.as_str(), role, call).map_err(|reject| SubmitError::Rejected(reject).into())
     }
 

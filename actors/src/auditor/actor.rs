@@ -26,7 +26,7 @@ use super::{
     state::{AuditorConfig, AuditorError, AuditorState, AuditorStatus, ObserveError},
 };
 use crate::{
-    ledger::message::{LedgerFeed, LedgerView, ReadError},
+    ledger::message::{CertifiedBlock, LedgerFeed, LedgerView, ReadError},
     port::Verdict,
     watcher::{Lifeline, StartError, Watched, Watcher},
 };
@@ -75,6 +75,7 @@ struct Worked {
     state: Box<AuditorState>,
     outcome: Result<(), AuditorError>,
     due: Vec<(ProposalId, Call)>,
+    is_caught_up: bool,
     read: Result<usize, ReadError>,
 }
 
@@ -121,7 +122,7 @@ impl AuditorActor {
     }
 
     fn worked(&mut self, worked: Worked, ctx: &mut Context<Self>) {
-        let Worked { mut state, outcome, due, read } = worked;
+        let Worked { mut state, outcome, due, is_caught_up, read } = worked;
         self.report(&mut state);
         self.state = Some(state);
         if let Err(error) = outcome {
@@ -132,11 +133,12 @@ impl AuditorActor {
         for (proposal, call) in due {
             self.attest(proposal, call, ctx);
         }
-        match read {
-            Ok(PAGE_LEN_MAX) => self.wake(ctx),
-            _ if self.woken || !self.heads.is_empty() => self.wake(ctx),
-            Ok(_) => {}
-            Err(error) => warn!(error = explain(&error), "auditor cannot read the ledger's history"),
+        if let Err(error) = &read {
+            warn!(error = explain(error), "auditor cannot read the ledger's history");
+        }
+        let has_more = !is_caught_up && self.status.sound && read.is_ok_and(|count| count > 0);
+        if has_more || self.woken || !self.heads.is_empty() {
+            self.wake(ctx);
         }
     }
 
@@ -187,28 +189,45 @@ struct Work {
 }
 
 impl Work {
+    fn shown(&self) -> Height {
+        self.view.header.as_ref().map_or(Height::ZERO, |header| header.height)
+    }
+
     async fn run(self, state: Box<AuditorState>, history: Arc<dyn History>) -> Worked {
-        let from = state.next_height();
-        let shown = self.view.header.as_ref().map_or(Height::ZERO, |header| header.height);
-        let read = if shown < from { Ok(Vec::new()) } else { history.read_blocks(from, PAGE_LEN_MAX).await };
+        let read = read_page(&*history, state.next_height(), self.shown()).await;
         let pool = spawn_blocking(move || self.apply(state, read));
         // A panic in the pool is the actor's own: the watcher starts it again from its files.
         pool.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    fn apply(
-        self,
-        mut state: Box<AuditorState>,
-        read: Result<Vec<crate::ledger::message::CertifiedBlock>, ReadError>,
-    ) -> Worked {
+    fn apply(self, mut state: Box<AuditorState>, read: Result<Vec<CertifiedBlock>, ReadError>) -> Worked {
+        let shown = self.shown();
         let blocks = read.as_deref().unwrap_or_default();
         let outcome = state.apply(blocks).and_then(|_| state.compare(&self.view));
         let outcome = outcome.and_then(|()| judge_heads(&mut state, self.heads));
-        let shown = self.view.header.as_ref().map_or(Height::ZERO, |header| header.height);
         let is_caught_up = state.next_height() > shown;
         let due = if is_caught_up { state.due(&self.in_flight) } else { Vec::new() };
-        Worked { state, outcome, due, read: read.map(|blocks| blocks.len()) }
+        Worked { state, outcome, due, is_caught_up, read: read.map(|blocks| blocks.len()) }
     }
+}
+
+/// Reads from `from` to `last`, at most [`PAGE_LEN_MAX`] blocks; a node may give fewer at a time than asked for.
+async fn read_page(
+    history: &dyn History,
+    from: Height,
+    last: Height,
+) -> Result<Vec<CertifiedBlock>, ReadError> {
+    let mut page = Vec::new();
+    let mut next = from;
+    while next <= last && page.len() < PAGE_LEN_MAX {
+        let blocks = history.read_blocks(next, PAGE_LEN_MAX - page.len()).await?;
+        if blocks.is_empty() {
+            break;
+        }
+        next = Height::new(next.get() + blocks.len() as u64);
+        page.extend(blocks);
+    }
+    Ok(page)
 }
 
 fn judge_heads(state: &mut AuditorState, heads: Vec<ObserveHead>) -> Result<(), AuditorError> {

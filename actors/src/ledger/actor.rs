@@ -12,9 +12,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
     MessageResult, ResponseActFuture, ResponseFuture, SpawnHandle, WrapFuture,
 };
-use althing_contracts::{
-    event::EventRecord, quantity::Height, transaction::TransactionId,
-};
+use althing_contracts::{event::EventRecord, quantity::Height, transaction::TransactionId};
 use bytes::Bytes;
 use tokio::sync::{Mutex, oneshot};
 use tracing::{debug, error, info, warn};
@@ -26,8 +24,8 @@ use super::{
     log::disk::FileDisk,
     mempool::PooledTransaction,
     message::{
-        CertifiedBlock, Final, LedgerView, READ_BLOCKS_MAX, READ_EVENTS_MAX, ReadBlocks, ReadError, ReadEvents,
-        SubmitError,
+        CertifiedBlock, Final, LedgerView, READ_BLOCKS_MAX, READ_EVENTS_MAX, ReadBlocks, ReadError,
+        ReadEvents, SubmitError,
     },
     metrics,
     snapshot::{Snapshot, SnapshotStore},

@@ -144,7 +144,11 @@ impl LedgerHandle {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn read_events(&self, after: EventSequence, limit: usize) -> Result<Vec<EventRecord>, ReadError> {
+    pub async fn read_events(
+        &self,
+        after: EventSequence,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>, ReadError> {
         self.actor.send(ReadEvents { after, limit }).await.map_err(unavailable)?
     }
 

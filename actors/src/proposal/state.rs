@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use althing_contracts::{name::MemberId, proposal::Proposal, stage::Stage, state::State, transaction::ProposalId};
+use althing_contracts::{
+    name::MemberId, proposal::Proposal, stage::Stage, state::State, transaction::ProposalId,
+};
 
 /// How far a proposal has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,8 @@ pub fn progress(proposal: &Proposal, until: &BTreeSet<Stage>) -> Progress {
 pub fn unmet(state: &State, proposal: ProposalId) -> Vec<String> {
     let Some(explanation) = state.explain(proposal) else { return Vec::new() };
     let forward = explanation.next.first();
-    let failing = forward.into_iter().flat_map(|outlook| &outlook.conditions).filter(|condition| !condition.holds);
+    let failing =
+        forward.into_iter().flat_map(|outlook| &outlook.conditions).filter(|condition| !condition.holds);
     let conditions =
         failing.map(|condition| format!("{} ({} of {})", condition.what, condition.part, condition.whole));
     let earliest = forward.and_then(|outlook| Some((outlook.to, outlook.earliest?)));

@@ -37,6 +37,8 @@ pub const ACT_DEADLINE: Duration = Duration::from_secs(30);
 pub const VALIDITY: DurationMs = DurationMs::new(10 * 60 * 1_000);
 /// A key used by two nodes at once makes the sequence collide; each collision costs one of these.
 const SEQUENCE_TRIES_MAX: usize = 8;
+/// Signers that may be lost in a row under one call.
+const SIGN_TRIES_MAX: usize = 3;
 /// Longest pause before an unsettled transaction is asked for again; a new block ends it sooner.
 const RESUBMIT_AFTER: Duration = Duration::from_secs(1);
 
@@ -217,8 +219,15 @@ impl Lane {
             call,
             span: tracing::Span::current(),
         };
-        let signed = self.options.signer.send(request).await??;
-        Ok((sequence, signed))
+        let mut answer = self.options.signer.send(request.clone()).await;
+        for _ in 1..SIGN_TRIES_MAX {
+            if answer.is_ok() {
+                break;
+            }
+            // A signature that was lost with its signer has not been submitted, so another one does no harm.
+            answer = self.options.signer.send(request.clone()).await;
+        }
+        Ok((sequence, answer??))
     }
 
     // An idle ledger's time stands still, so the validity counts from whichever clock is ahead.

@@ -141,3 +141,13 @@ fn only_a_node_key_is_an_identity() {
     let node = SecretKey::generate(KeyPurpose::Node).unwrap();
     assert_eq!(node.identity().unwrap().node_id(), node.public());
 }
+
+#[test]
+fn a_directory_of_too_many_keys_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for number in 0..=DIRECTORY_KEYS_MAX {
+        fs::write(directory.path().join(format!("m{number}.voter.key")), "").unwrap();
+    }
+    let error = load_members(directory.path(), &OrgId::new("acme").unwrap()).unwrap_err();
+    assert!(matches!(error, KeyError::TooMany { found: 1_001, .. }), "{error}");
+}

@@ -15,10 +15,10 @@ use crate::config::CommandSection;
 /// How nodes talk to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transport {
-    /// QUIC over UDP: two thirds of the round trip of TCP on loopback, one handshake round trip.
+    /// QUIC over UDP: the shorter round trip (half of TCP's on loopback) and the shorter handshake.
     #[default]
     Quic,
-    /// TCP with noise and yamux, where UDP is not let through.
+    /// TCP with noise and yamux: where UDP is not let through, or bulk matters more than latency.
     Tcp,
 }
 

@@ -130,3 +130,15 @@ async fn an_address_of_another_machine_cannot_be_listened_on() {
     assert!(message.starts_with("cannot listen on /ip4/192.0.2.1/tcp/0: "), "{message}");
     assert!(message.ends_with("; set an address of this machine in `p2p.listen`"), "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bootstrap_address_that_cannot_be_dialled_is_refused_at_the_start() {
+    let nowhere = "/ip4/0.0.0.0/tcp/0".parse().unwrap();
+    let error = Mesh::start(config(1, TCP, &[(2, &nowhere)], &[1, 2])).await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(error.to_string(), format!("cannot dial {}; correct its address in `p2p.bootstrap`", id(2)));
+    assert_eq!(
+        source,
+        "/ip4/0.0.0.0/tcp/0 names no single place; an address to dial needs a port and an address of a machine"
+    );
+}

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
 
 use super::*;
-use crate::{auditor::story::Story, ledger::message::CertifiedBlock, watcher::RestartLimits};
+use crate::{auditor::story::Story, watcher::RestartLimits};
 
 /// A node with a ledger of its own: serves its blocks, and puts attestations into the next one.
 struct Node {
@@ -51,6 +51,8 @@ impl Node {
 impl History for Node {
     async fn read_blocks(&self, from: Height, limit: usize) -> Result<Vec<CertifiedBlock>, ReadError> {
         let first = usize::try_from(from.get() - 1).unwrap();
+        // A node that reads from its files gives fewer than asked for.
+        let limit = limit.min(3);
         Ok(self.story.lock().unwrap().blocks.iter().skip(first).take(limit).cloned().collect())
     }
 }

@@ -1,1 +1,244 @@
+use std::collections::BTreeMap;
 
+use althing_contracts::{
+    role::Role,
+    testing::{World, deploy, genesis, member, name, record, target},
+    transaction::{Call, ProposalId},
+};
+
+use super::*;
+use crate::test_ledger::{decide, view_of};
+
+/// A runner of one organisation over a world, with what it wants to do.
+struct Bench {
+    world: World,
+    state: ExecutorState,
+    now: TimeMs,
+    id: ProposalId,
+}
+
+impl Bench {
+    fn new(org: &str, stages: &[&[&str]]) -> Self {
+        Self::with(org, stages, BTreeSet::new())
+    }
+
+    fn with(org: &str, stages: &[&[&str]], intents: BTreeSet<StepKey>) -> Self {
+        let mut genesis = genesis(4);
+        let other = member("acme/executor-2");
+        genesis.members.insert(other.clone(), record(&other, 0, &[Role::Executor]));
+        genesis.targets.get_mut(&target("acme-north")).unwrap().executors.insert(other);
+        let mut world = World::with(genesis);
+        world.pass(DurationMs::new(1));
+        let id = world.submit("acme/author", deploy("v2", stages)).unwrap();
+        decide(&mut world, id);
+        let config = ExecutorConfig {
+            org: OrgId::new(org).unwrap(),
+            members: BTreeSet::from([member(&format!("{org}/executor"))]),
+            providers: BTreeSet::from([name("local")]),
+            parallel_max: 2,
+        };
+        let now = world.state.time();
+        Self { world, state: ExecutorState::new(config, intents), now, id }
+    }
+
+    fn key(&self, step: u16) -> StepKey {
+        StepKey { proposal: self.id, step, undo: false }
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Output> {
+        self.state.step(self.now, input)
+    }
+
+    fn look(&mut self) -> Vec<Output> {
+        let view = view_of(&self.world);
+        self.step(Input::View(view))
+    }
+
+    fn pass(&mut self, later: DurationMs) -> Vec<Output> {
+        self.now = self.now.after(later);
+        self.step(Input::Tick)
+    }
+
+    /// Claims a step on the ledger and tells the runner.
+    fn claim(&mut self, step: u16) -> Vec<Output> {
+        let call = Call::Claim { proposal: self.id, step };
+        self.world.call("acme/executor", Role::Executor, call).unwrap();
+        let claim = self.claim_of(step);
+        let answer = Settlement::Final(self.world.state.height(), Some((claim.fence, claim.until)));
+        let key = self.key(step);
+        self.step(Input::Claimed { key, answer })
+    }
+
+    fn claim_of(&self, step: u16) -> StepClaim {
+        let steps = &self.world.state.proposal(self.id).unwrap().execution.steps;
+        steps[usize::from(step)].claim.clone().unwrap()
+    }
+
+    fn action(&self, step: u16) -> Action {
+        self.world.state.proposal(self.id).unwrap().plan.steps[usize::from(step)].action.clone()
+    }
+
+    fn read(&mut self, found: Result<Option<Action>, ProviderError>) -> Vec<Output> {
+        let key = self.key(0);
+        self.step(Input::Read { key, found })
+    }
+
+    fn carried_out(&mut self, effect: Result<Effect, ProviderError>) -> Vec<Output> {
+        let key = self.key(0);
+        self.step(Input::CarriedOut { key, effect })
+    }
+
+    /// A runner whose first step waits for the provider.
+    fn applying() -> Self {
+        let mut bench = Self::new("acme", &[&["acme-north"]]);
+        assert!(matches!(bench.look()[..], [Output::Claim { .. }]));
+        assert!(matches!(bench.claim(0)[..], [Output::Read { .. }]));
+        assert!(matches!(bench.read(Ok(None))[..], [Output::CarryOut { .. }]));
+        bench
+    }
+}
+
+fn outcome(outputs: &[Output]) -> &StepOutcome {
+    match outputs {
+        [Output::Report { outcome, .. }] => outcome,
+        other => panic!("expected a report, got {other:?}"),
+    }
+}
+
+fn facts() -> Evidence {
+    Evidence { facts: BTreeMap::new() }
+}
+
+#[test]
+fn a_due_step_is_claimed_read_carried_out_and_reported() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    let outputs = bench.look();
+    let [Output::Claim { key, member: by }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!((*key, by), (bench.key(0), &member("acme/executor")));
+    assert!(bench.look().is_empty(), "a step that is under way is not taken again");
+    assert!(matches!(bench.claim(0)[..], [Output::Read { .. }]));
+    let outputs = bench.read(Ok(None));
+    let [Output::CarryOut { order, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(order.fence, bench.claim_of(0).fence);
+    assert_eq!((order.action.clone(), order.expect.clone()), (bench.action(0), None));
+    assert_eq!(order.idempotency_key, format!("{}/0/do", bench.id));
+    assert_eq!(*outcome(&bench.carried_out(Ok(Effect::New(facts())))), StepOutcome::Done);
+}
+
+#[test]
+fn another_organisation_leaves_the_step_alone() {
+    assert!(Bench::new("birch", &[&["acme-north"]]).look().is_empty());
+}
+
+#[test]
+fn targets_run_side_by_side_up_to_the_bound_and_each_one_step_at_a_time() {
+    let mut bench = Bench::new("acme", &[&["acme-north"], &["acme-south"]]);
+    assert_eq!(bench.look().len(), 1, "the second stage is not due");
+    let mut both = Bench::new("acme", &[&["acme-north"]]);
+    both.state.config.parallel_max = 0;
+    assert!(both.look().is_empty());
+}
+
+#[test]
+fn an_unknown_outcome_is_resolved_by_reading_and_never_failed() {
+    let mut bench = Bench::applying();
+    assert!(bench.carried_out(Err(ProviderError::Unknown("cut".to_owned()))).is_empty());
+    for _ in 0..20 {
+        assert!(matches!(bench.pass(PAUSE_MAX)[..], [Output::Read { .. }]));
+        assert!(bench.read(Err(ProviderError::Retry("cannot read".to_owned()))).is_empty());
+    }
+    assert!(matches!(bench.pass(PAUSE_MAX)[..], [Output::Read { .. }]));
+    let applied = bench.action(0);
+    assert_eq!(*outcome(&bench.read(Ok(Some(applied)))), StepOutcome::Done);
+}
+
+#[test]
+fn an_unknown_outcome_that_left_no_effect_goes_on_under_the_same_fence() {
+    let mut bench = Bench::applying();
+    let fence = bench.claim_of(0).fence;
+    bench.carried_out(Err(ProviderError::Unknown("cut".to_owned())));
+    assert!(matches!(bench.pass(PAUSE_MAX)[..], [Output::Read { .. }]));
+    let outputs = bench.read(Ok(None));
+    assert!(matches!(&outputs[..], [Output::CarryOut { order, .. }] if order.fence == fence), "{outputs:?}");
+}
+
+#[test]
+fn a_lease_that_ran_out_is_claimed_again_before_the_provider_is_called() {
+    let mut bench = Bench::applying();
+    bench.carried_out(Err(ProviderError::Unknown("cut".to_owned())));
+    let lease = bench.claim_of(0).until.since(bench.now);
+    assert!(matches!(bench.pass(lease)[..], [Output::Read { .. }]));
+    assert!(matches!(bench.read(Ok(None))[..], [Output::Claim { .. }]));
+}
+
+#[test]
+fn what_may_work_later_is_tried_a_bounded_number_of_times() {
+    let mut bench = Bench::applying();
+    for _ in 0..TRIES_MAX {
+        assert!(bench.carried_out(Err(ProviderError::Retry("busy".to_owned()))).is_empty());
+        assert!(matches!(bench.pass(PAUSE_MAX)[..], [Output::Read { .. }]));
+        assert!(matches!(bench.read(Ok(None))[..], [Output::CarryOut { .. }]));
+    }
+    let outputs = bench.carried_out(Err(ProviderError::Retry("busy".to_owned())));
+    assert!(matches!(outcome(&outputs), StepOutcome::Failed { retryable: true, .. }));
+}
+
+#[test]
+fn a_refusal_fails_the_step_with_its_reason() {
+    let mut bench = Bench::applying();
+    let outputs = bench.carried_out(Err(ProviderError::Refused("no such artefact".to_owned())));
+    let StepOutcome::Failed { reason, retryable } = outcome(&outputs) else { panic!("it must fail") };
+    assert_eq!((reason.as_str(), *retryable), ("no such artefact", false));
+}
+
+#[test]
+fn a_fenced_order_is_dropped_without_a_receipt() {
+    let mut bench = Bench::applying();
+    let fenced = ProviderError::Fenced { found: Fence::new(1), seen: Fence::new(2) };
+    assert!(bench.carried_out(Err(fenced)).is_empty());
+    assert_eq!(bench.state.running().count(), 0);
+}
+
+#[test]
+fn a_restarted_runner_goes_on_under_its_claim_and_trusts_the_target_not_its_memory() {
+    let mut first = Bench::applying();
+    let key = first.key(0);
+    let mut second = Bench::with("acme", &[&["acme-north"]], BTreeSet::from([key]));
+    second.world = first.world.clone();
+    assert!(matches!(second.look()[..], [Output::Read { .. }]));
+    let applied = first.action(0);
+    assert_eq!(*outcome(&second.read(Ok(Some(applied)))), StepOutcome::Done);
+    assert!(first.look().is_empty());
+}
+
+#[test]
+fn an_effect_that_the_journal_does_not_know_is_left_to_the_provider() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    bench.look();
+    bench.claim(0);
+    let applied = bench.action(0);
+    assert!(matches!(bench.read(Ok(Some(applied)))[..], [Output::CarryOut { .. }]));
+}
+
+#[test]
+fn a_refused_claim_is_left_alone_for_a_while() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    bench.look();
+    let key = bench.key(0);
+    assert!(bench.step(Input::Claimed { key, answer: Settlement::Open }).is_empty());
+    assert!(bench.look().is_empty());
+    assert_eq!(bench.state.wake_at(), Some(bench.now.after(REFUSED_PAUSE)));
+    assert!(matches!(bench.pass(REFUSED_PAUSE)[..], [Output::Claim { .. }]));
+}
+
+#[test]
+fn a_claim_of_another_node_is_left_alone_until_its_lease_runs_out() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    let call = Call::Claim { proposal: bench.id, step: 0 };
+    bench.world.call("acme/executor", Role::Executor, call).unwrap();
+    let until = bench.claim_of(0).until;
+    bench.state.config.members = BTreeSet::from([member("acme/executor-2")]);
+    assert!(bench.look().is_empty());
+    assert_eq!(bench.state.wake_at(), Some(until));
+    assert!(matches!(bench.pass(until.since(bench.now))[..], [Output::Claim { .. }]));
+}

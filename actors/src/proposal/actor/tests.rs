@@ -158,8 +158,7 @@ async fn a_dry_run_asks_the_providers_of_the_own_targets() {
 async fn a_submission_that_the_rules_refuse_tells_the_rule() {
     let bench = bench(Vec::new());
     let document = deploy("v2", &[&["acme-north"]]);
-    let request =
-        SubmitProposal { author: member("acme/author"), document, plan_hash: Digest::ZERO };
+    let request = SubmitProposal { author: member("acme/author"), document, plan_hash: Digest::ZERO };
     let refused = bench.desk.send(request).await.unwrap();
     assert!(matches!(refused, Err(DeskError::Act(ActError::Refused(_)))), "{refused:?}");
     bench.arbiter.stop();

@@ -160,9 +160,8 @@ async fn a_refusal_is_told_and_uses_no_sequence_up() {
 }
 
 #[actix_rt::test]
-async fn a_signer_that_panicked_is_back_for_the_next_call() {
+async fn a_signer_that_panicked_is_back_for_the_same_call() {
     let bench = bench_with(Vec::new(), Some(Arc::new(PanicOnce(Mutex::new(true)))));
-    assert!(matches!(bench.submit("v1").await, Err(ActError::Unavailable(_))));
     assert!(opens(&bench.submit("v1").await.unwrap()));
     assert_eq!(*bench.watcher.read_only().borrow(), None);
     bench.arbiter.stop();

@@ -1,0 +1,363 @@
+//! Owns one node: opens its keys, mesh, ledger, actors and API in the order in which they need each other, and ends
+//! them in the reverse order. No rule lives here.
+
+use std::{path::PathBuf, sync::Arc};
+
+use actix::Arbiter;
+use althing_actors::{
+    auditor, executor,
+    executor::{health::Prober, local::LocalProvider},
+    ledger::{
+        LedgerHandle, LedgerOptions,
+        state::{LedgerSettings, LedgerTiming},
+    },
+    port::Provider,
+    proposal,
+    signer::{
+        self,
+        submitter::{Submitter, SubmitterOptions},
+    },
+    watcher::{RestartLimits, StartError, Watched, Watcher},
+};
+use althing_contracts::{
+    genesis::Genesis,
+    name::{MemberId, Name},
+    role::Role,
+};
+use althing_netconfig::{
+    config::{Config, ConfigError, NodeRole},
+    genesis_file,
+    keys::KeyError,
+    mesh::{Mesh, MeshConfig, MeshError, MeshHandle},
+};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info};
+
+use self::{
+    backend::NodeBackend,
+    mesh::BoundMesh,
+    ports::{BoundAttester, BoundLedger},
+};
+use crate::api::{Api, ApiConfig, listen::ListenError};
+
+mod backend;
+mod evidence;
+mod keys;
+mod mesh;
+pub mod metrics;
+mod ports;
+mod targets;
+
+pub use ports::SystemClock;
+
+/// Mesh events on their way to the ledger; the mesh holds its own, larger queue behind it.
+const MESH_EVENTS_MAX: usize = 1_024;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The genesis document.
+    #[error(transparent)]
+    Genesis(#[from] ConfigError),
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The mesh.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    /// A part of the node.
+    #[error("the {part} does not start")]
+    Part {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        #[source]
+        source: StartError,
+    },
+    /// The API.
+    #[error(transparent)]
+    Api(#[from] ListenError),
+}
+
+/// A running node.
+pub struct Node {
+    name: Name,
+    mesh: MeshHandle,
+    ledger: LedgerHandle,
+    local: Option<LocalProvider>,
+    actors: Actors,
+    api: Api,
+    arbiters: Vec<Arbiter>,
+}
+
+/// The supervised actors around the ledger.
+struct Actors {
+    signer: Watched<signer::actor::SignerActor>,
+    desk: Watched<proposal::actor::ProposalDesk>,
+    executor: Option<Watched<executor::actor::ExecutorActor>>,
+    auditor: Option<Watched<auditor::actor::AuditorActor>>,
+}
+
+/// What the parts of a node share while it starts.
+struct Parts {
+    config: Config,
+    genesis: Arc<Genesis>,
+    watcher: Watcher,
+    ledger: Arc<BoundLedger>,
+    submitter: Submitter,
+    prober: Prober,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts a node inside an actix system over a multi-thread runtime.
+    ///
+    /// # Errors
+    /// Names the part that does not start; what had started ends with the process.
+    pub async fn start(config: Config) -> Result<Self, NodeError> {
+        let genesis = Arc::new(genesis_file::read(&config.node.genesis)?);
+        let keys = keys::load(&config)?;
+        let node = keys.identity.node_id();
+        let watcher = Watcher::new(RestartLimits::default());
+        let mut arbiters = Vec::new();
+        let mesh_config = mesh_config(&config, &genesis, keys.identity);
+        let (mesh, inbound) = start_mesh(mesh_config).await?;
+        let options = LedgerOptions {
+            settings: LedgerSettings {
+                genesis: (*genesis).clone(),
+                node,
+                role: keys.ledger,
+                timing: LedgerTiming::default(),
+            },
+            data_dir: config.node.data_dir.clone(),
+            mesh: Arc::new(BoundMesh(mesh.clone())),
+            events: inbound,
+            clock: ports::clock(),
+            arbiter: arbiter(&mut arbiters),
+        };
+        let ledger = part("ledger", LedgerHandle::start(&watcher, options))?;
+        let signer_options = signer::actor::SignerOptions {
+            keys: keys.members.clone(),
+            journal: config.node.data_dir.join("signer.journal"),
+            feed: ledger.feed(),
+            clock: ports::clock(),
+            arbiter: arbiter(&mut arbiters),
+        };
+        let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
+        let bound = Arc::new(BoundLedger(ledger.clone()));
+        let submitter_options = SubmitterOptions {
+            signer: signer.clone(),
+            ledger: bound.clone(),
+            clock: ports::clock(),
+            read_only: watcher.read_only(),
+        };
+        let submitter = Submitter::start(keys.members.holders(), &submitter_options);
+        evidence::report(ledger.evidence(), keys.members.holders(), submitter.clone());
+        let prober = part("prober", Prober::new().map_err(Into::into))?;
+        let parts = Parts { config, genesis, watcher, ledger: bound, submitter, prober };
+        let local = parts.local_provider()?;
+        let actors = parts.actors(signer, local.as_ref(), &mut arbiters)?;
+        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders(), actors.auditor.clone());
+        let api = Api::start(&api_config(&parts.config), Arc::new(backend))?;
+        let name = parts.config.node.name;
+        info!(node = %name, places = ?api.places, "node started");
+        Ok(Self { name, mesh, ledger, local, actors, api, arbiters })
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Where its API listens.
+    #[must_use]
+    pub const fn places(&self) -> &ApiConfig {
+        &self.api.places
+    }
+
+    /// Its ledger.
+    #[must_use]
+    pub const fn ledger(&self) -> &LedgerHandle {
+        &self.ledger
+    }
+
+    /// Its mesh.
+    #[must_use]
+    pub const fn mesh(&self) -> &MeshHandle {
+        &self.mesh
+    }
+
+    /// Says why the process has to stop, once it has to.
+    #[must_use]
+    pub fn failure(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.ledger.failure()
+    }
+
+    /// Ends the services that the node's provider started, for a mesh that ends with its process.
+    pub async fn stop_services(&self) {
+        if let Some(local) = &self.local {
+            local.shutdown_services().await;
+        }
+    }
+
+    /// Ends the node in the middle of what it does: peers get no farewell, nothing is written that was not.
+    pub async fn kill(self) {
+        self.mesh.shutdown().await;
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        for arbiter in self.arbiters {
+            // A thread that panicked has ended too.
+            let _ended = tokio::task::spawn_blocking(move || arbiter.join()).await;
+        }
+        self.api.stop().await;
+    }
+
+    /// Ends the node in order: no new requests, no new work, everything written, peers told.
+    pub async fn stop(self) {
+        self.api.stop().await;
+        // An actor that is gone has ended already.
+        if let Some(auditor) = &self.actors.auditor {
+            let _gone = auditor.send(auditor::message::Stop).await;
+        }
+        if let Some(executor) = &self.actors.executor {
+            let _gone = executor.send(executor::message::Stop).await;
+        }
+        let _gone = self.actors.desk.send(proposal::message::Stop).await;
+        let _gone = self.actors.signer.send(signer::message::Stop).await;
+        self.ledger.shutdown().await;
+        self.mesh.shutdown().await;
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        info!(node = %self.name, "node stopped");
+    }
+}
+
+impl Parts {
+    fn local_provider(&self) -> Result<Option<LocalProvider>, NodeError> {
+        let section = &self.config.executor;
+        if !section.enabled {
+            return Ok(None);
+        }
+        let targets = targets::local(&section.targets);
+        let opened = LocalProvider::open(targets, &ports::clock(), self.prober.clone());
+        part("provider local", opened.map_err(Into::into)).map(Some)
+    }
+
+    fn actors(
+        &self,
+        signer: Watched<signer::actor::SignerActor>,
+        local: Option<&LocalProvider>,
+        arbiters: &mut Vec<Arbiter>,
+    ) -> Result<Actors, NodeError> {
+        let providers: Vec<Arc<dyn Provider>> =
+            local.into_iter().map(|local| Arc::new(local.clone()) as Arc<dyn Provider>).collect();
+        let desk = proposal::actor::DeskOptions {
+            org: self.config.node.org.clone(),
+            providers: providers.clone(),
+            submitter: self.submitter.clone(),
+            ledger: self.ledger.clone(),
+            arbiter: arbiter(arbiters),
+        };
+        let desk = part("proposal desk", proposal::actor::start(&self.watcher, desk))?;
+        let executor = match local {
+            Some(_) => Some(self.executor(providers, arbiters)?),
+            None => None,
+        };
+        let auditor = match self.config.node.role {
+            NodeRole::Auditor => Some(self.auditor()?),
+            NodeRole::Validator => None,
+        };
+        Ok(Actors { signer, desk, executor, auditor })
+    }
+
+    fn executor(
+        &self,
+        providers: Vec<Arc<dyn Provider>>,
+        arbiters: &mut Vec<Arbiter>,
+    ) -> Result<Watched<executor::actor::ExecutorActor>, NodeError> {
+        let options = executor::actor::ExecutorOptions {
+            org: self.config.node.org.clone(),
+            journal: self.config.node.data_dir.join("executor.journal"),
+            parallel_max: usize::from(self.config.executor.max_parallel),
+            providers,
+            prober: self.prober.clone(),
+            submitter: self.submitter.clone(),
+            ledger: self.ledger.clone(),
+            clock: ports::clock(),
+            arbiter: arbiter(arbiters),
+        };
+        part("executor", executor::actor::start(&self.watcher, options))
+    }
+
+    fn auditor(&self) -> Result<Watched<auditor::actor::AuditorActor>, NodeError> {
+        let member: Option<MemberId> = self.submitter.members(Role::Auditor).next().cloned();
+        let attester = member.clone().map(|member| {
+            let submitter = self.submitter.clone();
+            Arc::new(BoundAttester { member, submitter }) as Arc<dyn auditor::port::Attester>
+        });
+        let directory: PathBuf = self.config.node.data_dir.join("auditor");
+        let options = auditor::actor::AuditorOptions {
+            config: auditor::state::AuditorConfig { member, directory },
+            genesis: self.genesis.clone(),
+            feed: self.ledger.0.feed(),
+            history: self.ledger.clone(),
+            attester,
+        };
+        part("auditor", auditor::actor::start(&self.watcher, options))
+    }
+}
+
+async fn start_mesh(
+    config: MeshConfig,
+) -> Result<(MeshHandle, mpsc::Receiver<althing_actors::port::MeshEvent>), MeshError> {
+    let (mesh, mut events) = Mesh::start(config).await?;
+    let (forward, inbound) = mpsc::channel(MESH_EVENTS_MAX);
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if forward.send(mesh::inward(event)).await.is_err() {
+                error!("the ledger no longer listens to the mesh");
+                return;
+            }
+        }
+    });
+    Ok((mesh, inbound))
+}
+
+fn mesh_config(
+    config: &Config,
+    genesis: &Genesis,
+    identity: althing_netconfig::identity::Identity,
+) -> MeshConfig {
+    let bootstrap = config.p2p.bootstrap.iter();
+    MeshConfig {
+        identity,
+        network: genesis.network(),
+        listen: config.p2p.listen.clone(),
+        bootstrap: bootstrap.map(|section| (section.node, section.address.clone())).collect(),
+        allow: genesis_file::nodes(genesis),
+        peers_max: config.p2p.max_peers,
+    }
+}
+
+fn api_config(config: &Config) -> ApiConfig {
+    ApiConfig { socket: config.api.socket.clone(), address: config.api.listen, admin: config.admin.listen }
+}
+
+fn part<T>(part: &'static str, started: Result<T, StartError>) -> Result<T, NodeError> {
+    started.map_err(|source| NodeError::Part { part, source })
+}
+
+fn arbiter(arbiters: &mut Vec<Arbiter>) -> actix::ArbiterHandle {
+    let arbiter = Arbiter::new();
+    let handle = arbiter.handle();
+    arbiters.push(arbiter);
+    handle
+}
