@@ -187,10 +187,7 @@ fn plan() -> Result<MeshPlan, Failure> {
     Ok(MeshPlan {
         name: Name::new("bench")?,
         time: TimeMs::new(u64::try_from(now.as_millis())?),
-        constitution: Constitution {
-            open_proposals_per_author_max: u16::MAX,
-            ..Constitution::default_genesis()
-        },
+        constitution: Constitution { open_proposals_per_author_max: 100, ..Constitution::default_genesis() },
         organisations: ORGANISATIONS.into_iter().map(organisation).collect::<Result<_, _>>()?,
         auditors: 1,
         port_base: 0,
