@@ -35,10 +35,21 @@ fn main() -> ExitCode {
         Ok(report) if report.figures.iter().all(|figure| figure.value.is_some()) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{}", told(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn measure() -> Result<Report, Failure> {

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -16,16 +15,11 @@ use althing_chaos::process::{
 };
 use althing_contracts::{
     constitution::Constitution,
-    genesis::{MemberRecord, Tier},
-    name::{MemberId, Name, OrgId, TargetId},
-    quantity::{TimeMs, Weight},
-    role::Role,
+    genesis::Tier,
+    name::{Name, OrgId, TargetId},
+    quantity::TimeMs,
 };
-use althing_netconfig::{
-    genesis_file,
-    keys::{self, KeyPurpose, SecretKey},
-    mesh_init::{MeshPlan, OrganisationPlan, TargetPlan, Transport, init_mesh},
-};
+use althing_netconfig::mesh_init::{MeshPlan, OrganisationPlan, TargetPlan, Transport, init_mesh};
 
 use super::{
     Failure,
@@ -35,6 +29,8 @@ use super::{
 const ORGANISATIONS: [&str; 4] = ["acme", "birch", "cedar", "delta"];
 /// Voters of the first organisation: as many as fill a block of 1,000 ballots and as one node holds keys for.
 const VOTERS: usize = 990;
+/// Proposals on which each of them casts a ballot in the flood.
+const FLOODED_PROPOSALS: usize = 60;
 /// How long the auditor may take to catch up.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(5);
 /// How often the auditor is asked how far it is.
@@ -43,7 +39,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The running mesh.
 pub(crate) struct Mesh {
     mesh: ProcessMesh,
-    vote: Option<OpenVote>,
 }
 
 /// What the validators used over a time.
@@ -69,13 +64,13 @@ pub(crate) struct Flood {
 impl Mesh {
     /// Writes and starts a mesh; its auditor stays away.
     pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Self, Failure> {
-        let files = init_mesh(folder, &plan()?)?;
-        add_voters(folder, &files.genesis)?;
+        init_mesh(folder, &plan()?)?;
         let mut mesh = ProcessMesh::open(binary, folder)?;
+        mesh.add_voters(0, VOTERS)?;
         for node in validators(&mut mesh) {
             node.start()?;
         }
-        Ok(Self { mesh, vote: None })
+        Ok(Self { mesh })
     }
 
     /// Lets the mesh idle.
@@ -90,10 +85,9 @@ impl Mesh {
         Ok(Idle { cpu_pct: 100.0 * cpu.as_secs_f64() / time.as_secs_f64(), resident_mib: mib })
     }
 
-    /// A voter at the first validator, on a proposal that takes ballots for the whole run.
-    pub(crate) fn voter(&mut self) -> Result<Voter, Failure> {
-        let vote = self.vote()?;
-        Ok(Voter::of(self.mesh.nodes()[0].client(), &vote)?)
+    /// The voters of the first validator, on a proposal that takes ballots for the whole run.
+    pub(crate) fn voter(&self) -> Result<Voter, Failure> {
+        Ok(Voter::of(self.mesh.nodes()[0].client(), &[self.vote()?])?)
     }
 
     /// Ballots of one voter, one after another.
@@ -109,13 +103,13 @@ impl Mesh {
 
     /// Every voter casts ballots for `time`, all at once.
     pub(crate) fn flood(&mut self, time: Duration) -> Result<Flood, Failure> {
-        let vote = self.vote()?;
+        let votes = (0..FLOODED_PROPOSALS).map(|_| self.vote()).collect::<Result<Vec<_>, _>>()?;
         let client = self.mesh.nodes()[0].client().clone();
         let members = members_with(&client, "voter")?;
         let before = self.usages()?;
         let height_before = self.head()?;
         let begun = Instant::now();
-        let load = Load::start(members.into_iter().map(|member| Voter::named(&client, member, &vote)));
+        let load = Load::start(members.into_iter().map(|member| Voter::named(&client, vec![member], &votes)));
         self.first().stays_up_for(time)?;
         let cast = load.stop();
         let elapsed = begun.elapsed();
@@ -154,13 +148,8 @@ impl Mesh {
         Ok(self.mesh.nodes()[0].client().metrics()?)
     }
 
-    fn vote(&mut self) -> Result<OpenVote, Failure> {
-        if let Some(vote) = &self.vote {
-            return Ok(vote.clone());
-        }
-        let vote = OpenVote::begin(self.mesh.nodes()[0].client(), self.mesh.nodes()[1].client())?;
-        self.vote = Some(vote.clone());
-        Ok(vote)
+    fn vote(&self) -> Result<OpenVote, Failure> {
+        Ok(OpenVote::begin(self.mesh.nodes()[0].client(), self.mesh.nodes()[1].client())?)
     }
 
     fn head(&self) -> Result<u64, Failure> {
@@ -198,26 +187,10 @@ fn plan() -> Result<MeshPlan, Failure> {
     Ok(MeshPlan {
         name: Name::new("bench")?,
         time: TimeMs::new(u64::try_from(now.as_millis())?),
-        constitution: Constitution::default_genesis(),
+        constitution: Constitution { open_proposals_per_author_max: 100, ..Constitution::default_genesis() },
         organisations: ORGANISATIONS.into_iter().map(organisation).collect::<Result<_, _>>()?,
         auditors: 1,
         port_base: 0,
         transport: Transport::default(),
     })
-}
-
-/// Gives the first organisation many voters, whose keys its node holds.
-fn add_voters(folder: &Path, path: &Path) -> Result<(), Failure> {
-    let mut genesis = genesis_file::read(path)?;
-    let keys = folder.join(ORGANISATIONS[0]).join("keys");
-    for i in 0..VOTERS {
-        let member = MemberId::new(&format!("{}/voter-{i}", ORGANISATIONS[0]))?;
-        let key = SecretKey::generate(KeyPurpose::Member(Role::Voter))?;
-        keys::create(&keys::member_key_path(&keys, &member, Role::Voter), &key)?;
-        let record =
-            MemberRecord { weight: Weight::new(1), keys: BTreeMap::from([(Role::Voter, key.public())]) };
-        genesis.members.insert(member, record);
-    }
-    fs::remove_file(path)?;
-    Ok(genesis_file::write(path, &genesis)?)
 }

@@ -20,30 +20,6 @@ pub(crate) fn breakdown(before: &str, after: &str, operations: usize) -> Map<Str
     parts
 }
 
-/// The 95th percentile of a timed thing in seconds: as the node computed it, or the upper bound of the bucket that it
-/// falls into.
-pub(crate) fn p95_seconds(text: &str, name: &str) -> Option<f64> {
-    let series = |prefix: String| text.lines().filter(move |line| line.starts_with(&prefix));
-    let value = |line: &str| line.rsplit_once(' ')?.1.parse::<f64>().ok();
-    let computed =
-        series(format!("{name}{{")).filter(|line| line.contains("quantile=\"0.95\"")).filter_map(value);
-    if let Some(largest) = computed.max_by(f64::total_cmp) {
-        return Some(largest);
-    }
-    let mut buckets: Vec<(f64, f64)> = Vec::new();
-    for line in series(format!("{name}_bucket{{")) {
-        let (_, bound) = line.split_once("le=\"")?;
-        let bound = bound.split('"').next()?.trim_start_matches('+').parse::<f64>().ok()?;
-        match buckets.iter_mut().find(|(known, _)| known.total_cmp(&bound).is_eq()) {
-            Some((_, count)) => *count += value(line)?,
-            None => buckets.push((bound, value(line)?)),
-        }
-    }
-    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (_, all) = *buckets.last()?;
-    buckets.into_iter().find(|(_, count)| *count >= all * 0.95).map(|(bound, _)| bound)
-}
-
 /// Sum and count of each metric that is named in seconds, over all its labels; histograms and summaries alike.
 fn timings(text: &str) -> BTreeMap<String, (f64, f64)> {
     let mut timings: BTreeMap<String, (f64, f64)> = BTreeMap::new();

@@ -27,7 +27,7 @@ pub(crate) fn mesh_against_etcd(work: &Path, limits: &Limits) -> Vec<Figure> {
     if let Err(error) = measure(work, limits, &mut figures) {
         let measured: Vec<&str> = figures.iter().map(|figure| figure.key).collect();
         let left = EXPECTED.iter().filter(|(key, ..)| !measured.contains(key));
-        figures.extend(left.map(|(key, unit, aim)| Figure::missing(key, unit, *aim, &error.to_string())));
+        figures.extend(left.map(|(key, unit, aim)| Figure::missing(key, unit, *aim, &super::told(&*error))));
     }
     figures
 }

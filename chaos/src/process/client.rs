@@ -1,6 +1,11 @@
 //! Owns asking one node: its API and its metrics, over the plainest HTTP client.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -8,6 +13,9 @@ use crate::http::{Answer, Connection, Endpoint};
 
 /// Longest time for one request; a submission answers when it is final.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How often a node is asked how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The way to one node.
 #[derive(Debug, Clone)]
@@ -117,6 +125,23 @@ impl NodeClient {
         let height = height.ok_or_else(|| self.unexpected(format!("its head has no height: {shown}")))?;
         let state_root = shown["state_root"].as_str().unwrap_or_default().to_owned();
         Ok(Head { node: self.name.clone(), height, state_root })
+    }
+
+    /// Waits until the node shows a block: what another node was told is final arrives a little later.
+    ///
+    /// # Errors
+    /// The node cannot be reached, or does not get there in time.
+    pub fn wait_for_height(&self, height: u64) -> Result<(), ClientError> {
+        let begun = Instant::now();
+        while self.head()?.height < height {
+            if begun.elapsed() > REQUEST_TIMEOUT {
+                return Err(
+                    self.unexpected(format!("it did not reach height {height} within {REQUEST_TIMEOUT:?}"))
+                );
+            }
+            thread::park_timeout(LOOK_EVERY);
+        }
+        Ok(())
     }
 
     /// Reads the metrics, in the text format of Prometheus.

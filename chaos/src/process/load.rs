@@ -19,8 +19,6 @@ pub struct Load {
 /// What became of one voter's ballots.
 #[derive(Debug)]
 pub struct Cast {
-    /// Who.
-    pub member: String,
     /// The ballots that the voter was told are final, in order.
     pub acknowledged: Vec<Acknowledged>,
     /// Times that there was no answer, or one that said to try again.
@@ -53,11 +51,10 @@ impl Load {
 }
 
 fn cast_until(mut voter: Voter, stopped: &mpsc::Receiver<()>) -> Cast {
-    let mut cast =
-        Cast { member: voter.member().to_owned(), acknowledged: Vec::new(), unanswered: 0, refused: None };
+    let mut cast = Cast { acknowledged: Vec::new(), unanswered: 0, refused: None };
     // A ballot without an answer is settled before the voter stops: until then nobody knows what it did.
     let mut settled = true;
-    while !settled || stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+    while !settled || (!voter.is_done() && stopped.try_recv() == Err(mpsc::TryRecvError::Empty)) {
         settled = match voter.cast() {
             Ok(acknowledged) => {
                 cast.acknowledged.push(acknowledged);

@@ -1,6 +1,8 @@
 //! Owns a mesh of real daemons on loopback, written by `althing init mesh`: starting, killing and asking its nodes.
 
 use std::{
+    collections::BTreeMap,
+    error::Error,
     fs, io,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
@@ -8,7 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use althing_netconfig::config::{Config, ConfigError, NodeRole};
+use althing_contracts::{genesis::MemberRecord, name::MemberId, quantity::Weight, role::Role};
+use althing_netconfig::{
+    config::{Config, ConfigError, NodeRole},
+    genesis_file,
+    keys::{self, KeyPurpose, SecretKey},
+};
 
 use super::{
     Process, ProcessError, Usage,
@@ -44,6 +51,7 @@ pub struct Node {
     binary: PathBuf,
     config: PathBuf,
     keys: PathBuf,
+    genesis: PathBuf,
     client: NodeClient,
     process: Option<Process>,
 }
@@ -139,6 +147,25 @@ impl ProcessMesh {
         Ok(Self { nodes })
     }
 
+    /// Founds the mesh with more voters, whose keys the validator at index `at` holds. Only before the first start: the
+    /// members are part of the network's identity.
+    ///
+    /// # Errors
+    /// The genesis document or a key cannot be written.
+    pub fn add_voters(&self, at: usize, voters: usize) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let node = &self.nodes[at];
+        let mut genesis = genesis_file::read(&node.genesis)?;
+        for i in 0..voters {
+            let member = MemberId::new(&format!("{}/voter-{i}", node.client.org()))?;
+            let key = SecretKey::generate(KeyPurpose::Member(Role::Voter))?;
+            keys::create(&keys::member_key_path(&node.keys, &member, Role::Voter), &key)?;
+            let keys = BTreeMap::from([(Role::Voter, key.public())]);
+            genesis.members.insert(member, MemberRecord { weight: Weight::new(1), keys });
+        }
+        fs::remove_file(&node.genesis)?;
+        Ok(genesis_file::write(&node.genesis, &genesis)?)
+    }
+
     /// Starts every node that does not run: all at once, then waits for each.
     ///
     /// # Errors
@@ -208,6 +235,7 @@ impl Node {
             binary: binary.to_owned(),
             config: path,
             keys: config.keys.directory,
+            genesis: config.node.genesis,
             client: NodeClient { name, org, endpoint, admin: config.admin.listen },
             process: None,
         })
@@ -217,12 +245,6 @@ impl Node {
     #[must_use]
     pub fn name(&self) -> &str {
         self.client.name()
-    }
-
-    /// Where its members' keys are.
-    #[must_use]
-    pub fn keys(&self) -> &Path {
-        &self.keys
     }
 
     /// The way to its API, which stays the same over restarts.

@@ -1,4 +1,4 @@
-//! Owns the work that a mesh is given under test: a proposal that is open for ballots, and ballots on it, all through
+//! Owns the work that a mesh is given under test: proposals that are open for ballots, and ballots on them, all through
 //! the API of real nodes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +7,6 @@ use serde_json::{Value, json};
 
 use super::client::{ClientError, NodeClient};
 use crate::http::Connection;
-
-/// What voters choose, in turn.
-const CHOICES: [&str; 2] = ["for", "abstain"];
 
 /// Numbers the requests of this process, so that each has an idempotency key of its own.
 static NEXT_REQUEST: AtomicU64 = AtomicU64::new(0);
@@ -22,25 +19,27 @@ pub struct OpenVote {
     plan_hash: String,
 }
 
-/// A voter at its node. It casts one ballot after another, each another choice than the last, so that every one of them
-/// changes the state; a ballot without an answer is cast again as it was.
+/// Members of one node that cast their ballots one after another: each member once on each proposal. A ballot without an
+/// answer is cast again as it was.
 #[derive(Debug)]
 pub struct Voter {
     node: NodeClient,
     connection: Option<Connection>,
-    member: String,
-    vote: OpenVote,
-    choice: &'static str,
+    members: Vec<String>,
+    votes: Vec<OpenVote>,
+    cast: usize,
     key: String,
 }
 
 /// A ballot that is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledged {
+    /// On which proposal.
+    pub proposal: String,
+    /// Whose.
+    pub member: String,
     /// The height of its block.
     pub height: u64,
-    /// What was chosen.
-    pub choice: &'static str,
     /// Whether it had taken effect before it was asked for in this request.
     pub repeated: bool,
 }
@@ -70,6 +69,7 @@ impl OpenVote {
             plan_hash,
         };
         if text(author, &accepted, "/proposal/stage")? == "review" {
+            reviewer.wait_for_height(accepted["height"].as_u64().unwrap_or(0))?;
             vote.review(reviewer)?;
         }
         Ok(vote)
@@ -107,43 +107,71 @@ impl OpenVote {
 }
 
 impl Voter {
-    /// The first member of `node` that holds a voter's key.
+    /// All members of `node` that hold a voter's key.
     ///
     /// # Errors
-    /// The node cannot be reached, or holds no voter's key.
-    pub fn of(node: &NodeClient, vote: &OpenVote) -> Result<Self, ClientError> {
-        Ok(Self::named(node, member_with(node, "voter")?, vote))
+    /// The node cannot be reached.
+    pub fn of(node: &NodeClient, votes: &[OpenVote]) -> Result<Self, ClientError> {
+        Ok(Self::named(node, members_with(node, "voter")?, votes))
     }
 
-    /// A named member of `node`.
+    /// Named members of `node`.
     #[must_use]
-    pub fn named(node: &NodeClient, member: String, vote: &OpenVote) -> Self {
-        let (node, vote, key) = (node.clone(), vote.clone(), fresh_key());
-        Self { node, connection: None, member, vote, choice: CHOICES[0], key }
+    pub fn named(node: &NodeClient, members: Vec<String>, votes: &[OpenVote]) -> Self {
+        Self {
+            node: node.clone(),
+            connection: None,
+            members,
+            votes: votes.to_vec(),
+            cast: 0,
+            key: fresh_key(),
+        }
     }
 
-    /// Who votes.
+    /// Whether every member has cast every ballot.
     #[must_use]
-    pub fn member(&self) -> &str {
-        &self.member
+    pub fn is_done(&self) -> bool {
+        self.next().is_none()
     }
 
     /// Casts the next ballot, or again the one that has no answer yet, and answers when it is final.
     ///
     /// # Errors
-    /// The node cannot be reached or refuses.
+    /// The node cannot be reached or refuses, or no ballot is left.
     pub fn cast(&mut self) -> Result<Acknowledged, ClientError> {
-        let ballot = self.vote.ballot(&self.member, self.choice);
-        let mut connection = self.connection.take().map_or_else(|| self.node.connect(), Ok)?;
-        let accepted = self.node.post_on(&mut connection, &self.vote.path(), &self.key, &ballot)?;
-        self.connection = Some(connection);
+        let next = self.next().map(|(vote, member)| (vote.clone(), member.to_owned()));
+        let (vote, member) = next.ok_or_else(|| self.node.unexpected("no ballot is left".to_owned()))?;
+        let ballot = vote.ballot(&member, "for");
+        let accepted = match self.connection.take() {
+            // A kept connection may have ended with the process that it led to: the same request goes out once more.
+            Some(kept) => match self.send(kept, &vote, &ballot) {
+                Err(ClientError::NoAnswer { .. }) => self.send(self.node.connect()?, &vote, &ballot),
+                answered => answered,
+            },
+            None => self.send(self.node.connect()?, &vote, &ballot),
+        }?;
         let height = accepted["height"].as_u64();
         let height =
             height.ok_or_else(|| self.node.unexpected(format!("its answer has no height: {accepted}")))?;
-        let choice = self.choice;
-        self.choice = CHOICES[usize::from(choice == CHOICES[0])];
+        self.cast += 1;
         self.key = fresh_key();
-        Ok(Acknowledged { height, choice, repeated: accepted["repeated"] == true })
+        Ok(Acknowledged { proposal: vote.proposal, member, height, repeated: accepted["repeated"] == true })
+    }
+
+    fn next(&self) -> Option<(&OpenVote, &str)> {
+        let vote = self.votes.get(self.cast.checked_div(self.members.len())?)?;
+        Some((vote, self.members.get(self.cast % self.members.len())?))
+    }
+
+    fn send(
+        &mut self,
+        mut connection: Connection,
+        vote: &OpenVote,
+        ballot: &Value,
+    ) -> Result<Value, ClientError> {
+        let accepted = self.node.post_on(&mut connection, &vote.path(), &self.key, ballot)?;
+        self.connection = Some(connection);
+        Ok(accepted)
     }
 }
 

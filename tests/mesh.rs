@@ -1,0 +1,72 @@
+//! Owns what an operator does by hand, on real processes: a mesh written by `althing init mesh`, four daemons and an
+//! auditor started from their files, ballots through the API, a clean end, a kill.
+
+use std::{path::Path, time::Duration};
+
+use althing_chaos::process::{
+    mesh::ProcessMesh,
+    vote::{OpenVote, Voter},
+};
+
+const ORGANISATIONS: [&str; 4] = ["acme", "birch", "cedar", "delta"];
+/// Longest time until nodes that were told of a block show it.
+const AGREE_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn started(folder: &Path) -> ProcessMesh {
+    let binary = Path::new(env!("CARGO_BIN_EXE_althing"));
+    let mut mesh =
+        ProcessMesh::init(binary, &folder.join("mesh"), &ORGANISATIONS).expect("a mesh is written");
+    mesh.start().expect("every node comes up");
+    mesh
+}
+
+fn vote_on(mesh: &ProcessMesh) -> OpenVote {
+    let [author, reviewer] = [0, 1].map(|at| mesh.nodes()[at].client());
+    OpenVote::begin(author, reviewer).expect("a proposal takes ballots")
+}
+
+#[test]
+fn four_daemons_and_an_auditor_decide_and_agree() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mesh = started(folder.path());
+    let vote = vote_on(&mesh);
+    let mut heights = Vec::new();
+    for node in mesh.validators() {
+        let ballot = Voter::of(node.client(), std::slice::from_ref(&vote)).and_then(|mut voter| voter.cast());
+        heights.push(ballot.expect("a ballot is final").height);
+    }
+    let head = mesh.wait_for_agreement(AGREE_TIMEOUT).expect("all nodes hold the same state");
+    assert_eq!(heights.into_iter().max().expect("four ballots").max(head.height), head.height);
+    let shown =
+        mesh.auditor().expect("an auditor").client().get(&vote.path()).expect("the auditor shows the vote");
+    assert_eq!(shown["ballots"].as_array().map(Vec::len), Some(ORGANISATIONS.len()), "{shown}");
+}
+
+#[test]
+fn daemons_that_are_asked_to_end_do_so_in_time() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut mesh = started(folder.path());
+    vote_on(&mesh);
+    for node in mesh.nodes_mut() {
+        let status = node.stop().expect("it ends in time");
+        assert!(status.success(), "{} ended with {status}", node.name());
+    }
+}
+
+#[test]
+fn a_killed_daemon_comes_back_with_what_was_acknowledged() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut mesh = started(folder.path());
+    let vote = vote_on(&mesh);
+    let client = mesh.nodes()[0].client().clone();
+    let open = [vote, vote_on(&mesh)];
+    let mut voter = Voter::of(&client, &open).expect("a voter");
+    let acknowledged = voter.cast().expect("the ballot is final");
+    for node in mesh.nodes_mut() {
+        node.kill().expect("it is killed");
+    }
+    mesh.start().expect("every node comes back");
+    let shown = client.get(&open[0].path()).expect("the vote is shown");
+    assert_eq!(shown["ballots"][0]["voter"], acknowledged.member, "{shown}");
+    assert!(voter.cast().expect("the mesh goes on").height > acknowledged.height);
+}
