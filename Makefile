@@ -1,5 +1,5 @@
 # Two commands do everything on a machine with a Rust toolchain: `make demo` and `make test`.
-# What each needs beyond that, ops/ci/tools.sh installs at a pinned version, outside the system where it can.
+# What each needs beyond that, ops/ci/with-tools.sh installs at a pinned version, outside the system where it can.
 
 CARGO ?= cargo
 export CARGO_TERM_PROGRESS_WHEN ?= never
