@@ -47,7 +47,7 @@ const SNAPSHOT_INTERVAL: u64 = 1_000;
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The ledger.
-pub struct LedgerActor {
+pub(super) struct LedgerActor {
     ledger: LedgerState<FileDisk>,
     opened: Vec<LedgerOutput>,
     archive: Archive,
@@ -175,7 +175,7 @@ impl LedgerActor {
             }
         }
         metrics::committed(block);
-        if block.header.height.get() % SNAPSHOT_INTERVAL == 0 {
+        if block.header.height.get().is_multiple_of(SNAPSHOT_INTERVAL) {
             self.snapshot(block);
         }
     }

@@ -165,12 +165,6 @@ impl LedgerHandle {
         // An actor that is gone has ended already; its store was closed when it was dropped.
         let _gone = self.actor.send(Stop).await;
     }
-
-    /// The supervised actor, for tests that break it.
-    #[cfg(test)]
-    pub(super) const fn actor(&self) -> &Watched<LedgerActor> {
-        &self.actor
-    }
 }
 
 impl Outlets {
