@@ -149,6 +149,7 @@ impl Node {
             arbiter: arbiter(&mut arbiters),
         };
         let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
+        proposal::stages::follow(ledger.feed().events.subscribe());
         let bound = Arc::new(BoundLedger(ledger.clone()));
         let submitter_options = SubmitterOptions {
             signer: signer.clone(),
