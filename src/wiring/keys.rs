@@ -30,9 +30,7 @@ pub(super) fn load(config: &Config, genesis: &Genesis) -> Result<NodeKeys, NodeE
 
 fn ledger_role(config: &Config, genesis: &Genesis) -> Result<LedgerRole, JoinError> {
     let key = config.consensus_key(genesis)?;
-    Ok(key.map_or(LedgerRole::Observer, |key| {
-        LedgerRole::Validator(ConsensusKey::from_seed(*key.seed()))
-    }))
+    Ok(key.map_or(LedgerRole::Observer, |key| LedgerRole::Validator(ConsensusKey::from_seed(*key.seed()))))
 }
 
 fn signing_key(key: &SecretKey) -> SigningKey {
