@@ -76,6 +76,17 @@ impl NodeBackend {
         Check { name: "ledger", failure }
     }
 
+    fn check_clock(&self) -> Check {
+        let failure = self.view().clock_offset_ms.map(|offset_ms| {
+            let side = if offset_ms > 0 { "ahead of" } else { "behind" };
+            line(&format!(
+                "this machine's clock is {} s {side} most validators'; check its time service",
+                offset_ms.unsigned_abs() / 1_000
+            ))
+        });
+        Check { name: "clock", failure }
+    }
+
     fn check_actors(&self) -> Check {
         let failure = self.read_only.borrow().map(|actor| {
             line(&format!(
@@ -148,7 +159,7 @@ impl Backend for NodeBackend {
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.check_peers(), self.check_head(), self.check_log(), self.check_actors()]
+        vec![self.check_peers(), self.check_head(), self.check_log(), self.check_clock(), self.check_actors()]
     }
 }
 
