@@ -27,8 +27,6 @@ use super::{
 };
 
 const ORGANISATIONS: [&str; 4] = ["acme", "birch", "cedar", "delta"];
-/// Voters of the first organisation: as many as fill a block of 1,000 ballots and as one node holds keys for.
-const VOTERS: usize = 990;
 /// Proposals on which each of them casts a ballot in the flood.
 const FLOODED_PROPOSALS: usize = 60;
 /// How long the auditor may take to catch up.
@@ -63,10 +61,10 @@ pub(crate) struct Flood {
 
 impl Mesh {
     /// Writes and starts a mesh; its auditor stays away.
-    pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Self, Failure> {
+    pub(crate) fn start(binary: &Path, folder: &Path, voters: usize) -> Result<Self, Failure> {
         init_mesh(folder, &plan()?)?;
         let mut mesh = ProcessMesh::open(binary, folder)?;
-        mesh.add_voters(0, VOTERS)?;
+        mesh.add_voters(0, voters)?;
         for node in validators(&mut mesh) {
             node.start()?;
         }

@@ -165,12 +165,6 @@ impl LedgerHandle {
         // An actor that is gone has ended already; its store was closed when it was dropped.
         let _gone = self.actor.send(Stop).await;
     }
-
-    /// The supervised actor, for tests that break it.
-    #[cfg(test)]
-    pub(super) const fn actor(&self) -> &Watched<LedgerActor> {
-        &self.actor
-    }
 }
 
 impl Outlets {
@@ -183,6 +177,7 @@ impl Outlets {
             certificate: None,
             highest_seen: Height::ZERO,
             round: 0,
+            clock_offset_ms: None,
         };
         Ok(Self {
             view: watch::Sender::new(Arc::new(view)),
