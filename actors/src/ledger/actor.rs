@@ -284,11 +284,10 @@ impl LedgerActor {
 
 /// Says that the clock has begun or ceased to differ from the others'.
 fn tell_clock(offset_ms: Option<i64>) {
-    match offset_ms {
-        Some(offset_ms) => {
-            warn!(offset_ms, "this machine's clock differs from most validators'; check its time service");
-        }
-        None => info!("this machine's clock agrees with most validators'"),
+    if let Some(offset_ms) = offset_ms {
+        warn!(offset_ms, "this machine's clock differs from most validators'; check its time service");
+    } else {
+        info!("this machine's clock agrees with most validators'");
     }
 }
 
