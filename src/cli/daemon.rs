@@ -1,6 +1,6 @@
 //! Owns the commands that prepare and run nodes.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use althing_actors::ledger::StoreError;
 use althing_contracts::name::OrgId;
@@ -17,6 +17,10 @@ use crate::{
     dev::{self, DevError},
     wiring::{Node, NodeError},
 };
+
+/// What to do about a full disk.
+const FULL_HELP: &str =
+    "free some space on the disk of `node.data_dir` and start again; what was acknowledged is kept";
 
 /// What can be prepared.
 #[derive(Debug, Subcommand)]
@@ -133,7 +137,13 @@ pub(crate) fn dev_failure(error: &DevError) -> Failure {
 }
 
 /// An error with its causes.
-fn failure(exit: Exit, error: &dyn std::error::Error) -> Failure {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    Failure::new(exit, causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+fn failure(exit: Exit, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let causes = || std::iter::successors(Some(error), |error| error.source());
+    let text = causes().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let mut system = causes().filter_map(|error| error.downcast_ref::<io::Error>());
+    if system.any(|error| error.kind() == io::ErrorKind::StorageFull) {
+        Failure::with_help(exit, text, FULL_HELP)
+    } else {
+        Failure::new(exit, text)
+    }
 }
