@@ -99,8 +99,10 @@ async fn status_when(
 ) -> AuditorStatus {
     within(async {
         loop {
-            let status = auditor.send(ReadStatus).await.unwrap();
-            if holds(&status) {
+            // An auditor that is being started again answers later.
+            if let Ok(status) = auditor.send(ReadStatus).await
+                && holds(&status)
+            {
                 return status;
             }
             tokio::task::yield_now().await;
