@@ -5,7 +5,7 @@ CARGO ?= cargo
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny nextest doc bench clean
+.PHONY: help demo test fmt lint deny nextest doc bench soak clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ doc: ## Build the documents; a broken link is an error
 
 nextest: ## Run all tests
 	ops/ci/with-tools.sh ops/ci/run-tests.sh
+
+soak: ## Run the long forms of tests that have a short one, and print what they measure
+	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks)"
 
 bench: ## Measure the figures against etcd; writes target/bench/report.json
 	ops/ci/install-etcd.sh
