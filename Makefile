@@ -31,9 +31,9 @@ doc: ## Build the documents; a broken link is an error
 nextest: ## Run all tests
 	ops/ci/with-tools.sh ops/ci/run-tests.sh
 
-bench: ## Measure the figures against etcd; writes target/bench/report.json
+bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, BENCH=--short)
 	ops/ci/install-etcd.sh
-	$(CARGO) bench --locked --bench figures -- --cold-build
+	$(CARGO) bench --locked --bench figures -- $(BENCH)
 
 clean: ## Remove what was built
 	$(CARGO) clean
