@@ -156,6 +156,7 @@ fn throughput(flood: &Flood, limits: &Limits) -> Result<Figure, Failure> {
             flood.elapsed.as_secs_f64()
         ))
         .part("ballots_per_second", ballots / flood.elapsed.as_secs_f64())
+        .part("unanswered", flood.unanswered)
         .part("ballots_per_cpu_second_median_of_others", median)
         .part("ballots_per_cpu_second_where_they_came_in", entry))
 }
