@@ -3,6 +3,8 @@
 //! measured is said to be missing, and the run fails. `--cold-build` adds a build from nothing, which takes minutes;
 //! `--short` makes every figure of so little that it says only whether the measurement works.
 
+#[path = "figures/breakdown.rs"]
+mod breakdown;
 #[path = "figures/build.rs"]
 mod build;
 #[path = "figures/demo.rs"]

@@ -5,7 +5,7 @@ use super::{
     ledger::{self, BlockRates},
     report::{Expected, Figure},
     run::Scale,
-    verify::{self, BALLOTS_PER_BLOCK, Rate},
+    verify::{self, BALLOTS_PER_BLOCK, Rate, SignatureCost},
 };
 
 /// What one core can do.
@@ -13,6 +13,8 @@ pub(crate) struct Limits {
     batches: Vec<Rate>,
     /// Blocks of 1,000 ballots per CPU-second, hashed and verified only.
     pub(crate) blocks: f64,
+    /// What one signature costs outside a batch.
+    pub(crate) signature: SignatureCost,
     executed: BlockRates,
 }
 
@@ -21,6 +23,7 @@ impl Limits {
         Ok(Self {
             batches: verify::batch_rates(scale.limit)?,
             blocks: verify::block_rate(scale.limit)?,
+            signature: verify::signature_cost(scale.limit)?,
             executed: ledger::block_rates(scale.limit)?,
         })
     }
@@ -35,6 +38,9 @@ impl Limits {
         let mut verify = Expected::VERIFY_LIMIT
             .measured(self.verifications())
             .note(format!("signatures in batches of {batch}, every one of another key"));
+        verify = verify
+            .part("one_signed_ms", self.signature.sign_ms)
+            .part("one_verified_ms", self.signature.verify_ms);
         for rate in &self.batches {
             verify = verify.part(&format!("batch_of_{}", rate.batch), rate.per_cpu_second);
         }

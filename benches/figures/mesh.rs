@@ -51,6 +51,8 @@ pub(crate) struct Idle {
 pub(crate) struct Flood {
     /// Final ballots.
     pub(crate) ballots: usize,
+    /// Times that a voter was told to try again, or nothing.
+    pub(crate) unanswered: usize,
     /// Blocks that hold them.
     pub(crate) blocks: u64,
     /// How long it took.
@@ -116,8 +118,9 @@ impl Mesh {
             return Err(refused.to_string().into());
         }
         let ballots = cast.iter().map(|cast| cast.acknowledged.len()).sum();
+        let unanswered = cast.iter().map(|cast| cast.unanswered).sum();
         let cpu = before.iter().zip(&after).map(|(before, after)| after.cpu.saturating_sub(before.cpu));
-        Ok(Flood { ballots, blocks: self.head()? - height_before, elapsed, cpu: cpu.collect() })
+        Ok(Flood { ballots, unanswered, blocks: self.head()? - height_before, elapsed, cpu: cpu.collect() })
     }
 
     /// Starts the auditor on an empty disk; yields the time from its start until it has applied all, the processor time

@@ -53,7 +53,7 @@ impl Histogram {
 
 /// Sums and counts of every timed thing between two readings, for each of `operations`: `NAME_ms`, the mean of one, and
 /// `NAME_per_ballot`, how often it happened.
-pub(crate) fn breakdown(before: &str, after: &str, operations: usize) -> Map<String, Value> {
+pub(crate) fn timings_per_ballot(before: &str, after: &str, operations: usize) -> Map<String, Value> {
     let (before, after) = (timings(before), timings(after));
     let mut parts = Map::new();
     for (name, (sum, count)) in after {

@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    Failure,
+    Failure, breakdown,
     etcd::Etcd,
     limit::Limits,
     mesh::{Flood, Mesh},
@@ -81,7 +81,7 @@ pub(crate) fn mesh_against_etcd(
     figures
         .push(Expected::IDLE_CPU.measured(idle.cpu_pct).note("the busiest of four validators, of one core"));
 
-    let ballots = finality(work, &mut mesh, scale, figures)?;
+    let ballots = finality(work, &mut mesh, limits, scale, figures)?;
     let flood = mesh.flood(scale.flood)?;
     figures.push(throughput(&flood, limits)?);
 
@@ -99,7 +99,13 @@ pub(crate) fn mesh_against_etcd(
 }
 
 /// Writes of both sides in turn; yields how many ballots were cast.
-fn finality(work: &Path, mesh: &mut Mesh, scale: Scale, figures: &mut Vec<Figure>) -> Result<usize, Failure> {
+fn finality(
+    work: &Path,
+    mesh: &mut Mesh,
+    limits: &Limits,
+    scale: Scale,
+    figures: &mut Vec<Figure>,
+) -> Result<usize, Failure> {
     let mut etcd = Etcd::start(&work.join("etcd"))?;
     let mut voter = mesh.voter()?;
     let (mut puts, mut ballots) = (Latencies::default(), Latencies::default());
@@ -110,7 +116,7 @@ fn finality(work: &Path, mesh: &mut Mesh, scale: Scale, figures: &mut Vec<Figure
         puts.extend(etcd.put(scale.writes_per_turn)?);
         ballots.extend(Mesh::cast(&mut voter, scale.writes_per_turn)?);
     }
-    let parts = prometheus::breakdown(&before, &mesh.metrics()?, ballots.len());
+    let timings = prometheus::timings_per_ballot(&before, &mesh.metrics()?, ballots.len());
     let (put, ballot) = (p50(&puts)?, p50(&ballots)?);
     let each_ms =
         |cpu: Duration| cpu.as_secs_f64() * 1e3 / f64::from(u32::try_from(ballots.len()).unwrap_or(1));
@@ -127,7 +133,9 @@ fn finality(work: &Path, mesh: &mut Mesh, scale: Scale, figures: &mut Vec<Figure
         .note(ballots.summary())
         .part("p95_ms", ballots.percentile_ms(95))
         .part("cpu_ms_per_ballot_of_all_validators", mesh_cpu);
-    finality.parts.extend(parts);
+    let mean_ms = ballots.mean_ms().ok_or("no ballot was cast")?;
+    finality.parts.extend(breakdown::breakdown(mean_ms, &timings, limits.signature));
+    finality.parts.extend(timings);
     figures.extend([etcd, finality, Expected::FINALITY_OVER_ETCD.measured(ballot / put)]);
     Ok(ballots.len() + scale.writes_per_turn)
 }
@@ -148,6 +156,7 @@ fn throughput(flood: &Flood, limits: &Limits) -> Result<Figure, Failure> {
             flood.elapsed.as_secs_f64()
         ))
         .part("ballots_per_second", ballots / flood.elapsed.as_secs_f64())
+        .part("unanswered", flood.unanswered)
         .part("ballots_per_cpu_second_median_of_others", median)
         .part("ballots_per_cpu_second_where_they_came_in", entry))
 }

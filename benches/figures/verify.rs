@@ -30,6 +30,26 @@ pub(crate) struct Rate {
     pub(crate) per_cpu_second: f64,
 }
 
+/// What one signature costs outside a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignatureCost {
+    pub(crate) sign_ms: f64,
+    pub(crate) verify_ms: f64,
+}
+
+/// Processor time of making and of checking one signature.
+pub(crate) fn signature_cost(time: Duration) -> Result<SignatureCost, Failure> {
+    let key = SigningKey::new(OsRng);
+    let message = message(&ballot_bytes(0));
+    let signed = &signatures(1)[0];
+    let signed_per_second = rounds_per_cpu_second(time, || {
+        black_box(key.sign(black_box(message.as_bytes())));
+        Ok(())
+    })?;
+    let verified_per_second = rounds_per_cpu_second(time, || Ok(black_box(signed).verify()?))?;
+    Ok(SignatureCost { sign_ms: 1e3 / signed_per_second, verify_ms: 1e3 / verified_per_second })
+}
+
 /// Signatures checked in batches per CPU-second, for every batch size; every signature is of another key.
 pub(crate) fn batch_rates(time: Duration) -> Result<Vec<Rate>, Failure> {
     let signed = signatures(BATCHES[BATCHES.len() - 1]);

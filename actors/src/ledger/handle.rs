@@ -169,6 +169,12 @@ impl LedgerHandle {
             let _closed = ended.await;
         }
     }
+
+    /// The supervised actor, for tests that break it.
+    #[cfg(test)]
+    pub(super) const fn actor(&self) -> &Watched<LedgerActor> {
+        &self.actor
+    }
 }
 
 impl Outlets {
