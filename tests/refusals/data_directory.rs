@@ -57,7 +57,8 @@ fn a_flipped_bit_is_located_and_nothing_is_read_past_it() {
             1,
             "the ledger does not start: the log's file 00000000000000000000.seg is damaged at offset 74, record 0: \
              the record's payload is damaged; stop this node, set its data directory aside, start with an empty one \
-             and let it catch up from its peers"
+             and let it catch up from its peers; a \
+         validator waits first until the others have decided one more block, so that it never signs twice"
         )
     );
 }

@@ -75,7 +75,8 @@ pub enum DataDirError {
     /// An older version wrote it.
     #[error(
         "the data directory {path} has format {found}, this version reads format {expected}; set it aside, start with \
-         an empty one and let the node catch up from its peers"
+         an empty one and let the node catch up from its peers; a \
+         validator waits first until the others have decided one more block, so that it never signs twice"
     )]
     Older {
         /// Which directory.
@@ -87,7 +88,8 @@ pub enum DataDirError {
     },
     /// `meta` is damaged, or is missing beside data.
     #[error(
-        "the data directory {path} has no readable file {META_NAME}: {reason}; set it aside, start with an empty one and let the node catch up from its peers"
+        "the data directory {path} has no readable file {META_NAME}: {reason}; set it aside, start with an empty one and let the node catch up from its peers; a \
+         validator waits first until the others have decided one more block, so that it never signs twice"
     )]
     Meta {
         /// Which directory.

@@ -42,7 +42,8 @@ pub const PENDING_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// What to do about damage, for people.
 const REMEDY: &str = "stop this node, set its data directory aside, start with an empty one and let it catch up \
-                      from its peers";
+                      from its peers; a \
+         validator waits first until the others have decided one more block, so that it never signs twice";
 
 /// A log that is open for reading and appending.
 #[derive(Debug)]

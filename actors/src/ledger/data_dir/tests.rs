@@ -100,14 +100,16 @@ fn another_network_a_newer_and_an_older_format_are_refused() {
     assert_eq!(
         refusal(path.path()),
         "the data directory DIR has format 0, this version reads format 1; set it aside, start with an empty one and \
-         let the node catch up from its peers"
+         let the node catch up from its peers; a \
+         validator waits first until the others have decided one more block, so that it never signs twice"
     );
 }
 
 #[test]
 fn a_directory_with_data_and_no_or_a_damaged_meta_is_refused() {
     let path = tempfile::tempdir().unwrap();
-    let rest = "set it aside, start with an empty one and let the node catch up from its peers";
+    let rest = "set it aside, start with an empty one and let the node catch up from its peers; a \
+         validator waits first until the others have decided one more block, so that it never signs twice";
     std::fs::write(path.path().join("key"), "").unwrap();
     drop(DataDir::open(path.path(), network(), 1).unwrap());
     std::fs::create_dir(path.path().join("log")).unwrap();

@@ -150,13 +150,15 @@ fn damage_names_the_place_and_the_remedy() {
     assert_eq!(
         error.to_string(),
         "the log's file 00000000000000000000.seg is damaged at offset 74, record 0: the record's payload is damaged; \
-         stop this node, set its data directory aside, start with an empty one and let it catch up from its peers"
+         stop this node, set its data directory aside, start with an empty one and let it catch up from its peers; a \
+         validator waits first until the others have decided one more block, so that it never signs twice"
     );
     disk.put("durable.mark", Vec::new());
     assert_eq!(
         Log::open(disk, network()).unwrap_err().to_string(),
         "the log's file durable.mark is missing or damaged; stop this node, set its data directory aside, start with \
-         an empty one and let it catch up from its peers"
+         an empty one and let it catch up from its peers; a \
+         validator waits first until the others have decided one more block, so that it never signs twice"
     );
 }
 
