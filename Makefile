@@ -1,11 +1,11 @@
 # Two commands do everything on a machine with a Rust toolchain: `make demo` and `make test`.
-# What each needs beyond that, ops/ci/tools.sh installs at a pinned version, outside the system where it can.
+# What each needs beyond that, ops/ci/with-tools.sh installs at a pinned version, outside the system where it can.
 
 CARGO ?= cargo
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny nextest doc bench clean
+.PHONY: help demo test fmt lint deny nextest doc bench soak clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,9 +31,12 @@ doc: ## Build the documents; a broken link is an error
 nextest: ## Run all tests
 	ops/ci/with-tools.sh ops/ci/run-tests.sh
 
-bench: ## Measure the figures against etcd; writes target/bench/report.json
+soak: ## Run the long forms of tests that have a short one, and print what they measure
+	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks)"
+
+bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, BENCH=--short)
 	ops/ci/install-etcd.sh
-	$(CARGO) bench --locked --bench figures -- --cold-build
+	$(CARGO) bench --locked --bench figures -- $(BENCH)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -152,6 +152,7 @@ impl Node {
             arbiter: arbiter(&mut arbiters),
         };
         let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
+        proposal::stages::follow(ledger.feed().events.subscribe());
         let bound = Arc::new(BoundLedger(ledger.clone()));
         let submitter_options = SubmitterOptions {
             signer: signer.clone(),
@@ -165,7 +166,7 @@ impl Node {
         let parts = Parts { config, genesis, watcher, ledger: bound, submitter, prober };
         let local = parts.local_provider()?;
         let actors = parts.actors(signer, local.as_ref(), &mut arbiters)?;
-        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders(), actors.auditor.clone());
+        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders());
         let api = Api::start(&api_config(&parts.config), Arc::new(backend))?;
         let name = parts.config.node.name;
         info!(node = %name, places = ?api.places, "node started");

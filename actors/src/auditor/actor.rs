@@ -5,8 +5,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, StreamHandler,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, MessageResult,
+    StreamHandler, WrapFuture,
 };
 use althing_contracts::{
     genesis::Genesis,
@@ -85,9 +85,12 @@ struct Worked {
 /// Its files or the genesis cannot be used.
 pub fn start(watcher: &Watcher, options: AuditorOptions) -> Result<Watched<AuditorActor>, StartError> {
     metrics::describe();
+    // The watcher starts the next life from a thread that runs no actors.
+    let arbiter = Arbiter::current();
     watcher.supervise(NAME, move |lifeline| {
         let state = AuditorState::open(&options.config, &options.genesis)?;
-        Ok(AuditorActor::new(options.clone(), state, lifeline).start())
+        let actor = AuditorActor::new(options.clone(), state, lifeline);
+        Ok(AuditorActor::start_in_arbiter(&arbiter, move |_| actor))
     })
 }
 

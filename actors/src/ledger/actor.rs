@@ -47,7 +47,7 @@ const SNAPSHOT_INTERVAL: u64 = 1_000;
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The ledger.
-pub struct LedgerActor {
+pub(super) struct LedgerActor {
     ledger: LedgerState<FileDisk>,
     opened: Vec<LedgerOutput>,
     archive: Archive,
@@ -59,8 +59,9 @@ pub struct LedgerActor {
     timer: Option<SpawnHandle>,
     began: Instant,
     _directory: DataDir,
-    // Last: whoever is told by it that this life ended finds the directory free.
+    // Last: whoever is told by them that this life ended finds the directory free.
     lifeline: Lifeline,
+    ends: Vec<oneshot::Sender<()>>,
 }
 
 /// A transaction whose signature was checked; the answer comes when it is final.
@@ -73,9 +74,9 @@ pub(super) struct Admit(pub(super) PooledTransaction);
 #[rtype(result = "()")]
 pub(super) struct Inbound(pub(super) Vec<MeshEvent>);
 
-/// Ends the ledger in order.
+/// Ends the ledger in order; the answer closes when its files are.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "oneshot::Receiver<()>")]
 pub(super) struct Stop;
 
 impl LedgerActor {
@@ -103,6 +104,7 @@ impl LedgerActor {
             began,
             _directory: directory,
             lifeline,
+            ends: Vec::new(),
         };
         actor.publish_view();
         Ok(Self::start_in_arbiter(arbiter, move |_| actor))
@@ -180,7 +182,7 @@ impl LedgerActor {
             }
         }
         metrics::committed(block);
-        if block.header.height.get() % SNAPSHOT_INTERVAL == 0 {
+        if block.header.height.get().is_multiple_of(SNAPSHOT_INTERVAL) {
             self.snapshot(block);
         }
     }
@@ -284,11 +286,10 @@ impl LedgerActor {
 
 /// Says that the clock has begun or ceased to differ from the others'.
 fn tell_clock(offset_ms: Option<i64>) {
-    match offset_ms {
-        Some(offset_ms) => {
-            warn!(offset_ms, "this machine's clock differs from most validators'; check its time service");
-        }
-        None => info!("this machine's clock agrees with most validators'"),
+    if let Some(offset_ms) = offset_ms {
+        warn!(offset_ms, "this machine's clock differs from most validators'; check its time service");
+    } else {
+        info!("this machine's clock agrees with most validators'");
     }
 }
 
@@ -376,10 +377,16 @@ fn bounded(blocks: impl Iterator<Item = CertifiedBlock>) -> Vec<CertifiedBlock> 
 }
 
 impl Handler<Stop> for LedgerActor {
-    type Result = ();
+    type Result = MessageResult<Stop>;
 
-    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
+        let (end, ended) = oneshot::channel();
+        self.ends.push(end);
         self.lifeline.stop();
         ctx.stop();
+        MessageResult(ended)
     }
 }
+
+#[cfg(test)]
+mod tests;

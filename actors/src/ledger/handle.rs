@@ -160,10 +160,14 @@ impl LedgerHandle {
         self.actor.send(ReadBlocks { from, limit }).await.map_err(unavailable)?
     }
 
-    /// Ends the ledger in order: everything final is in the log and in the index on return.
+    /// Ends the ledger in order: everything final is in the log and in the index on return,
+    /// and the data directory is free.
     pub async fn shutdown(&self) {
         // An actor that is gone has ended already; its store was closed when it was dropped.
-        let _gone = self.actor.send(Stop).await;
+        if let Ok(ended) = self.actor.send(Stop).await {
+            // It says nothing: it closes when the actor is dropped.
+            let _closed = ended.await;
+        }
     }
 
     /// The supervised actor, for tests that break it.

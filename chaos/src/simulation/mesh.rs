@@ -1,9 +1,12 @@
 //! Owns a run: takes events in order, drives the nodes with them, and holds what they hand out against the
 //! invariants.
 
+mod disturbance;
+mod outputs;
+
 use althing_actors::ledger::{
     consensus::ConsensusKey,
-    state::{LedgerInput, LedgerOutput, TransactionOutcome},
+    state::{LedgerInput, LedgerOutput},
 };
 use althing_contracts::{
     constitution::Constitution,
@@ -12,7 +15,6 @@ use althing_contracts::{
     quantity::Height,
     testing::{World, consensus_key, genesis, org},
 };
-use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
@@ -128,40 +130,6 @@ impl Mesh {
         Ok(())
     }
 
-    fn schedule_faults(&mut self) {
-        for at in 0..self.nodes.len() {
-            self.queue.push(SUBMIT_EVERY_US * (at as u64 + 1) / 4, Event::Submit { at });
-        }
-        self.queue.push(self.plan.chaos_us, Event::Calm);
-        let chaos_us = self.plan.chaos_us;
-        for at_us in self.draw_times(self.plan.crash_every_us, chaos_us) {
-            let node = self.random.random_range(0..self.nodes.len());
-            self.queue.push(at_us, Event::Crash { node });
-        }
-        for at_us in self.draw_times(self.plan.blackout_every_us, chaos_us) {
-            self.queue.push(at_us, Event::Blackout);
-        }
-        for at_us in self.draw_times(self.plan.partition_every_us, chaos_us) {
-            self.queue.push(at_us, Event::Partition);
-            self.queue.push(at_us + self.random.random_range(100_000..3_000_000), Event::Heal);
-        }
-    }
-
-    fn draw_times(&mut self, every_us: u64, until_us: u64) -> Vec<u64> {
-        let mut times = Vec::new();
-        let mut at_us = 0;
-        if every_us == 0 {
-            return times;
-        }
-        loop {
-            at_us += self.random.random_range(1..2 * every_us);
-            if at_us >= until_us {
-                return times;
-            }
-            times.push(at_us);
-        }
-    }
-
     fn take(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Input { to, life, input } if self.nodes[to].life == life => self.step(to, input),
@@ -198,39 +166,6 @@ impl Mesh {
         }
     }
 
-    /// The node stops at one of its next appends and syncs, or at one of its next sends.
-    fn plan_crash(&mut self, node: NodeIndex) {
-        if self.nodes[node].ledger.is_none() {
-            return;
-        }
-        if self.random.random_range(0..3) == 0 {
-            self.nodes[node].sends_left = Some(self.random.random_range(0..6));
-        } else {
-            let operations = self.random.random_range(0..5);
-            self.nodes[node].stop_disk_after(operations);
-        }
-    }
-
-    fn crash(&mut self, node: NodeIndex) -> Result<(), Violation> {
-        if self.nodes[node].ledger.is_none() {
-            return Ok(());
-        }
-        self.crashes += 1;
-        if self.random.random_range(0..4) == 0 {
-            self.nodes[node].kill();
-        } else {
-            let seed = self.random.random();
-            self.nodes[node].crash(seed);
-        }
-        let restart_us = self.now_us + self.random.random_range(10_000..2_000_000);
-        self.queue.push(restart_us, Event::Restart { node });
-        let gone = self.nodes[node].id;
-        for other in self.others(node) {
-            self.step(other, LedgerInput::Disconnected(gone))?;
-        }
-        Ok(())
-    }
-
     fn start(&mut self, node: NodeIndex) -> Result<(), Violation> {
         if self.nodes[node].ledger.is_some() || self.nodes[node].is_retired() {
             return Ok(());
@@ -263,29 +198,6 @@ impl Mesh {
             }
         }
         Ok(())
-    }
-
-    fn heal(&mut self) -> Result<(), Violation> {
-        self.network.heal();
-        for node in 0..self.nodes.len() {
-            if self.nodes[node].ledger.is_some() {
-                self.connect(node)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn calm_down(&mut self) {
-        self.network.calm();
-        for node in 0..self.nodes.len() {
-            self.nodes[node].sends_left = None;
-            if self.nodes[node].ledger.is_some() {
-                self.nodes[node].stop_disk_after(u64::MAX / 2);
-            }
-            self.queue.push(self.now_us, Event::Restart { node });
-        }
-        self.queue.push(self.now_us, Event::Heal);
-        self.calm = Some(Calm { since_us: self.now_us, top: self.checker.top(), healed_after_us: None });
     }
 
     fn submit(&mut self, at: NodeIndex) -> Result<(), Violation> {
@@ -325,107 +237,6 @@ impl Mesh {
 
     const fn is_faulty(&self, node: NodeIndex) -> bool {
         self.equivocator.is_some() && node == 0
-    }
-
-    fn carry_out(&mut self, node: NodeIndex, outputs: Vec<LedgerOutput>) -> Result<(), Violation> {
-        for output in outputs {
-            if let Some(left) = &mut self.nodes[node].sends_left {
-                if *left == 0 {
-                    self.nodes[node].sends_left = None;
-                    return self.crash(node);
-                }
-                *left -= 1;
-            }
-            self.output(node, output)?;
-        }
-        Ok(())
-    }
-
-    fn output(&mut self, node: NodeIndex, output: LedgerOutput) -> Result<(), Violation> {
-        let life = self.nodes[node].life;
-        match output {
-            LedgerOutput::Send { to, message } => self.send(node, to, message),
-            LedgerOutput::RequestBlocks { id, to, request } => {
-                let Some(to) = self.index_of(to) else { return Ok(()) };
-                for delay_us in self.network.carry(&mut self.random, self.now_us, node, to, &request) {
-                    let request = request.clone();
-                    self.queue
-                        .push(self.now_us + delay_us, Event::Request { to, from: node, life, id, request });
-                }
-                Ok(())
-            }
-            LedgerOutput::Wake { at_us } => {
-                let at_us = at_us.max(self.now_us + 1);
-                self.queue.push(at_us, Event::Input { to: node, life, input: LedgerInput::Timer });
-                Ok(())
-            }
-            LedgerOutput::Committed(block) => {
-                self.checker.committed(node, &block)?;
-                for (id, _) in &block.outcomes {
-                    if self.workload.is_final(node, *id) {
-                        self.checker.acknowledged(*id);
-                    }
-                }
-                Ok(())
-            }
-            LedgerOutput::Outcome { id, outcome: TransactionOutcome::Final(_) } => {
-                if self.workload.is_final(node, id) {
-                    self.checker.acknowledged(id);
-                }
-                Ok(())
-            }
-            LedgerOutput::Evidence(evidence) => {
-                self.evidence += 1;
-                let key = evidence.validator;
-                let is_faulty = self.equivocator.is_some() && key == consensus_key(org(0).as_str()).public();
-                let (height, round) = (evidence.height, evidence.round);
-                if is_faulty {
-                    Ok(())
-                } else {
-                    Err(Violation::DoubleSign { key, what: "votes", height, round })
-                }
-            }
-            LedgerOutput::Misbehaved { peer, how } => {
-                let peer = self.index_of(peer).unwrap_or(usize::MAX);
-                Err(Violation::Blame { by: node, peer, how: format!("{how:?}") })
-            }
-            LedgerOutput::Outcome { .. } | LedgerOutput::Publish { .. } | LedgerOutput::Judged { .. } => {
-                Ok(())
-            }
-        }
-    }
-
-    fn send(
-        &mut self,
-        node: NodeIndex,
-        to: althing_actors::port::NodeId,
-        message: Bytes,
-    ) -> Result<(), Violation> {
-        let Some(to) = self.index_of(to) else { return Ok(()) };
-        let message = match &self.equivocator {
-            Some(equivocator) if self.is_faulty(node) => equivocator.turn(&mut self.random, &message),
-            _ => {
-                if self.equivocator.is_none() {
-                    self.checker.sent(&message)?;
-                }
-                message
-            }
-        };
-        for delay_us in self.network.carry(&mut self.random, self.now_us, node, to, &message) {
-            let message = message.clone();
-            self.queue.push(self.now_us + delay_us, Event::Deliver { to, from: node, message });
-        }
-        Ok(())
-    }
-
-    fn serve(&mut self, to: NodeIndex, from: NodeIndex, life: u64, id: u64, request: &[u8]) {
-        let response = self.nodes[to].ledger.as_ref().and_then(|ledger| ledger.serve(request));
-        let Some(bytes) = response else { return };
-        let peer = self.nodes[to].id;
-        for delay_us in self.network.carry(&mut self.random, self.now_us, to, from, &bytes) {
-            let input = LedgerInput::Blocks { id, from: peer, response: Some(bytes.clone()) };
-            self.queue.push(self.now_us + delay_us, Event::Input { to: from, life, input });
-        }
     }
 
     fn is_healed(&mut self, calm: &Calm) -> bool {

@@ -1,5 +1,6 @@
 use std::{sync::Mutex, time::Duration};
 
+use actix::{Handler, Message};
 use althing_contracts::{
     quantity::DurationMs,
     role::Role,
@@ -75,6 +76,19 @@ impl Attester for Node {
     }
 }
 
+/// Breaks the actor.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Break;
+
+impl Handler<Break> for AuditorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Break, _: &mut Context<Self>) {
+        panic!("injected");
+    }
+}
+
 async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future).await.expect("it happens in time")
 }
@@ -85,8 +99,10 @@ async fn status_when(
 ) -> AuditorStatus {
     within(async {
         loop {
-            let status = auditor.send(ReadStatus).await.unwrap();
-            if holds(&status) {
+            // An auditor that is being started again answers later.
+            if let Ok(status) = auditor.send(ReadStatus).await
+                && holds(&status)
+            {
                 return status;
             }
             tokio::task::yield_now().await;
@@ -174,4 +190,33 @@ async fn two_histories_shown_to_an_auditor_end_in_an_alarm_and_a_verdict_for_the
     forged.precommits.pop_first();
     auditor.send(ObserveHead { from, certificate: forged, verdict }).await.unwrap();
     assert_eq!(within(answer).await.unwrap(), Verdict::Reject);
+}
+
+#[actix_rt::test]
+async fn a_panicked_auditor_begins_again_from_its_files_and_attests_nothing_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::new(Story::new());
+    let auditor = start(&Watcher::new(RestartLimits::default()), node.options(directory.path())).unwrap();
+    let first = node.tell(|story| {
+        let id = story.executed("v2");
+        story.block(DurationMs::new(5), &[]);
+        id
+    });
+    let mut attested = node.attested.subscribe();
+    within(attested.wait_for(|attested| attested.len() == 1)).await.unwrap();
+    reaches(&auditor, &node).await;
+
+    within(auditor.send(Break)).await.unwrap_err();
+    let second = node.tell(|story| {
+        let id = story.executed("v3");
+        story.block(DurationMs::new(5), &[]);
+        id
+    });
+    within(attested.wait_for(|attested| attested.len() == 2)).await.unwrap();
+    let status = reaches(&auditor, &node).await;
+    assert!(status.sound);
+    for id in [first, second] {
+        assert_eq!(node.story.lock().unwrap().stage(id), Stage::Closed);
+    }
+    assert_eq!(node.attested.borrow().len(), 2);
 }

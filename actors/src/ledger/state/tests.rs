@@ -66,14 +66,10 @@ struct Mesh {
     sent: usize,
 }
 
-
 impl Mesh {
     fn new() -> Self {
-        let mut mesh = Self {
-            nodes: (0..NODES).map(validator).collect(),
-            committed: vec![Vec::new(); NODES],
-            sent: 0,
-        };
+        let mut mesh =
+            Self { nodes: (0..NODES).map(validator).collect(), committed: vec![Vec::new(); NODES], sent: 0 };
         mesh.all(0, &LedgerInput::Timer);
         mesh
     }

@@ -1,0 +1,100 @@
+//! Owns what goes wrong in a run and when: crashes, blackouts and partitions, drawn from the seed, and the calm after
+//! them.
+
+use althing_actors::ledger::state::LedgerInput;
+use rand::Rng;
+
+use super::{Calm, Mesh, NodeIndex, SUBMIT_EVERY_US, Violation};
+use crate::simulation::event::Event;
+
+impl Mesh {
+    pub(super) fn schedule_faults(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.queue.push(SUBMIT_EVERY_US * (at as u64 + 1) / 4, Event::Submit { at });
+        }
+        self.queue.push(self.plan.chaos_us, Event::Calm);
+        let chaos_us = self.plan.chaos_us;
+        for at_us in self.draw_times(self.plan.crash_every_us, chaos_us) {
+            let node = self.random.random_range(0..self.nodes.len());
+            self.queue.push(at_us, Event::Crash { node });
+        }
+        for at_us in self.draw_times(self.plan.blackout_every_us, chaos_us) {
+            self.queue.push(at_us, Event::Blackout);
+        }
+        for at_us in self.draw_times(self.plan.partition_every_us, chaos_us) {
+            self.queue.push(at_us, Event::Partition);
+            self.queue.push(at_us + self.random.random_range(100_000..3_000_000), Event::Heal);
+        }
+    }
+
+    fn draw_times(&mut self, every_us: u64, until_us: u64) -> Vec<u64> {
+        let mut times = Vec::new();
+        let mut at_us = 0;
+        if every_us == 0 {
+            return times;
+        }
+        loop {
+            at_us += self.random.random_range(1..2 * every_us);
+            if at_us >= until_us {
+                return times;
+            }
+            times.push(at_us);
+        }
+    }
+
+    /// The node stops at one of its next appends and syncs, or at one of its next sends.
+    pub(super) fn plan_crash(&mut self, node: NodeIndex) {
+        if self.nodes[node].ledger.is_none() {
+            return;
+        }
+        if self.random.random_range(0..3) == 0 {
+            self.nodes[node].sends_left = Some(self.random.random_range(0..6));
+        } else {
+            let operations = self.random.random_range(0..5);
+            self.nodes[node].stop_disk_after(operations);
+        }
+    }
+
+    pub(super) fn crash(&mut self, node: NodeIndex) -> Result<(), Violation> {
+        if self.nodes[node].ledger.is_none() {
+            return Ok(());
+        }
+        self.crashes += 1;
+        if self.random.random_range(0..4) == 0 {
+            self.nodes[node].kill();
+        } else {
+            let seed = self.random.random();
+            self.nodes[node].crash(seed);
+        }
+        let restart_us = self.now_us + self.random.random_range(10_000..2_000_000);
+        self.queue.push(restart_us, Event::Restart { node });
+        let gone = self.nodes[node].id;
+        for other in self.others(node) {
+            self.step(other, LedgerInput::Disconnected(gone))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn heal(&mut self) -> Result<(), Violation> {
+        self.network.heal();
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].ledger.is_some() {
+                self.connect(node)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn calm_down(&mut self) {
+        self.network.calm();
+        for node in 0..self.nodes.len() {
+            self.nodes[node].sends_left = None;
+            if self.nodes[node].ledger.is_some() {
+                self.nodes[node].stop_disk_after(u64::MAX / 2);
+            }
+            self.queue.push(self.now_us, Event::Restart { node });
+        }
+        self.queue.push(self.now_us, Event::Heal);
+        self.calm = Some(Calm { since_us: self.now_us, top: self.checker.top(), healed_after_us: None });
+    }
+}
