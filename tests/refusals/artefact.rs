@@ -2,13 +2,20 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use althing_chaos::process::{Process, client::NodeClient, mesh::ProcessMesh, vote::fresh_key};
+use althing_chaos::process::{
+    Process,
+    client::NodeClient,
+    mesh::{ProcessMesh, STOP_TIMEOUT},
+    vote::fresh_key,
+};
 use serde_json::{Value, json};
 
 use crate::program::{PROGRAM, command};
 
 /// Longest time until a mesh in one process is up.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time from the last ballot until the step was tried.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Version 1 of the greeter at one site.
 fn document() -> Value {
@@ -44,7 +51,7 @@ fn an_artefact_whose_digest_differs_fails_the_step_with_the_reason_on_the_ledger
     let folder = tempfile::tempdir().unwrap();
     let mut dev: Command = command(&["dev", "--dir"]);
     dev.arg(folder.path()).env("RUST_LOG", "althing=info");
-    let dev = Process::spawn("dev", &mut dev).unwrap();
+    let mut dev = Process::spawn("dev", &mut dev).unwrap();
     dev.wait_for_line("althing context add", START_TIMEOUT).unwrap();
     let mesh = ProcessMesh::open(Path::new(PROGRAM), &folder.path().join("mesh")).unwrap();
     let [acme, birch, cedar] = [0, 1, 2].map(|at| mesh.nodes()[at].client());
@@ -56,10 +63,10 @@ fn an_artefact_whose_digest_differs_fails_the_step_with_the_reason_on_the_ledger
     let id = decided([acme, birch, cedar], &document);
 
     let address = format!("unix:{}", folder.path().join("mesh/acme/api.sock").display());
-    let mut wait =
-        command(&["--addr", &address, "proposal", "wait", &id, "--for", "failed", "--timeout", "30s"]);
-    let waited = wait.output().unwrap();
-    assert!(waited.status.success(), "{waited:?}");
+    let tail =
+        ["--addr", &address, "event", "tail", "--after", "0", "--type", "step-reported", "--count", "1"];
+    let mut reported = Process::spawn("event tail", &mut command(&tail)).unwrap();
+    assert!(reported.wait_for_end(REPORT_TIMEOUT).unwrap().success(), "{}", reported.printed());
     let execution = acme.get(&format!("/v1/executions/{id}")).unwrap();
     let step = &execution["steps"][0];
     assert_eq!(step["state"], "failed", "{execution}");
@@ -68,4 +75,5 @@ fn an_artefact_whose_digest_differs_fails_the_step_with_the_reason_on_the_ledger
     assert!(reason.starts_with(&start), "{reason}");
     assert!(reason.contains(", the plan names "), "{reason}");
     dev.terminate().unwrap();
+    assert!(dev.wait_for_end(STOP_TIMEOUT).unwrap().success());
 }

@@ -1,6 +1,8 @@
 //! Data directories that are not this node's, are damaged, or have no room.
 
-use std::{fs, io::Write, process::Command, time::Duration};
+use std::{fs, io::Write, path::Path, process::Command, time::Duration};
+
+use althing_chaos::process::mesh::ProcessMesh;
 
 use crate::program::{PROGRAM, Written, command};
 
@@ -12,6 +14,16 @@ const PAYLOAD_AT: usize = 74 + 53;
 fn used() -> Written {
     let mesh = Written::new();
     mesh.start("acme").kill().unwrap();
+    mesh
+}
+
+/// A mesh whose nodes were killed after their first block.
+fn decided() -> Written {
+    let mesh = Written::new();
+    let running = ["acme", "birch", "cedar"].map(|node| mesh.start(node));
+    let nodes = ProcessMesh::open(Path::new(PROGRAM), &mesh.path("")).unwrap();
+    nodes.nodes()[0].client().wait_for_height(1).unwrap();
+    drop(running);
     mesh
 }
 
@@ -46,7 +58,7 @@ fn a_directory_of_a_newer_version_is_refused() {
 
 #[test]
 fn a_flipped_bit_is_located_and_nothing_is_read_past_it() {
-    let mesh = used();
+    let mesh = decided();
     let mut bytes = fs::read(mesh.path(SEGMENT)).unwrap();
     bytes[PAYLOAD_AT] ^= 1;
     fs::write(mesh.path(SEGMENT), bytes).unwrap();
@@ -65,7 +77,7 @@ fn a_flipped_bit_is_located_and_nothing_is_read_past_it() {
 
 #[test]
 fn a_torn_tail_is_cut_and_told_and_the_node_starts() {
-    let mesh = used();
+    let mesh = decided();
     let mut log = fs::OpenOptions::new().append(true).open(mesh.path(SEGMENT)).unwrap();
     log.write_all(&[7; 20]).unwrap();
     let node = mesh.start("acme");

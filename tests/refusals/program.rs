@@ -94,10 +94,10 @@ impl Written {
 /// Runs a command that is refused; `folder` is shown as `DIR/`.
 pub(crate) fn ended(command: &mut Command, folder: &Path) -> Refusal {
     let mut process = Process::spawn("althing", command).unwrap();
+    let said = process.wait_for_line("\"exit\":", END_TIMEOUT).unwrap();
     let status = process.wait_for_end(END_TIMEOUT).unwrap();
-    let printed = process.printed().replace(folder.to_str().unwrap(), "DIR/").replace("DIR//", "DIR/");
-    let failure = printed.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
-    let failure = failure.unwrap_or_else(|| panic!("no failure in:\n{printed}"));
+    let said = said.replace(folder.to_str().unwrap(), "DIR/").replace("DIR//", "DIR/");
+    let failure: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(failure["exit"], status.code().unwrap());
     let text = |name: &str| failure[name].as_str().map(str::to_owned);
     Refusal { exit: status.code().unwrap(), detail: text("detail").unwrap_or_default(), help: text("help") }
