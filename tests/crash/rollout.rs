@@ -10,6 +10,7 @@ use std::{
 use althing_actors::{
     executor::local::{
         effects::{EFFECT_LOG, EffectRecord, Progress},
+        process::{Identity, Process},
         state_file::TargetState,
     },
     journal::Journal,
@@ -30,9 +31,9 @@ use super::{ORGANISATIONS, SEED_VARIABLE, seed};
 /// A day is about two seconds.
 const TIME_DIVISOR: u64 = 40_000;
 /// Longest time that a node runs before the next kill.
-const UP_MS_MAX: u64 = 1_500;
+const UP_MS_MAX: u64 = 400;
 /// After as many kills the rollout is left in peace.
-const KILLS_MAX: usize = 60;
+const KILLS_MAX: usize = 20;
 /// Looks at the proposal, half a second apart, until it is over.
 const LOOKS_MAX: usize = 240;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -70,8 +71,10 @@ impl Drop for Sites {
         for site in &self.0 {
             let Ok(state) = TargetState::load(&site.join("state.json")) else { continue };
             for instance in state.instances.values().flat_map(BTreeMap::values) {
-                if let Some(process) = &instance.process {
-                    // It may have ended by itself.
+                // A process that ended may have left its number to another one.
+                let alive = |identity: &&Identity| Process::adopt(identity).is_some();
+                if let Some(process) = instance.process.as_ref().filter(alive) {
+                    // It may end by itself in between.
                     let _ended = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
                 }
             }
@@ -124,38 +127,38 @@ fn stage(mesh: &ProcessMesh, at: usize, vote: &OpenVote) -> Option<String> {
     stage.and_then(Value::as_str).map(str::to_owned)
 }
 
-/// Kills one node after another from the first step of the rollout on; yields how many during it.
+/// Kills one node after another from the first step of the rollout on, until it is over; yields how many.
 fn kill_until_over(mesh: &mut ProcessMesh, vote: &OpenVote, random: &mut StdRng) -> usize {
     let mut kills = 0;
     for _ in 0..LOOKS_MAX {
-        let stage = stage(mesh, 0, vote).unwrap_or_default();
-        if stage.starts_with("rollout") {
+        let stage = stage(mesh, 0, vote);
+        if kills == KILLS_MAX || stage.as_deref().is_some_and(is_over) {
+            return kills;
+        }
+        if kills > 0 || stage.as_deref().is_some_and(|stage| ["canary", "rollout"].contains(&stage)) {
             let victim = random.random_range(0..ORGANISATIONS.len());
             let up = Duration::from_millis(random.random_range(0..=UP_MS_MAX));
             mesh.nodes_mut()[victim].stays_up_for(up).expect("a node ends only when it is killed");
             mesh.nodes_mut()[victim].kill().expect("it is killed");
             mesh.start().expect("it comes back");
             kills += 1;
-        } else if kills > 0 {
-            return kills;
         } else {
             mesh.nodes_mut()[0].stays_up_for(LOOK_EVERY).expect("a node ends only when it is killed");
         }
-        if kills == KILLS_MAX {
-            return kills;
-        }
     }
-    panic!("the rollout did not begin or end: {:?}", stage(mesh, 0, vote));
+    panic!("the rollout did not begin: {:?}", stage(mesh, 0, vote));
 }
 
 fn wait_until_over(mesh: &mut ProcessMesh, vote: &OpenVote) -> String {
     for _ in 0..LOOKS_MAX {
         match stage(mesh, 0, vote) {
-            Some(over) if ["closed", "rolled-back", "executed", "failed"].contains(&over.as_str()) => {
-                return over;
-            }
+            Some(over) if is_over(&over) => return over,
             _ => mesh.nodes_mut()[0].stays_up_for(LOOK_EVERY).expect("a node ends only when it is killed"),
         }
     }
     panic!("the rollout did not end: {:?}", stage(mesh, 0, vote));
+}
+
+fn is_over(stage: &str) -> bool {
+    ["executed", "auditing", "closed", "rolled-back", "rollback-failed", "failed"].contains(&stage)
 }
