@@ -1,5 +1,5 @@
 # Two commands do everything on a machine with a Rust toolchain: `make demo` and `make test`.
-# What each needs beyond that, ops/ci/tools.sh installs at a pinned version, outside the system where it can.
+# What each needs beyond that, ops/ci/with-tools.sh installs at a pinned version, outside the system where it can.
 
 CARGO ?= cargo
 export CARGO_TERM_PROGRESS_WHEN ?= never
@@ -34,9 +34,9 @@ nextest: ## Run all tests
 soak: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks)"
 
-bench: ## Measure the figures against etcd; writes target/bench/report.json
+bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, BENCH=--short)
 	ops/ci/install-etcd.sh
-	$(CARGO) bench --locked --bench figures -- --cold-build
+	$(CARGO) bench --locked --bench figures -- $(BENCH)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -1,7 +1,14 @@
 //! Measures the figures by which a release is judged, against etcd and against the limits of the machine, in one run
 //! on one disk: `make bench`. Prints a table and writes `target/bench/report.json`. A figure that could not be
-//! measured is said to be missing, and the run fails.
+//! measured is said to be missing, and the run fails. `--cold-build` adds a build from nothing, which takes minutes;
+//! `--short` makes every figure of so little that it says only whether the measurement works.
 
+#[path = "figures/breakdown.rs"]
+mod breakdown;
+#[path = "figures/build.rs"]
+mod build;
+#[path = "figures/demo.rs"]
+mod demo;
 #[path = "figures/etcd.rs"]
 mod etcd;
 #[path = "figures/ledger.rs"]
@@ -23,9 +30,10 @@ mod statistics;
 #[path = "figures/verify.rs"]
 mod verify;
 
-use std::{error::Error, fs, process::ExitCode};
+use std::{error::Error, fs, path::Path, process::ExitCode};
 
-use report::Report;
+use report::{Expected, Report};
+use run::Scale;
 
 /// Why a figure could not be measured.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -53,14 +61,49 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
 }
 
 fn measure() -> Result<Report, Failure> {
+    let options = Options::read(std::env::args().skip(1))?;
+    let binary = Path::new(env!("CARGO_BIN_EXE_althing"));
     let folder = machine::bench_folder();
     fs::create_dir_all(&folder)?;
     let work = tempfile::Builder::new().prefix("run-").tempdir_in(&folder)?;
     let mut report = Report::new(machine::facts(work.path())?);
-    let limits = limit::Limits::measure()?;
+    let limits = limit::Limits::measure(options.scale)?;
     report.figures.extend(limits.figures());
-    report.figures.extend(run::mesh_against_etcd(work.path(), &limits));
-    report.write(&folder.join("report.json"))?;
+    report.add_all(&demo::EXPECTED, |figures| demo::measure(binary, &work.path().join("demo"), figures));
+    report.add_all(&run::EXPECTED, |figures| {
+        run::mesh_against_etcd(binary, work.path(), &limits, options.scale, figures)
+    });
+    report.add(Expected::BINARY, build::binary_size(binary));
+    if options.has_cold_build {
+        report.add(Expected::COLD_BUILD, build::cold_build(work.path()));
+    }
+    report.write(&folder.join(options.scale.report_name))?;
     print!("{}", report.table());
     Ok(report)
+}
+
+/// What was asked for.
+struct Options {
+    scale: Scale,
+    has_cold_build: bool,
+}
+
+impl Options {
+    fn read(arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut options = Self { scale: Scale::WHOLE, has_cold_build: false };
+        for argument in arguments {
+            match argument.as_str() {
+                "--cold-build" => options.has_cold_build = true,
+                "--short" => options.scale = Scale::SHORT,
+                // Cargo gives it to every benchmark.
+                "--bench" => {}
+                other => {
+                    return Err(
+                        format!("`{other}` is not known here; there are --cold-build and --short").into()
+                    );
+                }
+            }
+        }
+        Ok(options)
+    }
 }

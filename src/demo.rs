@@ -73,12 +73,12 @@ async fn tell(mesh: &mut DevMesh, session: &Session, began: Instant) -> Outcome 
 
 /// Says where the mesh is.
 fn show(mesh: &DevMesh, session: &Session) -> Outcome {
-    let mut text = format!("mesh in {}\n\n", mesh.directory().display());
-    for name in mesh.names() {
+    let lines = mesh.names().map(|name| {
         let address = mesh.places(name.as_str()).and_then(|places| places.address);
         let address = address.map(|address| format!("http://{address}")).unwrap_or_default();
-        text += &format!("{name:<10} {address}\n");
-    }
+        format!("{name:<10} {address}\n")
+    });
+    let text = format!("mesh in {}\n\n{}", mesh.directory().display(), lines.collect::<String>());
     session.write(&text)?;
     if let Some(address) = mesh.places("acme").and_then(|places| places.address) {
         session.suggest(&format!("althing context add dev http://{address} --as acme/alice"));

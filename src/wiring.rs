@@ -25,7 +25,7 @@ use althing_contracts::{
     role::Role,
 };
 use althing_netconfig::{
-    config::{Config, ConfigError, NodeRole},
+    config::{Config, ConfigError, JoinError, NodeRole},
     genesis_file,
     keys::KeyError,
     mesh::{Mesh, MeshConfig, MeshError, MeshHandle},
@@ -59,9 +59,12 @@ pub enum NodeError {
     /// The genesis document.
     #[error(transparent)]
     Genesis(#[from] ConfigError),
-    /// A key file.
+    /// A member's key file.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The node's own keys, or its place in the mesh.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The mesh.
     #[error(transparent)]
     Mesh(#[from] MeshError),
@@ -121,11 +124,11 @@ impl Node {
     /// Names the part that does not start; what had started ends with the process.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
         let genesis = Arc::new(genesis_file::read(&config.node.genesis)?);
-        let keys = keys::load(&config)?;
-        let node = keys.identity.node_id();
+        let mesh_config = config.mesh(&genesis)?;
+        let keys = keys::load(&config, &genesis)?;
+        let node = mesh_config.identity.node_id();
         let watcher = Watcher::new(RestartLimits::default());
         let mut arbiters = Vec::new();
-        let mesh_config = mesh_config(&config, &genesis, keys.identity);
         let (mesh, inbound) = start_mesh(mesh_config).await?;
         let options = LedgerOptions {
             settings: LedgerSettings {
@@ -149,6 +152,7 @@ impl Node {
             arbiter: arbiter(&mut arbiters),
         };
         let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
+        proposal::stages::follow(ledger.feed().events.subscribe());
         let bound = Arc::new(BoundLedger(ledger.clone()));
         let submitter_options = SubmitterOptions {
             signer: signer.clone(),
@@ -162,7 +166,7 @@ impl Node {
         let parts = Parts { config, genesis, watcher, ledger: bound, submitter, prober };
         let local = parts.local_provider()?;
         let actors = parts.actors(signer, local.as_ref(), &mut arbiters)?;
-        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders(), actors.auditor.clone());
+        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders());
         let api = Api::start(&api_config(&parts.config), Arc::new(backend))?;
         let name = parts.config.node.name;
         info!(node = %name, places = ?api.places, "node started");
@@ -322,22 +326,6 @@ async fn start_mesh(
         }
     });
     Ok((mesh, inbound))
-}
-
-fn mesh_config(
-    config: &Config,
-    genesis: &Genesis,
-    identity: althing_netconfig::identity::Identity,
-) -> MeshConfig {
-    let bootstrap = config.p2p.bootstrap.iter();
-    MeshConfig {
-        identity,
-        network: genesis.network(),
-        listen: config.p2p.listen.clone(),
-        bootstrap: bootstrap.map(|section| (section.node, section.address.clone())).collect(),
-        allow: genesis_file::nodes(genesis),
-        peers_max: config.p2p.max_peers,
-    }
 }
 
 fn api_config(config: &Config) -> ApiConfig {

@@ -27,6 +27,10 @@ const DIGEST_LEN: usize = 32;
 /// Largest payload in bytes: actions and evidence are names and digests, far below this.
 pub const RECORD_LEN_MAX: usize = 64 * 1024;
 
+/// Bytes after which records that wait are a full group: a page, so that a write that a crash cut short touches as many
+/// pages as one of a single record.
+const GROUP_LEN_MAX: usize = 4_096;
+
 /// What a journal is of; a file of one kind never opens as another.
 pub type Kind = [u8; 8];
 
@@ -38,6 +42,8 @@ pub struct Journal<R> {
     sequence: u64,
     head: Digest,
     len: u64,
+    /// Frames that are not written yet.
+    pending: Vec<u8>,
     stopped: bool,
     record: PhantomData<fn(R)>,
 }
@@ -144,6 +150,7 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
             sequence: 0,
             head: Digest::ZERO,
             len: HEADER_LEN as u64,
+            pending: Vec::new(),
             stopped: false,
             record: PhantomData,
         };
@@ -165,24 +172,56 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
     /// # Errors
     /// The record is too long, or the disk failed; after a failed write the journal takes nothing more.
     pub fn append(&mut self, record: &R) -> Result<u64, JournalError> {
-        if self.stopped {
-            return Err(JournalError::Stopped { path: self.path.clone() });
-        }
+        let sequence = self.add(record)?;
+        self.sync()?;
+        Ok(sequence)
+    }
+
+    /// Adds a record to the next group. It is not on the disk before [`Self::sync`] returns.
+    ///
+    /// # Errors
+    /// The record is too long, or an earlier write failed.
+    pub fn add(&mut self, record: &R) -> Result<u64, JournalError> {
+        self.check_running()?;
         let sequence = self.sequence.saturating_add(1);
         let payload = canonical::encode(&EntryRef { sequence, previous: self.head, record });
         let len = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= RECORD_LEN_MAX);
         let len = len.ok_or(JournalError::TooLong { path: self.path.clone(), len: payload.len() })?;
         let digest = Digest::of(Purpose::Journal, &payload);
-        let frame = [&len.to_le_bytes()[..], &(!len).to_le_bytes(), &payload, digest.as_bytes()].concat();
-        let written = self.file.write_all(&frame).and_then(|()| self.file.sync_data());
+        for part in [&len.to_le_bytes()[..], &(!len).to_le_bytes(), &payload, digest.as_bytes()] {
+            self.pending.extend_from_slice(part);
+        }
+        self.sequence = sequence;
+        self.head = digest;
+        Ok(sequence)
+    }
+
+    /// Whether [`Self::sync`] is due before another record is added.
+    pub const fn is_group_full(&self) -> bool {
+        self.pending.len() >= GROUP_LEN_MAX
+    }
+
+    /// Writes the group at once and makes it durable; does nothing when it is empty.
+    ///
+    /// # Errors
+    /// The disk failed: the journal takes nothing more.
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        self.check_running()?;
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all(&self.pending).and_then(|()| self.file.sync_data());
         written.map_err(|source| {
             self.stopped = true;
             disk(&self.path, "written", source)
         })?;
-        self.sequence = sequence;
-        self.head = digest;
-        self.len = self.len.saturating_add(frame.len() as u64);
-        Ok(sequence)
+        self.len = self.len.saturating_add(self.pending.len() as u64);
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn check_running(&self) -> Result<(), JournalError> {
+        if self.stopped { Err(JournalError::Stopped { path: self.path.clone() }) } else { Ok(()) }
     }
 
     /// The digest of the last record; [`Digest::ZERO`] when there is none.

@@ -3,4 +3,5 @@
 pub mod actor;
 pub mod message;
 pub mod metrics;
+pub mod stages;
 pub mod state;

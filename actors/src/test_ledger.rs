@@ -123,6 +123,7 @@ pub(crate) fn view_of(world: &World) -> Arc<LedgerView> {
         certificate: None,
         highest_seen: Height::ZERO,
         round: 0,
+        clock_offset_ms: None,
     })
 }
 

@@ -191,6 +191,7 @@ impl<A: Actor> Watched<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
+        let _waiting = metrics::WaitingGuard::new(self.name);
         let address = self.address().await?;
         let answer = address.send(message).await;
         answer.map_err(|_: MailboxError| ActorUnavailable(self.name))

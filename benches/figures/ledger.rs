@@ -1,7 +1,7 @@
 //! Owns what the rules cost without disk and network: one core executing a block of ballots by the same code as every
 //! node, so that the figures of the whole mesh can be taken apart.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use althing_contracts::{
     block::Block,
@@ -34,15 +34,15 @@ pub(crate) struct BlockRates {
 }
 
 /// Measures one block of ballots, every one of another voter.
-pub(crate) fn block_rates() -> Result<BlockRates, Failure> {
+pub(crate) fn block_rates(time: Duration) -> Result<BlockRates, Failure> {
     let (parent, block) = block_of_ballots()?;
     let bytes = block.encode();
     let verified = verify(&parent, &block)?;
-    let executed = rounds_per_cpu_second(|| {
+    let executed = rounds_per_cpu_second(time, || {
         black_box(ledger::execute(&parent.state, block.header(), &verified)?);
         Ok(())
     })?;
-    let checked_and_executed = rounds_per_cpu_second(|| {
+    let checked_and_executed = rounds_per_cpu_second(time, || {
         let block = Block::decode(&bytes)?;
         let verified = verify(&parent, &block)?;
         black_box(ledger::execute(&parent.state, block.header(), &verified)?);

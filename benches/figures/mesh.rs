@@ -27,8 +27,6 @@ use super::{
 };
 
 const ORGANISATIONS: [&str; 4] = ["acme", "birch", "cedar", "delta"];
-/// Voters of the first organisation: as many as fill a block of 1,000 ballots and as one node holds keys for.
-const VOTERS: usize = 990;
 /// Proposals on which each of them casts a ballot in the flood.
 const FLOODED_PROPOSALS: usize = 60;
 /// How long the auditor may take to catch up.
@@ -53,6 +51,8 @@ pub(crate) struct Idle {
 pub(crate) struct Flood {
     /// Final ballots.
     pub(crate) ballots: usize,
+    /// Times that a voter was told to try again, or nothing.
+    pub(crate) unanswered: usize,
     /// Blocks that hold them.
     pub(crate) blocks: u64,
     /// How long it took.
@@ -63,10 +63,10 @@ pub(crate) struct Flood {
 
 impl Mesh {
     /// Writes and starts a mesh; its auditor stays away.
-    pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Self, Failure> {
+    pub(crate) fn start(binary: &Path, folder: &Path, voters: usize) -> Result<Self, Failure> {
         init_mesh(folder, &plan()?)?;
         let mut mesh = ProcessMesh::open(binary, folder)?;
-        mesh.add_voters(0, VOTERS)?;
+        mesh.add_voters(0, voters)?;
         for node in validators(&mut mesh) {
             node.start()?;
         }
@@ -118,8 +118,9 @@ impl Mesh {
             return Err(refused.to_string().into());
         }
         let ballots = cast.iter().map(|cast| cast.acknowledged.len()).sum();
+        let unanswered = cast.iter().map(|cast| cast.unanswered).sum();
         let cpu = before.iter().zip(&after).map(|(before, after)| after.cpu.saturating_sub(before.cpu));
-        Ok(Flood { ballots, blocks: self.head()? - height_before, elapsed, cpu: cpu.collect() })
+        Ok(Flood { ballots, unanswered, blocks: self.head()? - height_before, elapsed, cpu: cpu.collect() })
     }
 
     /// Starts the auditor on an empty disk; yields the time from its start until it has applied all, the processor time

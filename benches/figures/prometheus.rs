@@ -1,12 +1,59 @@
-//! Owns reading a node's own metrics, to tell where the time of a ballot goes.
+//! Owns reading a node's own metrics, to tell where the time of a ballot goes and how late a step is.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+/// Observations of one histogram, over all its labels.
+#[derive(Debug, Clone)]
+pub(crate) struct Histogram {
+    /// Upper bounds with the observations up to each, in order; the last bound is infinite.
+    cumulative: Vec<(f64, f64)>,
+}
+
+impl Histogram {
+    /// Reads the histogram of this name; `None` when nothing was observed.
+    pub(crate) fn read(text: &str, name: &str) -> Option<Self> {
+        let prefix = format!("{name}_bucket{{");
+        let mut cumulative: Vec<(f64, f64)> = Vec::new();
+        for line in text.lines().filter(|line| line.starts_with(&prefix)) {
+            let (series, count) = line.rsplit_once(' ')?;
+            let bound = series.split("le=\"").nth(1)?.split('"').next()?.parse().ok()?;
+            let count: f64 = count.parse().ok()?;
+            match cumulative.iter_mut().find(|(known, _)| f64::total_cmp(known, &bound).is_eq()) {
+                Some((_, sum)) => *sum += count,
+                None => cumulative.push((bound, count)),
+            }
+        }
+        cumulative.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Some(Self { cumulative }).filter(|histogram| histogram.count() > 0.0)
+    }
+
+    /// Observations.
+    pub(crate) fn count(&self) -> f64 {
+        self.cumulative.last().map_or(0.0, |(_, count)| *count)
+    }
+
+    /// The bounds between which a quantile lies and, by the rule of Prometheus' `histogram_quantile`, where: linear
+    /// between the bounds, and the lower bound in the last bucket.
+    pub(crate) fn quantile(&self, quantile: f64) -> (f64, f64, f64) {
+        let rank = quantile * self.count();
+        let (mut lower, mut before) = (0.0, 0.0);
+        for (upper, count) in &self.cumulative {
+            if *count >= rank {
+                let share = (rank - before) / (count - before);
+                let value = if upper.is_finite() { lower + (upper - lower) * share } else { lower };
+                return (lower, *upper, value);
+            }
+            (lower, before) = (*upper, *count);
+        }
+        (lower, f64::INFINITY, lower)
+    }
+}
+
 /// Sums and counts of every timed thing between two readings, for each of `operations`: `NAME_ms`, the mean of one, and
 /// `NAME_per_ballot`, how often it happened.
-pub(crate) fn breakdown(before: &str, after: &str, operations: usize) -> Map<String, Value> {
+pub(crate) fn timings_per_ballot(before: &str, after: &str, operations: usize) -> Map<String, Value> {
     let (before, after) = (timings(before), timings(after));
     let mut parts = Map::new();
     for (name, (sum, count)) in after {

@@ -5,6 +5,8 @@ use std::{fmt::Write as _, fs, io, path::Path};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::Failure;
+
 /// What a figure should be.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -13,6 +15,14 @@ pub(crate) enum Aim {
     AtLeast(f64),
     /// Reported only.
     None,
+}
+
+/// A figure that a run has to bring.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    key: &'static str,
+    unit: &'static str,
+    aim: Aim,
 }
 
 /// One measured figure. `value` is missing when it could not be measured; then `note` says why.
@@ -38,20 +48,48 @@ pub(crate) struct Report {
     pub(crate) figures: Vec<Figure>,
 }
 
-impl Figure {
-    pub(crate) fn measured(key: &'static str, unit: &'static str, aim: Aim, value: f64) -> Self {
-        let met = match aim {
+impl Expected {
+    pub(crate) const VERIFY_LIMIT: Self = Self::new("verify_limit_per_cpu_second", "", Aim::None);
+    pub(crate) const BLOCK_LIMIT: Self = Self::new("block_limit_per_cpu_second", "", Aim::None);
+    pub(crate) const EXECUTE_LIMIT: Self = Self::new("execute_limit_per_cpu_second", "", Aim::None);
+    pub(crate) const BLOCK_CHECKED: Self = Self::new("block_checked_per_cpu_second", "", Aim::None);
+    pub(crate) const DEV_FIRST_BLOCK: Self = Self::new("dev_first_block_ms", "ms", Aim::AtMost(1_000.0));
+    pub(crate) const DUE_TO_PROVIDER: Self = Self::new("due_to_provider_ms_p95", "ms", Aim::AtMost(50.0));
+    pub(crate) const DEMO: Self = Self::new("demo_seconds", "s", Aim::AtMost(60.0));
+    pub(crate) const IDLE_RSS: Self = Self::new("idle_rss_mib", "MiB", Aim::AtMost(64.0));
+    pub(crate) const IDLE_CPU: Self = Self::new("idle_cpu_pct", "%", Aim::AtMost(1.0));
+    pub(crate) const ETCD_PUT: Self = Self::new("etcd_put_p50_ms", "ms", Aim::None);
+    pub(crate) const FINALITY: Self = Self::new("finality_p50_ms", "ms", Aim::None);
+    pub(crate) const FINALITY_OVER_ETCD: Self = Self::new("finality_over_etcd_p50", "", Aim::AtMost(3.0));
+    pub(crate) const BALLOTS: Self = Self::new("ballots_over_verify_limit", "", Aim::AtLeast(0.5));
+    pub(crate) const CATCH_UP: Self = Self::new("catchup_over_limit", "", Aim::AtLeast(0.4));
+    pub(crate) const BINARY: Self = Self::new("binary_mib", "MiB", Aim::None);
+    pub(crate) const COLD_BUILD: Self = Self::new("cold_build_seconds", "s", Aim::None);
+
+    const fn new(key: &'static str, unit: &'static str, aim: Aim) -> Self {
+        Self { key, unit, aim }
+    }
+
+    pub(crate) fn measured(self, value: f64) -> Figure {
+        let met = match self.aim {
             Aim::AtMost(limit) => Some(value <= limit),
             Aim::AtLeast(limit) => Some(value >= limit),
             Aim::None => None,
         };
-        Self { key, value: Some(value), unit, aim, met, note: String::new(), parts: Map::new() }
+        self.figure(Some(value), met, String::new())
     }
 
-    pub(crate) fn missing(key: &'static str, unit: &'static str, aim: Aim, why: &str) -> Self {
-        Self { key, value: None, unit, aim, met: None, note: why.to_owned(), parts: Map::new() }
+    fn missing(self, why: &str) -> Figure {
+        self.figure(None, None, why.to_owned())
     }
 
+    fn figure(self, value: Option<f64>, met: Option<bool>, note: String) -> Figure {
+        let Self { key, unit, aim } = self;
+        Figure { key, value, unit, aim, met, note, parts: Map::new() }
+    }
+}
+
+impl Figure {
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
@@ -76,6 +114,30 @@ impl Figure {
 impl Report {
     pub(crate) fn new(machine: Map<String, Value>) -> Self {
         Self { version: 1, machine, figures: Vec::new() }
+    }
+
+    /// Adds a figure, or why there is none.
+    pub(crate) fn add(&mut self, expected: Expected, figure: Result<Figure, Failure>) {
+        self.add_all(&[expected], |figures| {
+            figures.push(figure?);
+            Ok(())
+        });
+    }
+
+    /// Adds what `measure` brings; of what is expected of it and does not come, it adds why.
+    pub(crate) fn add_all(
+        &mut self,
+        expected: &[Expected],
+        measure: impl FnOnce(&mut Vec<Figure>) -> Result<(), Failure>,
+    ) {
+        let mut figures = Vec::new();
+        let measured = measure(&mut figures);
+        let why = measured.map_or_else(|error| super::told(&*error), |()| "it was not measured".to_owned());
+        for expected in expected {
+            let found = figures.iter().position(|figure| figure.key == expected.key);
+            let figure = found.map(|at| figures.swap_remove(at));
+            self.figures.push(figure.unwrap_or_else(|| expected.missing(&why)));
+        }
     }
 
     /// The table. Widths fit the rows; the note comes last and is not cut.

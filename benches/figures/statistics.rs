@@ -19,6 +19,13 @@ impl Latencies {
         self.0.len()
     }
 
+    /// The mean in milliseconds; `None` of an empty series.
+    pub(crate) fn mean_ms(&self) -> Option<f64> {
+        let count = u32::try_from(self.len()).ok().filter(|count| *count > 0)?;
+        let total: Duration = self.0.iter().sum();
+        Some(total.as_secs_f64() * 1e3 / f64::from(count))
+    }
+
     /// The nearest-rank percentile in milliseconds; `None` of an empty series.
     pub(crate) fn percentile_ms(&self, percent: usize) -> Option<f64> {
         let mut sorted = self.0.clone();

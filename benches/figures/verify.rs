@@ -22,8 +22,6 @@ const BATCHES: [usize; 5] = [64, 256, 1_024, 2_048, 4_096];
 pub(crate) const BALLOTS_PER_BLOCK: usize = 1_000;
 /// Length of a ballot as it is on the wire, rounded up.
 const BALLOT_LEN: usize = 256;
-/// Longest time for one batch size: processor time is counted in steps of 10 ms, so that this gives 0.5 %.
-const MEASURE_FOR: Duration = Duration::from_secs(2);
 
 /// Operations per second of processor time.
 #[derive(Debug, Clone, Copy)]
@@ -32,24 +30,44 @@ pub(crate) struct Rate {
     pub(crate) per_cpu_second: f64,
 }
 
+/// What one signature costs outside a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignatureCost {
+    pub(crate) sign_ms: f64,
+    pub(crate) verify_ms: f64,
+}
+
+/// Processor time of making and of checking one signature.
+pub(crate) fn signature_cost(time: Duration) -> Result<SignatureCost, Failure> {
+    let key = SigningKey::new(OsRng);
+    let message = message(&ballot_bytes(0));
+    let signed = &signatures(1)[0];
+    let signed_per_second = rounds_per_cpu_second(time, || {
+        black_box(key.sign(black_box(message.as_bytes())));
+        Ok(())
+    })?;
+    let verified_per_second = rounds_per_cpu_second(time, || Ok(black_box(signed).verify()?))?;
+    Ok(SignatureCost { sign_ms: 1e3 / signed_per_second, verify_ms: 1e3 / verified_per_second })
+}
+
 /// Signatures checked in batches per CPU-second, for every batch size; every signature is of another key.
-pub(crate) fn batch_rates() -> Result<Vec<Rate>, Failure> {
+pub(crate) fn batch_rates(time: Duration) -> Result<Vec<Rate>, Failure> {
     let signed = signatures(BATCHES[BATCHES.len() - 1]);
     let rate = |batch: usize| {
-        let rounds = rounds_per_cpu_second(|| Ok(verify_batch(black_box(&signed[..batch]), OsRng)?))?;
+        let rounds = rounds_per_cpu_second(time, || Ok(verify_batch(black_box(&signed[..batch]), OsRng)?))?;
         Ok(Rate { batch, per_cpu_second: rounds * as_f64(batch) })
     };
     BATCHES.into_iter().map(rate).collect()
 }
 
 /// Blocks of 1,000 ballots per CPU-second when every ballot is hashed as the ledger must and checked in one batch.
-pub(crate) fn block_rate() -> Result<f64, Failure> {
+pub(crate) fn block_rate(time: Duration) -> Result<f64, Failure> {
     let ballots: Vec<Vec<u8>> = (0..BALLOTS_PER_BLOCK).map(ballot_bytes).collect();
     let keys: Vec<SigningKey> = (0..BALLOTS_PER_BLOCK).map(|_| SigningKey::new(OsRng)).collect();
     let sign = |(key, bytes): (&SigningKey, &Vec<u8>)| key.sign(message(bytes).as_bytes()).to_bytes();
     let signatures: Vec<[u8; 64]> = keys.iter().zip(&ballots).map(sign).collect();
     let publics: Vec<[u8; 32]> = keys.iter().map(|key| key.verification_key().to_bytes()).collect();
-    rounds_per_cpu_second(|| {
+    rounds_per_cpu_second(time, || {
         black_box(transactions_root(&ballots));
         let parts = ballots.iter().zip(&publics).zip(&signatures);
         let signed: Vec<Signed> =
@@ -79,13 +97,16 @@ fn ballot_bytes(i: usize) -> Vec<u8> {
     i.to_be_bytes().iter().copied().cycle().take(BALLOT_LEN).collect()
 }
 
-/// Repeats `round` on this thread and divides by the processor time of the process, which does nothing else.
-pub(crate) fn rounds_per_cpu_second(mut round: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure> {
+/// Repeats `round` on this thread for `time` and divides by the processor time of the process, which does nothing else.
+pub(crate) fn rounds_per_cpu_second(
+    time: Duration,
+    mut round: impl FnMut() -> Result<(), Failure>,
+) -> Result<f64, Failure> {
     round()?;
     let cpu_before = Usage::read(std::process::id())?.cpu;
     let begun = Instant::now();
     let mut rounds = 0_usize;
-    while begun.elapsed() < MEASURE_FOR {
+    while begun.elapsed() < time {
         round()?;
         rounds += 1;
     }

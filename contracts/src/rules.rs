@@ -12,7 +12,7 @@ mod residency;
 mod rollback;
 mod slo;
 
-/// Which hard rule. The names are stable and appear in `docs/constitution.md`.
+/// Which hard rule. The names are stable and appear in `docs/rules.md`.
 #[derive(
     Debug,
     Clone,

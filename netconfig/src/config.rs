@@ -134,6 +134,9 @@ fn read_file(path: PathBuf) -> Result<Source, ConfigError> {
             io::ErrorKind::NotFound => {
                 "give the path of the node's configuration with `-c FILE`; `althing init` writes one"
             }
+            io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory => {
+                "this is no configuration; give the path of the node's `node.toml` with `-c FILE`"
+            }
             _ => "the user that runs the node must be able to read it",
         };
         let message = match error.kind() {

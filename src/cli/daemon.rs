@@ -1,8 +1,10 @@
 //! Owns the commands that prepare and run nodes.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
+use althing_actors::ledger::StoreError;
 use althing_contracts::name::OrgId;
+use althing_netconfig::{mesh::MeshError, mesh_init::InitError};
 use clap::{Args, Subcommand};
 
 use super::{
@@ -13,8 +15,12 @@ use crate::{
     daemon::{self, DaemonError},
     demo::{self, greeter},
     dev::{self, DevError},
-    wiring::Node,
+    wiring::{Node, NodeError},
 };
+
+/// What to do about a full disk.
+const FULL_HELP: &str =
+    "free some space on the disk of `node.data_dir` and start again; what was acknowledged is kept";
 
 /// What can be prepared.
 #[derive(Debug, Subcommand)]
@@ -102,17 +108,42 @@ pub(super) async fn run_service(arguments: &greeter::GreeterArguments) -> Outcom
 
 fn daemon_failure(error: DaemonError) -> Failure {
     match error {
-        DaemonError::Config(error) => error.into(),
+        DaemonError::Config(error) | DaemonError::Node(NodeError::Genesis(error)) => error.into(),
+        DaemonError::Node(error) => failure(exit_of_node(&error), &error),
         other => failure(Exit::EndedBadly, &other),
     }
 }
 
+/// Whether another configuration helps, or the machine has to be looked after first.
+fn exit_of_node(error: &NodeError) -> Exit {
+    let is_configuration = match error {
+        NodeError::Genesis(_) | NodeError::Key(_) | NodeError::Join(_) | NodeError::Api(_) => true,
+        NodeError::Mesh(error) => !matches!(error, MeshError::Setup(_)),
+        NodeError::Part { source, .. } => {
+            source.downcast_ref::<StoreError>().is_some_and(StoreError::is_configuration)
+        }
+    };
+    if is_configuration { Exit::Configuration } else { Exit::EndedBadly }
+}
+
 pub(crate) fn dev_failure(error: &DevError) -> Failure {
-    failure(Exit::EndedBadly, error)
+    let exit = match error {
+        DevError::Init(InitError::NotEmpty { .. }) => Exit::Conflict,
+        DevError::Init(InitError::Duplicate { .. } | InitError::Name(_)) => Exit::Usage,
+        DevError::Node(error) => exit_of_node(error),
+        _ => Exit::EndedBadly,
+    };
+    failure(exit, error)
 }
 
 /// An error with its causes.
-fn failure(exit: Exit, error: &dyn std::error::Error) -> Failure {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    Failure::new(exit, causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+fn failure(exit: Exit, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let causes = || std::iter::successors(Some(error), |error| error.source());
+    let text = causes().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let mut system = causes().filter_map(|error| error.downcast_ref::<io::Error>());
+    if system.any(|error| error.kind() == io::ErrorKind::StorageFull) {
+        Failure::with_help(exit, text, FULL_HELP)
+    } else {
+        Failure::new(exit, text)
+    }
 }

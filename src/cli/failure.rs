@@ -90,12 +90,17 @@ impl Failure {
         Self { problem: Some(Box::new(problem)), ..failure }
     }
 
+    /// What to do next.
+    fn help(&self) -> Option<String> {
+        self.report.as_ref()?.help().map(|help| help.to_string())
+    }
+
     /// One object that says the same, for programs.
     pub fn to_json(&self) -> serde_json::Value {
         let detail = self.report.as_ref().map(ToString::to_string);
         match &self.problem {
             Some(problem) => serde_json::json!({"exit": self.exit as u8, "problem": problem}),
-            None => serde_json::json!({"exit": self.exit as u8, "detail": detail}),
+            None => serde_json::json!({"exit": self.exit as u8, "detail": detail, "help": self.help()}),
         }
     }
 }

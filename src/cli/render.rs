@@ -22,7 +22,8 @@ use crate::api::view::{
 
 /// The first digits of an id or hash, enough to name it.
 pub(super) fn short(id: &str) -> String {
-    id.chars().take(8).collect()
+    let digits = id.split_once(':').map_or(id, |(_scheme, digits)| digits);
+    digits.chars().take(8).collect()
 }
 
 fn at(time_ms: u64, now: TimeMs) -> String {

@@ -30,8 +30,8 @@ pub(super) async fn tell(mesh: &DevMesh, narrator: &Narrator<'_>) -> Outcome<Aud
     if passed {
         return Err(failed("a bundle with a flipped byte was taken as sound"));
     }
-    let found = text.lines().map(str::trim).find(|line| line.contains("record")).unwrap_or("").to_owned();
-    narrator.tell("outsider", &format!("one byte flipped: {}", found.trim_start_matches(['×', ' '])))?;
+    let found = finding(&text);
+    narrator.tell("outsider", &format!("one byte flipped: {found}"))?;
     narrator.proves("a change of history is found, and where it is")?;
     let bundle_bytes = fs::metadata(&path).await.map(|metadata| metadata.len()).unwrap_or_default();
     Ok(AuditSummary { bundle_bytes, verified: true, damage_found: found })
@@ -59,6 +59,16 @@ async fn damage(mesh: &DevMesh, mut bytes: Vec<u8>) -> Outcome<PathBuf> {
     Ok(path)
 }
 
+/// What the verification says is wrong: its message for people, without frame and file name.
+fn finding(text: &str) -> String {
+    let lines = text.lines().map(|line| line.trim_start_matches([' ', '×', '│']).trim_end());
+    let message = lines.take_while(|line| !line.starts_with("help:")).collect::<Vec<_>>().join(" ");
+    match message.split_once("does not verify: ") {
+        Some((_, finding)) => finding.to_owned(),
+        None => message,
+    }
+}
+
 /// Runs the verification as a process of its own.
 async fn verify(path: &Path, network: &str) -> Outcome<(bool, String)> {
     let program =
@@ -69,4 +79,15 @@ async fn verify(path: &Path, network: &str) -> Outcome<(bool, String)> {
     let output = output.map_err(|error| failed(format!("the verification does not start: {error}")))?;
     let text = if output.status.success() { output.stdout } else { output.stderr };
     Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrapped_message_is_told_whole() {
+        let text = "  × /tmp/x/damaged.bundle does not verify: record 60 (block 59,\n  │ offset 7): changed\n  help: x\n";
+        assert_eq!(finding(text), "record 60 (block 59, offset 7): changed");
+    }
 }

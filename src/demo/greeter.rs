@@ -85,11 +85,11 @@ pub async fn run(arguments: &GreeterArguments) -> Result<(), GreeterError> {
     let server =
         HttpServer::new(move || App::new().app_data(instance.clone()).default_service(web::to(answer)));
     let bound = server.workers(1).shutdown_timeout(1).bind(listen);
-    let served = match bound {
+    let outcome = match bound {
         Ok(server) => server.run().await,
         Err(error) => Err(error),
     };
-    served.map_err(|source| GreeterError::Serve { listen, source })
+    outcome.map_err(|source| GreeterError::Serve { listen, source })
 }
 
 fn read_release(path: &Path) -> Result<Release, GreeterError> {

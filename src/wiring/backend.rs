@@ -3,13 +3,12 @@
 use std::{fs::File, io::Seek as _, sync::Arc};
 
 use althing_actors::{
-    auditor::{actor::AuditorActor, bundle},
+    auditor::bundle,
     ledger::{
         LedgerHandle,
         message::{Final, LedgerFeed, ReadError},
     },
     signer::submitter::{self, Submitter},
-    watcher::Watched,
 };
 use althing_contracts::{
     event::EventRecord,
@@ -37,7 +36,6 @@ pub(super) struct NodeBackend {
     submitter: Submitter,
     mesh: MeshHandle,
     read_only: watch::Receiver<Option<&'static str>>,
-    auditor: Option<Watched<AuditorActor>>,
 }
 
 impl NodeBackend {
@@ -45,7 +43,6 @@ impl NodeBackend {
         parts: &Parts,
         mesh: &MeshHandle,
         holders: impl Iterator<Item = &'a (MemberId, Role)>,
-        auditor: Option<Watched<AuditorActor>>,
     ) -> Self {
         let section = &parts.config.node;
         let facts = NodeFacts {
@@ -63,7 +60,6 @@ impl NodeBackend {
             submitter: parts.submitter.clone(),
             mesh: mesh.clone(),
             read_only: parts.watcher.read_only(),
-            auditor,
         }
     }
 
@@ -78,6 +74,17 @@ impl NodeBackend {
         let behind = view.highest_seen.get().saturating_sub(view.state.height().get());
         let failure = (behind > BEHIND_MAX).then(|| line(&format!("{behind} blocks behind; catching up")));
         Check { name: "ledger", failure }
+    }
+
+    fn check_clock(&self) -> Check {
+        let failure = self.view().clock_offset_ms.map(|offset_ms| {
+            let side = if offset_ms > 0 { "ahead of" } else { "behind" };
+            line(&format!(
+                "this machine's clock is {} s {side} most validators'; check its time service",
+                offset_ms.unsigned_abs() / 1_000
+            ))
+        });
+        Check { name: "clock", failure }
     }
 
     fn check_actors(&self) -> Check {
@@ -140,8 +147,8 @@ impl Backend for NodeBackend {
         let file = tempfile::tempfile()?;
         let sink = std::io::BufWriter::new(file);
         let ledger = ports::BoundLedger(self.ledger.clone());
-        let exported = bundle::export_ledger(&self.genesis, exporter, &ledger, &self.view(), sink).await;
-        let (sink, _trailer) = exported.map_err(not_exported)?;
+        let written = bundle::export_ledger(&self.genesis, exporter, &ledger, &self.view(), sink).await;
+        let (sink, _trailer) = written.map_err(not_exported)?;
         let mut file = sink.into_inner().map_err(|error| ExportError::Write(error.into_error()))?;
         file.rewind()?;
         Ok(file)
@@ -152,7 +159,7 @@ impl Backend for NodeBackend {
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.check_peers(), self.check_head(), self.check_log(), self.check_actors()]
+        vec![self.check_peers(), self.check_head(), self.check_log(), self.check_clock(), self.check_actors()]
     }
 }
 

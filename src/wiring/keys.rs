@@ -6,10 +6,10 @@ use althing_actors::{
     ledger::{consensus::ConsensusKey, state::LedgerRole},
     signer::state::SignerKeys,
 };
+use althing_contracts::genesis::Genesis;
 use althing_netconfig::{
-    config::{Config, NodeRole},
-    identity::Identity,
-    keys::{self, KeyError, KeyPurpose, SecretKey},
+    config::{Config, JoinError},
+    keys::{self, SecretKey},
 };
 use ed25519_consensus::SigningKey;
 
@@ -17,28 +17,20 @@ use super::NodeError;
 
 /// The keys of one node.
 pub(super) struct NodeKeys {
-    pub(super) identity: Identity,
     pub(super) ledger: LedgerRole,
     pub(super) members: Arc<SignerKeys>,
 }
 
-/// Loads every key that the configuration names.
-pub(super) fn load(config: &Config) -> Result<NodeKeys, NodeError> {
-    let node = keys::load(&config.identity.node_key_file, KeyPurpose::Node)?;
-    let identity = node.identity().expect("a key that was loaded for a node is a node's");
+/// Loads every key that the configuration names, but that of the node on the mesh.
+pub(super) fn load(config: &Config, genesis: &Genesis) -> Result<NodeKeys, NodeError> {
     let members = keys::load_members(&config.keys.directory, &config.node.org)?;
     let members = members.iter().map(|(member, role, key)| ((member.clone(), *role), signing_key(key)));
-    Ok(NodeKeys { identity, ledger: ledger_role(config)?, members: Arc::new(SignerKeys::new(members)) })
+    Ok(NodeKeys { ledger: ledger_role(config, genesis)?, members: Arc::new(SignerKeys::new(members)) })
 }
 
-fn ledger_role(config: &Config) -> Result<LedgerRole, KeyError> {
-    match (config.node.role, &config.identity.consensus_key_file) {
-        (NodeRole::Validator, Some(path)) => {
-            let key = keys::load(path, KeyPurpose::Consensus)?;
-            Ok(LedgerRole::Validator(ConsensusKey::from_seed(*key.seed())))
-        }
-        _ => Ok(LedgerRole::Observer),
-    }
+fn ledger_role(config: &Config, genesis: &Genesis) -> Result<LedgerRole, JoinError> {
+    let key = config.consensus_key(genesis)?;
+    Ok(key.map_or(LedgerRole::Observer, |key| LedgerRole::Validator(ConsensusKey::from_seed(*key.seed()))))
 }
 
 fn signing_key(key: &SecretKey) -> SigningKey {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 /// The mesh as the actors see it.
 #[derive(Debug, Clone)]
-pub struct BoundMesh(pub MeshHandle);
+pub(super) struct BoundMesh(pub(super) MeshHandle);
 
 #[async_trait]
 impl port::Mesh for BoundMesh {
@@ -38,7 +38,7 @@ impl port::Mesh for BoundMesh {
 }
 
 /// What the mesh tells, in the actors' words.
-pub fn inward(event: mesh::MeshEvent) -> port::MeshEvent {
+pub(super) fn inward(event: mesh::MeshEvent) -> port::MeshEvent {
     match event {
         mesh::MeshEvent::Direct { from, message } => port::MeshEvent::Direct { from, message },
         mesh::MeshEvent::Gossip { from, topic, message, verdict } => {

@@ -5,9 +5,11 @@ use std::sync::OnceLock;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::warn;
 
-/// Buckets of durations, from a log sync to a slow rollout, in seconds.
-const SECONDS_BUCKETS: [f64; 14] =
-    [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0];
+/// Buckets of durations, from a log sync to a slow rollout, in seconds; with the bounds that figures are judged by.
+const SECONDS_BUCKETS: [f64; 16] = [
+    0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0,
+    3_600.0,
+];
 /// Buckets of counts, such as the transactions of a block.
 const COUNT_BUCKETS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0];
 

@@ -155,6 +155,7 @@ fn view(world: &World) -> LedgerView {
         certificate: world.last.as_ref().map(|header| world.certify(header)),
         highest_seen: world.state.height(),
         round: 0,
+        clock_offset_ms: None,
     }
 }
 

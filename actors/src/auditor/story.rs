@@ -232,6 +232,7 @@ impl Story {
             certificate: self.blocks.last().map(|block| block.certificate.clone()),
             highest_seen: self.world.state.height(),
             round: 0,
+            clock_offset_ms: None,
         }
     }
 

@@ -17,6 +17,7 @@ use althing_contracts::{
     event::Event,
     name::{Name, OrgId, TargetId},
     quantity::{Fence, TimeMs},
+    reject::Reject,
     role::Role,
     state::State,
     transaction::{Call, HealthReport, StepOutcome},
@@ -295,6 +296,11 @@ const fn attestation(key: JudgeKey, health: HealthReport) -> Call {
 fn settled(what: &'static str, answer: Result<Final, ActError>) -> Settlement<()> {
     match answer {
         Ok(answer) => Settlement::Final(answer.height, ()),
+        // Another organisation's word came first, and the proposal is elsewhere by it.
+        Err(error) if matches!(error.reject(), Some(Reject::IllegalMove { .. })) => {
+            debug!(what, %error, "the ledger has moved on");
+            Settlement::Open
+        }
         Err(error) => {
             warn!(what, %error, "not taken by the ledger");
             Settlement::Open

@@ -36,6 +36,31 @@ fn records_come_back_in_order() {
 }
 
 #[test]
+fn a_group_reaches_the_disk_whole_and_only_when_it_is_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let (mut journal, _) = Journal::open(&path, KIND, |_: Sample| ()).unwrap();
+    journal.add(&sample("a")).unwrap();
+    journal.add(&sample("b")).unwrap();
+    assert_eq!(read(&path).unwrap().0, []);
+    journal.sync().unwrap();
+    journal.append(&sample("c")).unwrap();
+    assert_eq!(read(&path).unwrap().0, [sample("a"), sample("b"), sample("c")]);
+}
+
+#[test]
+fn a_group_is_full_at_a_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(&dir.path().join("journal"), KIND, |_: Sample| ()).unwrap();
+    journal.add(&sample("a")).unwrap();
+    assert!(!journal.is_group_full());
+    journal.add(&sample(&"b".repeat(GROUP_LEN_MAX))).unwrap();
+    assert!(journal.is_group_full());
+    journal.sync().unwrap();
+    assert!(!journal.is_group_full());
+}
+
+#[test]
 fn a_tail_torn_at_any_byte_is_cut_and_the_rest_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");

@@ -47,7 +47,7 @@ const SNAPSHOT_INTERVAL: u64 = 1_000;
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The ledger.
-pub struct LedgerActor {
+pub(super) struct LedgerActor {
     ledger: LedgerState<FileDisk>,
     opened: Vec<LedgerOutput>,
     archive: Archive,
@@ -122,9 +122,14 @@ impl LedgerActor {
         }
         metrics::observe(&self.ledger);
         let view = self.surroundings.outlets.view.borrow();
+        let clock_offset_ms = self.ledger.clock_offset_ms();
+        let clock_turned = view.clock_offset_ms.is_some() != clock_offset_ms.is_some();
         let moved = (view.highest_seen, view.round) != (self.ledger.highest_seen(), self.ledger.round());
         drop(view);
-        if moved {
+        if clock_turned {
+            tell_clock(clock_offset_ms);
+        }
+        if moved || clock_turned {
             self.publish_view();
         }
     }
@@ -177,7 +182,7 @@ impl LedgerActor {
             }
         }
         metrics::committed(block);
-        if block.header.height.get() % SNAPSHOT_INTERVAL == 0 {
+        if block.header.height.get().is_multiple_of(SNAPSHOT_INTERVAL) {
             self.snapshot(block);
         }
     }
@@ -219,6 +224,7 @@ impl LedgerActor {
             certificate: ledger.certificate().cloned(),
             highest_seen: ledger.highest_seen(),
             round: ledger.round(),
+            clock_offset_ms: ledger.clock_offset_ms(),
         };
         self.surroundings.outlets.view.send_replace(Arc::new(view));
     }
@@ -275,6 +281,15 @@ impl LedgerActor {
             // The asker may have gone.
             let _gone = reply.send(response);
         }
+    }
+}
+
+/// Says that the clock has begun or ceased to differ from the others'.
+fn tell_clock(offset_ms: Option<i64>) {
+    if let Some(offset_ms) = offset_ms {
+        warn!(offset_ms, "this machine's clock differs from most validators'; check its time service");
+    } else {
+        info!("this machine's clock agrees with most validators'");
     }
 }
 

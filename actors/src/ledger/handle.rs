@@ -187,6 +187,7 @@ impl Outlets {
             certificate: None,
             highest_seen: Height::ZERO,
             round: 0,
+            clock_offset_ms: None,
         };
         Ok(Self {
             view: watch::Sender::new(Arc::new(view)),

@@ -30,6 +30,9 @@ pub struct LedgerView {
     pub highest_seen: Height,
     /// Round that consensus is in at the next height.
     pub round: u32,
+    /// How far this machine's clock is ahead (or behind, below zero) of most other validators', in milliseconds, as of
+    /// this view; `None` while it is within what the constitution allows.
+    pub clock_offset_ms: Option<i64>,
 }
 
 /// Events of one block as they become final.

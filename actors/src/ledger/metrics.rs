@@ -29,6 +29,10 @@ pub const INBOUND_LOST: &str = "althing_ledger_inbound_lost_total";
 pub const EQUIVOCATIONS: &str = "althing_ledger_equivocations_total";
 /// Breaches of the protocol by peers, by kind.
 pub const MISBEHAVIOUR: &str = "althing_ledger_misbehaviour_total";
+/// Blocks refused because their time is ahead of the own clock.
+pub const REFUSED_FOR_TIME: &str = "althing_ledger_refused_for_time_total";
+/// How far the own clock is from most validators' beyond what is allowed; 0 while it is within.
+pub const CLOCK_OFFSET: &str = "althing_ledger_clock_offset_seconds";
 /// Transactions of a block.
 pub const BLOCK_TRANSACTIONS: &str = "althing_ledger_block_transactions";
 
@@ -48,11 +52,17 @@ pub(super) fn describe() {
     describe_gauge!(ROUND, Unit::Count, "round that consensus is in at the next height");
     describe_gauge!(MEMPOOL, Unit::Count, "transactions that wait for a block");
     describe_histogram!(BLOCK_TRANSACTIONS, Unit::Count, "transactions of a final block");
+    describe_gauge!(
+        CLOCK_OFFSET,
+        Unit::Seconds,
+        "how far this machine's clock is from most validators' beyond what is allowed"
+    );
     let counters = [
         (BLOCKS, "final blocks"),
         (TRANSACTIONS, "final transactions"),
         (EXTRA_ROUNDS, "rounds that blocks took beyond the first"),
         (INBOUND_LOST, "batches of mesh events lost while the ledger was restarted"),
+        (REFUSED_FOR_TIME, "blocks refused because their time is ahead of this machine's clock"),
         (EQUIVOCATIONS, "validators found to have signed twice"),
     ];
     for (name, description) in counters {
@@ -75,6 +85,7 @@ pub(super) fn observe<D: Disk>(ledger: &LedgerState<D>) {
     gauge!(HIGHEST_SEEN).set(ledger.highest_seen().get() as f64);
     gauge!(ROUND).set(f64::from(ledger.round()));
     gauge!(MEMPOOL).set(ledger.mempool_len() as f64);
+    gauge!(CLOCK_OFFSET).set(ledger.clock_offset_ms().unwrap_or_default() as f64 / 1_000.0);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a block has far fewer than 2^52 transactions")]
@@ -91,6 +102,10 @@ pub(super) fn sent(taken: bool) {
 
 pub(super) fn inbound_lost() {
     counter!(INBOUND_LOST).increment(1);
+}
+
+pub(super) fn refused_for_time() {
+    counter!(REFUSED_FOR_TIME).increment(1);
 }
 
 pub(super) fn equivocation() {

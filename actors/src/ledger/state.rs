@@ -8,6 +8,7 @@
 mod ahead;
 mod candidates;
 mod catch_up;
+mod clock;
 mod commit;
 mod consent;
 mod exchange;
@@ -30,7 +31,7 @@ use althing_contracts::{
 };
 use bytes::Bytes;
 
-use self::{ahead::Ahead, candidates::Candidates, commit::History, submit::Scratch};
+use self::{ahead::Ahead, candidates::Candidates, clock::ClockWatch, commit::History, submit::Scratch};
 use crate::{
     ledger::{
         consensus::{Act, Driver, Verdicts},
@@ -81,6 +82,7 @@ pub struct LedgerState<D> {
     history: History,
     sync: SyncState,
     replied_us: BTreeMap<NodeId, u64>,
+    clock: ClockWatch,
     now: Now,
     outputs: Vec<LedgerOutput>,
     wake_us: Option<u64>,
@@ -266,6 +268,14 @@ impl<D: Disk> LedgerState<D> {
     }
 
     /// The time of a block that is made at this moment.
+    /// How far this machine's clock is ahead (or behind, below zero) of most other validators', in milliseconds;
+    /// `None` while it is within what the constitution allows, or on a node that judges no blocks.
+    #[must_use]
+    pub fn clock_offset_ms(&self) -> Option<i64> {
+        let others = self.validators.keys().filter(|node| **node != self.node).count();
+        self.clock.offset_ms(self.now, others, self.head.state.constitution().clock_ahead_max)
+    }
+
     fn block_time(&self) -> TimeMs {
         self.now.wall.max(self.head.state.time().next())
     }

@@ -4,12 +4,13 @@
 use std::{io, path::Path};
 
 use althing_contracts::{canonical::DecodeError, quantity::Height, state::State};
+use tracing::warn;
 
 use super::{
     archive::Archive,
     data_dir::{DataDir, DataDirError},
     index::{BlockPositions, Index, IndexError, IndexedBlock},
-    log::{Log, LogError, disk::FileDisk, metrics as log_metrics},
+    log::{Log, LogError, TornTail, disk::FileDisk, metrics as log_metrics},
     snapshot::{Snapshot, SnapshotError, SnapshotStore},
     state::{CommittedBlock, Fatal, LedgerOutput, LedgerSettings, LedgerState, Now},
 };
@@ -58,6 +59,27 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the directory is sound and only not this node's to use: another one, or another genesis, helps.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Directory(error) => matches!(
+                error,
+                DataDirError::Locked { .. }
+                    | DataDirError::OtherNetwork { .. }
+                    | DataDirError::Newer { .. }
+                    | DataDirError::Older { .. }
+                    | DataDirError::NotADirectory { .. }
+                    | DataDirError::NotWritable { .. }
+            ),
+            Self::Log(error) => matches!(error, LogError::OtherNetwork { .. } | LogError::Newer { .. }),
+            Self::Ledger(error) => matches!(error, Fatal::NotOnRoster),
+            Self::Disk(_) | Self::Index(_) | Self::Snapshot(_) | Self::State { .. } => false,
+        }
+    }
+}
+
 /// Opens the store in `path`, creating it if it is new.
 pub(super) fn open(path: &Path, settings: LedgerSettings, now: Now) -> Result<Store, StoreError> {
     log_metrics::describe();
@@ -65,6 +87,9 @@ pub(super) fn open(path: &Path, settings: LedgerSettings, now: Now) -> Result<St
     let directory = DataDir::open(path, network, DATA_FORMAT)?;
     let snapshots = SnapshotStore::new(FileDisk::open(&directory.snapshot())?, network);
     let (log, recovered) = Log::open(FileDisk::open(&directory.log())?, network)?;
+    if let Some(TornTail { segment, offset, len }) = &recovered.torn_tail {
+        warn!(segment, offset, len, "an unfinished write at the end of the log was cut off");
+    }
     let (mut index, _recovery) = Index::open(&directory.index(), network, recovered.records)?;
     let base = base(&snapshots, index.applied())?;
     let mut indexed = Ok(());

@@ -1,11 +1,15 @@
 //! Owns the metrics of the proposal desk.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use althing_contracts::{quantity::DurationMs, stage::Stage};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 /// Requests, by kind.
 pub const REQUESTS: &str = "althing_proposal_requests_total";
 /// Waits under way.
 pub const WAITING: &str = "althing_proposal_waits_running";
+
+/// Time that proposals stay in a stage, by stage and by the ledger's time.
+pub const STAGE_SECONDS: &str = "althing_proposal_stage_seconds";
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,4 +67,13 @@ impl Drop for WaitGuard {
     fn drop(&mut self) {
         gauge!(WAITING).decrement(1.0);
     }
+}
+
+pub(super) fn describe_stages() {
+    describe_histogram!(STAGE_SECONDS, Unit::Seconds, "time that proposals stay in a stage");
+}
+
+pub(super) fn left_stage(stage: Stage, after: DurationMs) {
+    let after = std::time::Duration::from_millis(after.get());
+    histogram!(STAGE_SECONDS, "stage" => stage.name()).record(after.as_secs_f64());
 }

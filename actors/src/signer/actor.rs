@@ -1,8 +1,13 @@
-//! Owns the signer's mailbox. It runs on an arbiter of its own because each signature waits for the disk.
+//! Owns the signer's mailbox. It runs on an arbiter of its own because signatures wait for the disk: those that were
+//! asked for while it was busy are recorded together, with one sync.
 
 use std::{path::PathBuf, sync::Arc};
 
-use actix::{Actor, ActorContext, ArbiterHandle, Context, Handler};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, MessageResult,
+    WrapFuture,
+};
+use tokio::sync::oneshot;
 
 use super::{
     journal,
@@ -41,6 +46,8 @@ pub struct SignerActor {
     state: SignerState,
     feed: LedgerFeed,
     clock: Arc<dyn Clock>,
+    /// Signatures whose use is not durable yet.
+    unrecorded: Vec<(SignedTransaction, oneshot::Sender<Result<SignedTransaction, SignError>>)>,
     lifeline: Lifeline,
 }
 
@@ -53,7 +60,7 @@ pub fn start(watcher: &Watcher, options: SignerOptions) -> Result<Watched<Signer
     watcher.supervise(NAME, move |lifeline| {
         let SignerOptions { keys, journal, feed, clock, arbiter } = options.clone();
         let state = SignerState::new(keys, journal::open(&journal)?);
-        let actor = SignerActor { state, feed, clock, lifeline };
+        let actor = SignerActor { state, feed, clock, unrecorded: Vec::new(), lifeline };
         Ok(SignerActor::start_in_arbiter(&arbiter, move |_| actor))
     })
 }
@@ -66,13 +73,50 @@ impl Actor for SignerActor {
     }
 }
 
-impl Handler<Sign> for SignerActor {
-    type Result = Result<SignedTransaction, SignError>;
+impl SignerActor {
+    /// Keeps a signature until its use is durable; the first of a group has it recorded once the mailbox is empty.
+    fn keep(
+        &mut self,
+        signed: SignedTransaction,
+        reply: oneshot::Sender<Result<SignedTransaction, SignError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        if self.unrecorded.is_empty() {
+            let mailbox_is_empty = std::future::ready(()).into_actor(self);
+            ctx.spawn(mailbox_is_empty.map(|(), this, _| this.record()));
+        }
+        self.unrecorded.push((signed, reply));
+        if self.state.is_group_full() {
+            self.record();
+        }
+    }
 
-    fn handle(&mut self, request: Sign, _: &mut Self::Context) -> Self::Result {
+    /// Records the group and gives its signatures out.
+    fn record(&mut self) {
+        for (signed, reply) in std::mem::take(&mut self.unrecorded) {
+            // After the first of a group this does nothing, or says again that the journal failed.
+            let recorded = self.state.record();
+            // The asker may have gone.
+            let _gone = reply.send(recorded.map(|()| signed).map_err(SignError::from));
+        }
+    }
+}
+
+impl Handler<Sign> for SignerActor {
+    type Result = MessageResult<Sign>;
+
+    fn handle(&mut self, request: Sign, ctx: &mut Self::Context) -> Self::Result {
         let _span = request.span.clone().entered();
+        let (reply, answer) = oneshot::channel();
         let view = self.feed.view.borrow().clone();
-        self.state.sign(request, &view.state, self.clock.now())
+        match self.state.sign(request, &view.state, self.clock.now()) {
+            Ok(signed) => self.keep(signed, reply, ctx),
+            Err(refused) => {
+                // The asker may have gone.
+                let _gone = reply.send(Err(refused));
+            }
+        }
+        MessageResult(answer)
     }
 }
 
@@ -80,6 +124,7 @@ impl Handler<Stop> for SignerActor {
     type Result = ();
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        self.record();
         self.lifeline.stop();
         ctx.stop();
     }

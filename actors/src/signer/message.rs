@@ -9,12 +9,14 @@ use althing_contracts::{
     role::Role,
     transaction::{Call, ProposalId, TransactionId},
 };
+use tokio::sync::oneshot;
 
 use crate::{journal::JournalError, signer::journal::KeyUse};
 
-/// Signs one call of a member. What may be signed is judged by the purpose of the call.
+/// Signs one call of a member. What may be signed is judged by the purpose of the call. The answer comes when the use of
+/// the key is durable; it does not come when the signer is lost before that.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<SignedTransaction, SignError>")]
+#[rtype(result = "oneshot::Receiver<Result<SignedTransaction, SignError>>")]
 pub struct Sign {
     /// Who acts.
     pub member: MemberId,

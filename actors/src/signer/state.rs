@@ -24,7 +24,7 @@ use super::{
     message::{Sign, SignError, SignedTransaction},
     metrics,
 };
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 
 /// The members' keys of this node. Wiped when dropped; neither printed nor copied.
 pub struct SignerKeys(BTreeMap<(MemberId, Role), SigningKey>);
@@ -76,8 +76,8 @@ impl SignerState {
         Self { keys, journal }
     }
 
-    /// Signs a call when its role, its purpose and this node's own ledger bear it out. The use is durable in the
-    /// journal before the signature is returned.
+    /// Signs a call when its role, its purpose and this node's own ledger bear it out. Nobody may get the signature
+    /// before [`Self::record`] has made its use durable.
     ///
     /// # Errors
     /// See [`SignError`]; nothing was signed.
@@ -100,6 +100,19 @@ impl SignerState {
         signed
     }
 
+    /// Whether [`Self::record`] is due before another call is signed.
+    pub const fn is_group_full(&self) -> bool {
+        self.journal.is_group_full()
+    }
+
+    /// Makes the uses of all signatures so far durable in the journal.
+    ///
+    /// # Errors
+    /// The disk failed: those signatures must not be given out, and there will be no others.
+    pub fn record(&mut self) -> Result<(), JournalError> {
+        self.journal.sync()
+    }
+
     fn seal(
         &mut self,
         body: TransactionBody,
@@ -117,7 +130,7 @@ impl SignerState {
         let bytes = Transaction::V1 { body, key, signature }.encode();
         let id = Digest::of(Purpose::Transaction, &bytes);
         let (member, role) = holder;
-        self.journal.append(&KeyUseRecord::V1 {
+        self.journal.add(&KeyUseRecord::V1 {
             time: now,
             purpose,
             member,

@@ -219,15 +219,20 @@ impl Lane {
             call,
             span: tracing::Span::current(),
         };
-        let mut answer = self.options.signer.send(request.clone()).await;
+        let mut answer = self.ask(request.clone()).await;
         for _ in 1..SIGN_TRIES_MAX {
             if answer.is_ok() {
                 break;
             }
             // A signature that was lost with its signer has not been submitted, so another one does no harm.
-            answer = self.options.signer.send(request.clone()).await;
+            answer = self.ask(request.clone()).await;
         }
         Ok((sequence, answer??))
+    }
+
+    async fn ask(&self, request: Sign) -> Result<Result<SignedTransaction, SignError>, ActorUnavailable> {
+        let answer = self.options.signer.send(request).await?;
+        answer.await.map_err(|_lost| ActorUnavailable(super::actor::NAME))
     }
 
     // An idle ledger's time stands still, so the validity counts from whichever clock is ahead.

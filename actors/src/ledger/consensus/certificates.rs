@@ -24,7 +24,6 @@ pub(super) struct CertificateCheck<'a> {
     pub(super) verdicts: &'a mut Verdicts,
 }
 
-#[expect(clippy::result_large_err, reason = "the core's effects are resumed with its own error type")]
 impl CertificateCheck<'_> {
     /// More than two thirds precommitted one block.
     pub(super) fn commit(mut self, certificate: &CommitCertificate<LedgerContext>) -> Verified {

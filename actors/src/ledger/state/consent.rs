@@ -19,6 +19,7 @@ use crate::{
         consensus::{Act, DriverInput, JudgedBlock, LoggedInput, proposer},
         log::{disk::Disk, record::RecordKind},
         mempool::PooledTransaction,
+        metrics,
         wire::{BlockMessage, Message, SignedProposal},
     },
     port::NodeId,
@@ -93,8 +94,7 @@ impl<D: Disk> LedgerState<D> {
         let digest = block.digest();
         let Some(sender) = proposer(&self.roster, header.height, round) else { return Ok(()) };
         let executed = if self.has_turn(header, round) { self.verify_and_execute(&block) } else { None };
-        let is_timely = header.time <= self.now.wall.after(self.head.state.constitution().clock_ahead_max);
-        let valid = executed.is_some() && is_timely;
+        let valid = executed.is_some() && self.is_timely(header, round);
         if let Some(executed) = executed {
             self.file_candidate(&bytes, executed)?;
         } else {
@@ -104,6 +104,25 @@ impl<D: Disk> LedgerState<D> {
         }
         let height = header.height;
         self.feed(DriverInput::Judged(JudgedBlock { height, round, proposer: sender, block: digest, valid }))
+    }
+
+    /// Whether the header's time is within the bound of the own clock; notes what a fresh block says of its proposer's.
+    fn is_timely(&mut self, header: &Header, round: Round) -> bool {
+        if header.round == round && Some(header.proposer) != self.own_key {
+            self.clock.observe(header.proposer, header.time, self.now);
+        }
+        let is_timely = header.time <= self.now.wall.after(self.head.state.constitution().clock_ahead_max);
+        if !is_timely {
+            let ahead_ms = header.time.since(self.now.wall).get();
+            tracing::warn!(
+                proposer = %header.proposer,
+                height = %header.height,
+                ahead_ms,
+                "a block was refused for its time, which is ahead of this machine's clock"
+            );
+            metrics::refused_for_time();
+        }
+        is_timely
     }
 
     /// Whether the header's proposer had the turn in the header's round, which is not after the round it came in.

@@ -17,8 +17,8 @@ use althing_contracts::{
 use bytes::Bytes;
 
 use super::{
-    Candidates, CommittedBlock, Fatal, Filed, Head, History, LedgerOutput, LedgerRole, LedgerSettings,
-    LedgerState, Now, Scratch,
+    Candidates, ClockWatch, CommittedBlock, Fatal, Filed, Head, History, LedgerOutput, LedgerRole,
+    LedgerSettings, LedgerState, Now, Scratch,
     ahead::Ahead,
     candidates::Candidate,
     commit::{decode_decision, number_events},
@@ -123,6 +123,7 @@ impl<D: Disk> LedgerState<D> {
             history: std::mem::take(&mut replay.history),
             sync: SyncState::default(),
             replied_us: BTreeMap::new(),
+            clock: ClockWatch::default(),
             now,
             outputs: Vec::new(),
             wake_us: None,

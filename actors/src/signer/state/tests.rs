@@ -42,7 +42,9 @@ impl Bench {
             call,
             span: tracing::Span::none(),
         };
-        self.signer.sign(request, &self.world.state, TimeMs::new(5))
+        let signed = self.signer.sign(request, &self.world.state, TimeMs::new(5));
+        self.signer.record().unwrap();
+        signed
     }
 
     fn refusal(&mut self, who: &str, role: Role, call: Call) -> String {
