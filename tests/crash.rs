@@ -1,6 +1,9 @@
 //! Owns the worst week of a mesh in a minute: fifty times a daemon is killed where it is, under load, and started again.
 //! Afterwards all nodes hold the same state, nothing that was acknowledged is lost, and nothing happened twice.
 
+#[path = "crash/rollout.rs"]
+mod rollout;
+
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use althing_chaos::process::{

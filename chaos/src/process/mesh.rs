@@ -10,7 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use althing_contracts::{genesis::MemberRecord, name::MemberId, quantity::Weight, role::Role};
+use althing_contracts::{
+    genesis::{Genesis, MemberRecord},
+    name::MemberId,
+    quantity::Weight,
+    role::Role,
+};
 use althing_netconfig::{
     config::{Config, ConfigError, NodeRole},
     genesis_file,
@@ -154,16 +159,27 @@ impl ProcessMesh {
     /// The genesis document or a key cannot be written.
     pub fn add_voters(&self, at: usize, voters: usize) -> Result<(), Box<dyn Error + Send + Sync>> {
         let node = &self.nodes[at];
-        let mut genesis = genesis_file::read(&node.genesis)?;
-        for i in 0..voters {
-            let member = MemberId::new(&format!("{}/voter-{i}", node.client.org()))?;
-            let key = SecretKey::generate(KeyPurpose::Member(Role::Voter))?;
-            keys::create(&keys::member_key_path(&node.keys, &member, Role::Voter), &key)?;
-            let keys = BTreeMap::from([(Role::Voter, key.public())]);
-            genesis.members.insert(member, MemberRecord { weight: Weight::new(1), keys });
-        }
-        fs::remove_file(&node.genesis)?;
-        Ok(genesis_file::write(&node.genesis, &genesis)?)
+        node.found_again(|genesis| {
+            for i in 0..voters {
+                let member = MemberId::new(&format!("{}/voter-{i}", node.client.org()))?;
+                let key = SecretKey::generate(KeyPurpose::Member(Role::Voter))?;
+                keys::create(&keys::member_key_path(&node.keys, &member, Role::Voter), &key)?;
+                let keys = BTreeMap::from([(Role::Voter, key.public())]);
+                genesis.members.insert(member, MemberRecord { weight: Weight::new(1), keys });
+            }
+            Ok(())
+        })
+    }
+
+    /// Founds the mesh with governance periods that are `divisor` times shorter. Only before the first start.
+    ///
+    /// # Errors
+    /// The genesis document cannot be written.
+    pub fn divide_periods(&self, divisor: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.nodes[0].found_again(|genesis| {
+            genesis.constitution = genesis.constitution.clone().divided(divisor);
+            Ok(())
+        })
     }
 
     /// Starts every node that does not run: all at once, then waits for each.
@@ -253,6 +269,15 @@ impl Node {
         &self.client
     }
 
+    /// The folder that holds its files.
+    ///
+    /// # Panics
+    /// Never: a configuration is a file in a folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.config.parent().expect("a configuration is a file in a folder")
+    }
+
     /// Its process, while it runs.
     #[must_use]
     pub fn process(&self) -> Option<&Process> {
@@ -305,6 +330,17 @@ impl Node {
     /// It does not run.
     pub fn usage(&self) -> Result<Usage, MeshError> {
         Ok(self.process.as_ref().ok_or_else(|| self.not_running())?.usage()?)
+    }
+
+    /// Changes the genesis document, which all nodes share.
+    fn found_again(
+        &self,
+        change: impl FnOnce(&mut Genesis) -> Result<(), Box<dyn Error + Send + Sync>>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mut genesis = genesis_file::read(&self.genesis)?;
+        change(&mut genesis)?;
+        fs::remove_file(&self.genesis)?;
+        Ok(genesis_file::write(&self.genesis, &genesis)?)
     }
 
     fn spawn(&mut self) -> Result<(), MeshError> {

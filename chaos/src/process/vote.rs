@@ -57,7 +57,18 @@ impl OpenVote {
     /// # Errors
     /// A node cannot be reached or refuses.
     pub fn begin(author: &NodeClient, reviewer: &NodeClient) -> Result<Self, ClientError> {
-        let document = document(author)?;
+        Self::begin_with(author, reviewer, &document(author)?)
+    }
+
+    /// As [`Self::begin`], with a document of the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn begin_with(
+        author: &NodeClient,
+        reviewer: &NodeClient,
+        document: &Value,
+    ) -> Result<Self, ClientError> {
         let report = author.post("/v1/proposals/plan", &fresh_key(), &json!({ "document": document }))?;
         let plan_hash = text(author, &report, "/plan/plan_hash")?;
         let member = member_with(author, "author")?;
