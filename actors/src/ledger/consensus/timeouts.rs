@@ -29,7 +29,7 @@ impl Default for ConsensusTimeouts {
             prevote_ms: 300,
             precommit_ms: 300,
             round_delta_ms: 150,
-            rebroadcast_ms: 200,
+            rebroadcast_ms: 500,
             max_ms: 4_000,
         }
     }
@@ -63,6 +63,6 @@ mod tests {
         assert_eq!(at(Timeout::propose(Round::new(0))), 600);
         assert_eq!(at(Timeout::propose(Round::new(2))), 900);
         assert_eq!(at(Timeout::precommit(Round::new(u32::MAX))), 4_000);
-        assert_eq!(at(Timeout::rebroadcast(Round::new(50))), 200);
+        assert_eq!(at(Timeout::rebroadcast(Round::new(50))), 500);
     }
 }
