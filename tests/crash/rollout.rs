@@ -68,6 +68,10 @@ impl Sites {
 
 impl Drop for Sites {
     fn drop(&mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("the system has file descriptors for a runtime");
+        // Adopting a process registers it with the runtime.
+        let _entered = runtime.enter();
         for site in &self.0 {
             let Ok(state) = TargetState::load(&site.join("state.json")) else { continue };
             for instance in state.instances.values().flat_map(BTreeMap::values) {

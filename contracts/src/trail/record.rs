@@ -108,7 +108,10 @@ impl Trail {
             }
             Event::StepReported { proposal, step, undo, outcome, .. } => {
                 let trail = self.step_mut(*proposal, *step);
-                trail.claim = None;
+                // An undo that may be tried again stays with who holds it, until another takes the step.
+                if !(*undo && matches!(outcome, StepOutcome::Failed { retryable: true, .. })) {
+                    trail.claim = None;
+                }
                 let slot = if *undo { &mut trail.undo_outcome } else { &mut trail.outcome };
                 *slot = Some(outcome.clone());
             }
