@@ -47,16 +47,6 @@ pub struct LedgerFeed {
     pub events: broadcast::Sender<EventBatch>,
 }
 
-/// Takes a signed transaction and answers when it is final, refused or given up.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Final, SubmitError>")]
-pub struct Submit {
-    /// Canonical bytes.
-    pub transaction: Vec<u8>,
-    /// The sender's span.
-    pub span: tracing::Span,
-}
-
 /// A transaction that is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Final {
