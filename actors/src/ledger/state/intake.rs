@@ -165,6 +165,7 @@ impl<D: Disk> LedgerState<D> {
         let Some(evidence) = self.detector.observe(vote) else { return Ok(()) };
         self.log.append(RecordKind::Evidence, &super::open::encode_evidence(&evidence))?;
         self.outputs.push(LedgerOutput::Evidence(Box::new(evidence)));
+        self.is_bound = true;
         Ok(())
     }
 

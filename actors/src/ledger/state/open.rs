@@ -126,6 +126,7 @@ impl<D: Disk> LedgerState<D> {
             clock: ClockWatch::default(),
             now,
             outputs: Vec::new(),
+            is_bound: false,
             wake_us: None,
             next_status_us: now.monotonic_us,
             next_forward_us: 0,
