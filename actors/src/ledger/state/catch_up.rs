@@ -4,16 +4,16 @@
 use althing_contracts::{
     block::Block,
     digest::{Digest, Purpose},
-    signature::{Signed, verify_batch},
+    signature::Signed,
     transaction::{UnverifiedTransaction, VerifiedTransaction},
 };
 use bytes::Bytes;
-use rand_core::OsRng;
 
 use super::{Fatal, LedgerOutput, LedgerState, Misbehaviour};
 use crate::{
     ledger::{consensus::proposer, log::disk::Disk, message::CertifiedBlock},
     port::NodeId,
+    signatures::are_valid,
     sync::{SyncRequest, SyncResponse, Wanted},
 };
 
@@ -112,14 +112,5 @@ impl<D: Disk> LedgerState<D> {
             })
             .collect::<Option<_>>()?;
         are_valid(&signed).then_some(verified)
-    }
-}
-
-/// Whether all signatures are valid; a single one is cheaper to check alone.
-fn are_valid(signed: &[Signed]) -> bool {
-    match signed {
-        [] => true,
-        [single] => single.verify().is_ok(),
-        many => verify_batch(many, OsRng).is_ok(),
     }
 }
