@@ -1,7 +1,8 @@
 //! Measures the figures by which a release is judged, against etcd and against the limits of the machine, in one run
 //! on one disk: `make bench`. Prints a table and writes `target/bench/report.json`. A figure that could not be
 //! measured is said to be missing, and the run fails. `--cold-build` adds a build from nothing, which takes minutes;
-//! `--short` makes every figure of so little that it says only whether the measurement works.
+//! `--short` makes every figure of so little that it says only whether the measurement works; `--throughput` measures the
+//! limits, the flood and the catching up alone.
 
 #[path = "figures/breakdown.rs"]
 mod breakdown;
@@ -69,15 +70,21 @@ fn measure() -> Result<Report, Failure> {
     let mut report = Report::new(machine::facts(work.path())?);
     let limits = limit::Limits::measure(options.scale)?;
     report.figures.extend(limits.figures());
-    report.add_all(&demo::EXPECTED, |figures| demo::measure(binary, &work.path().join("demo"), figures));
-    report.add_all(&run::EXPECTED, |figures| {
-        run::mesh_against_etcd(binary, work.path(), &limits, options.scale, figures)
-    });
-    report.add(Expected::BINARY, build::binary_size(binary));
+    if options.has_throughput_alone {
+        report.add_all(&run::THROUGHPUT_EXPECTED, |figures| {
+            run::throughput_alone(binary, work.path(), &limits, options.scale, figures)
+        });
+    } else {
+        report.add_all(&demo::EXPECTED, |figures| demo::measure(binary, &work.path().join("demo"), figures));
+        report.add_all(&run::EXPECTED, |figures| {
+            run::mesh_against_etcd(binary, work.path(), &limits, options.scale, figures)
+        });
+        report.add(Expected::BINARY, build::binary_size(binary));
+    }
     if options.has_cold_build {
         report.add(Expected::COLD_BUILD, build::cold_build(work.path()));
     }
-    report.write(&folder.join(options.scale.report_name))?;
+    report.write(&folder.join(options.report_name()))?;
     print!("{}", report.table());
     Ok(report)
 }
@@ -86,24 +93,29 @@ fn measure() -> Result<Report, Failure> {
 struct Options {
     scale: Scale,
     has_cold_build: bool,
+    has_throughput_alone: bool,
 }
 
 impl Options {
     fn read(arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let mut options = Self { scale: Scale::WHOLE, has_cold_build: false };
+        let mut options = Self { scale: Scale::WHOLE, has_cold_build: false, has_throughput_alone: false };
         for argument in arguments {
             match argument.as_str() {
                 "--cold-build" => options.has_cold_build = true,
+                "--throughput" => options.has_throughput_alone = true,
                 "--short" => options.scale = Scale::SHORT,
                 // Cargo gives it to every benchmark.
                 "--bench" => {}
                 other => {
-                    return Err(
-                        format!("`{other}` is not known here; there are --cold-build and --short").into()
-                    );
+                    let known = "--cold-build, --short and --throughput";
+                    return Err(format!("`{other}` is not known here; there are {known}").into());
                 }
             }
         }
         Ok(options)
+    }
+
+    const fn report_name(&self) -> &'static str {
+        if self.has_throughput_alone { "report-throughput.json" } else { self.scale.report_name }
     }
 }
