@@ -2,8 +2,9 @@
 //!
 //! What is signed is a digest bound to one purpose and one network; raw bytes are never signed.
 
-use std::{convert::Infallible, fmt, str::FromStr};
+use std::{convert::Infallible, fmt, str::FromStr, sync::LazyLock};
 
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,16 @@ impl SigningPurpose {
             Self::Node => "althing 2026 v1 sign node",
         }
     }
+
+    /// A hasher keyed for this purpose; the key of the commonest is derived once.
+    fn hasher(self) -> blake3::Hasher {
+        static TRANSACTION: LazyLock<ContextKey> =
+            LazyLock::new(|| hash_derive_key_context(SigningPurpose::Transaction.context()));
+        match self {
+            Self::Transaction => blake3::Hasher::new_from_context_key(&TRANSACTION),
+            rare => blake3::Hasher::new_derive_key(rare.context()),
+        }
+    }
 }
 
 /// The 32 bytes that are signed: `blake3 derive_key(purpose)(network ‖ bytes)`.
@@ -41,7 +52,7 @@ impl SigningMessage {
     /// Binds `bytes` to a purpose and a network.
     #[must_use]
     pub fn new(purpose: SigningPurpose, network: Digest, bytes: &[u8]) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(purpose.context());
+        let mut hasher = purpose.hasher();
         hasher.update(network.as_bytes());
         hasher.update(bytes);
         Self(*hasher.finalize().as_bytes())
