@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, oneshot};
 use tracing::{debug, error, info, warn};
 
 use super::{
+    admission::Reply,
     archive::Archive,
     data_dir::DataDir,
     handle::Surroundings,
@@ -53,7 +54,7 @@ pub(super) struct LedgerActor {
     archive: Archive,
     snapshots: Arc<Mutex<SnapshotStore<FileDisk>>>,
     surroundings: Surroundings,
-    waiting: BTreeMap<TransactionId, Vec<oneshot::Sender<Result<Final, SubmitError>>>>,
+    waiting: BTreeMap<TransactionId, Vec<Reply>>,
     verdicts: BTreeMap<u64, oneshot::Sender<Verdict>>,
     next_token: u64,
     timer: Option<SpawnHandle>,
@@ -64,10 +65,10 @@ pub(super) struct LedgerActor {
     ends: Vec<oneshot::Sender<()>>,
 }
 
-/// A transaction whose signature was checked; the answer comes when it is final.
+/// Transactions whose signatures were checked; each is answered when it is final.
 #[derive(Message)]
-#[rtype(result = "oneshot::Receiver<Result<Final, SubmitError>>")]
-pub(super) struct Admit(pub(super) PooledTransaction);
+#[rtype(result = "()")]
+pub(super) struct Admit(pub(super) Vec<(PooledTransaction, Reply)>);
 
 /// What the mesh told, in order.
 #[derive(Message)]
@@ -187,7 +188,7 @@ impl LedgerActor {
     fn committed(&mut self, block: &Arc<CommittedBlock>) {
         self.publish_view();
         // Nobody may be following.
-        let _unheard = self.surroundings.outlets.events.send(Arc::new(block.events.clone()));
+        let _unheard = self.surroundings.outlets.events.send(Arc::clone(&block.events));
         for (id, events) in &block.outcomes {
             if self.waiting.contains_key(id) {
                 let (height, time) = (block.header.height, block.header.time);
@@ -343,13 +344,15 @@ impl Handler<Inbound> for LedgerActor {
 }
 
 impl Handler<Admit> for LedgerActor {
-    type Result = MessageResult<Admit>;
+    type Result = ();
 
-    fn handle(&mut self, Admit(transaction): Admit, ctx: &mut Self::Context) -> Self::Result {
-        let (reply, outcome) = oneshot::channel();
-        self.waiting.entry(transaction.verified.id()).or_default().push(reply);
-        self.feed([LedgerInput::Submit(transaction)], ctx);
-        MessageResult(outcome)
+    fn handle(&mut self, Admit(submitted): Admit, ctx: &mut Self::Context) {
+        let mut transactions = Vec::with_capacity(submitted.len());
+        for (transaction, reply) in submitted {
+            self.waiting.entry(transaction.verified.id()).or_default().push(reply);
+            transactions.push(transaction);
+        }
+        self.feed([LedgerInput::SubmitAll(transactions)], ctx);
     }
 }
 

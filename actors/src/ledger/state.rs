@@ -7,6 +7,7 @@
 //! durable here once those who wait have been told. After a [`Fatal`] the process stops; opening again replays the log.
 
 mod ahead;
+mod arrivals;
 mod candidates;
 mod catch_up;
 mod clock;
@@ -32,7 +33,10 @@ use althing_contracts::{
 };
 use bytes::Bytes;
 
-use self::{ahead::Ahead, candidates::Candidates, clock::ClockWatch, commit::History, submit::Scratch};
+use self::{
+    ahead::Ahead, arrivals::Arrivals, candidates::Candidates, clock::ClockWatch, commit::History,
+    submit::Scratch,
+};
 use crate::{
     ledger::{
         consensus::{Act, Driver, Verdicts},
@@ -72,6 +76,7 @@ pub struct LedgerState<D> {
     candidates: Candidates,
     ahead: Ahead,
     mempool: Mempool,
+    arrivals: Arrivals,
     scratch: Scratch,
     /// Transactions of this node's own users, which are forwarded again until they are final.
     local: BTreeSet<TransactionId>,
@@ -206,6 +211,10 @@ impl<D: Disk> LedgerState<D> {
             }
             LedgerInput::Submit(transaction) => {
                 self.on_submit(transaction);
+                Ok(())
+            }
+            LedgerInput::SubmitAll(transactions) => {
+                transactions.into_iter().for_each(|transaction| self.on_submit(transaction));
                 Ok(())
             }
             LedgerInput::Forwarded(transactions) => {

@@ -24,7 +24,7 @@ impl<D: Disk> LedgerState<D> {
         };
         match message {
             Message::Transactions(transactions) => {
-                self.on_foreign(from, &transactions);
+                self.on_arrived(from, transactions);
                 Ok(())
             }
             Message::Status(status) => {
@@ -44,7 +44,7 @@ impl<D: Disk> LedgerState<D> {
                 self.on_status(from, status);
                 if is_news { Verdict::Accept } else { Verdict::Ignore }
             }
-            Ok(Message::Transactions(transactions)) => self.on_foreign(from, &transactions),
+            Ok(Message::Transactions(transactions)) => self.on_gossiped(from, transactions),
             Ok(_) | Err(_) => Verdict::Reject,
         };
         self.outputs.push(LedgerOutput::Judged { token, verdict });
