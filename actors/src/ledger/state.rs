@@ -12,6 +12,7 @@ mod clock;
 mod commit;
 mod consent;
 mod exchange;
+mod heads;
 mod intake;
 mod open;
 mod settings;
@@ -31,7 +32,9 @@ use althing_contracts::{
 };
 use bytes::Bytes;
 
-use self::{ahead::Ahead, candidates::Candidates, clock::ClockWatch, commit::History, submit::Scratch};
+use self::{
+    ahead::Ahead, candidates::Candidates, clock::ClockWatch, commit::History, heads::Heads, submit::Scratch,
+};
 use crate::{
     ledger::{
         consensus::{Act, Driver, Verdicts},
@@ -80,6 +83,7 @@ pub struct LedgerState<D> {
     /// Used where no driver keeps verdicts.
     verdicts: Verdicts,
     history: History,
+    heads: Heads,
     sync: SyncState,
     replied_us: BTreeMap<NodeId, u64>,
     clock: ClockWatch,
@@ -246,6 +250,7 @@ impl<D: Disk> LedgerState<D> {
             self.next_status_us = now_us.saturating_add(self.timing.status_ms.saturating_mul(1_000));
             self.send_to_peers(&Message::Status(self.status()));
         }
+        self.show_head();
         if now_us >= self.next_forward_us {
             self.forward_again();
         }

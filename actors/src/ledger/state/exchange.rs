@@ -19,7 +19,7 @@ use crate::{
         consensus::{DriverFault, EntryError},
         log::{LogError, record::RecordPosition},
         mempool::PooledTransaction,
-        message::Final,
+        message::{Final, ShownHead},
     },
     port::{NodeId, Topic, Verdict},
 };
@@ -123,6 +123,8 @@ pub enum LedgerOutput {
     },
     /// A validator signed twice; the evidence is in the log.
     Evidence(Box<Equivocation>),
+    /// Another node shows a head that is certified.
+    Head(Box<ShownHead>),
     /// A node broke the protocol.
     Misbehaved {
         /// Which.
