@@ -176,6 +176,10 @@ impl LedgerActor {
                 // Nobody may be listening; the evidence is in the log.
                 let _unheard = self.surroundings.outlets.evidence.send(*evidence);
             }
+            LedgerOutput::Head(head) => {
+                // Only an auditor listens.
+                let _unheard = self.surroundings.outlets.heads.send(*head);
+            }
             LedgerOutput::Misbehaved { peer, how } => {
                 warn!(%peer, ?how, "a peer broke the protocol");
                 metrics::misbehaved(how);

@@ -14,6 +14,7 @@ mod clock;
 mod commit;
 mod consent;
 mod exchange;
+mod heads;
 mod intake;
 mod open;
 mod settings;
@@ -34,7 +35,7 @@ use althing_contracts::{
 use bytes::Bytes;
 
 use self::{
-    ahead::Ahead, arrivals::Arrivals, candidates::Candidates, clock::ClockWatch, commit::History,
+    ahead::Ahead, arrivals::Arrivals, candidates::Candidates, clock::ClockWatch, commit::History, heads::Heads,
     submit::Scratch,
 };
 use crate::{
@@ -86,6 +87,7 @@ pub struct LedgerState<D> {
     /// Used where no driver keeps verdicts.
     verdicts: Verdicts,
     history: History,
+    heads: Heads,
     sync: SyncState,
     replied_us: BTreeMap<NodeId, u64>,
     clock: ClockWatch,
@@ -266,6 +268,7 @@ impl<D: Disk> LedgerState<D> {
             self.next_status_us = now_us.saturating_add(self.timing.status_ms.saturating_mul(1_000));
             self.send_to_peers(&Message::Status(self.status()));
         }
+        self.show_head();
         if now_us >= self.next_forward_us {
             self.forward_again();
         }

@@ -46,7 +46,7 @@ pub enum Message {
     Transactions(Vec<Vec<u8>>),
     /// The sender's last final block.
     Status(Status),
-    /// A height is decided; sent to a validator that still works on it.
+    /// A height is decided: sent to a validator that still works on it, and gossiped as a head.
     Decided(Certificate),
 }
 
