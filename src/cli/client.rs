@@ -15,7 +15,7 @@ use super::{
     heights::Heights,
 };
 use crate::api::{
-    height::{HEIGHT, MIN_HEIGHT, NETWORK},
+    height::{HEIGHT, MIN_HEIGHT, NETWORK, WAIT_MAX},
     problem::Problem,
 };
 
@@ -130,8 +130,10 @@ impl Client {
             let response = self.send(self.request(Method::GET, path).timeout(self.left())).await?;
             match self.checked(response).await {
                 Ok(response) => return self.decode(response).await,
-                Err(failure) if !is_behind(&failure) || self.left() <= RETRY_PAUSE => return Err(failure),
-                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(failure) if is_behind(&failure) && self.may_send_again(&failure) => {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                Err(failure) => return Err(failure),
             }
         }
     }
@@ -155,8 +157,8 @@ impl Client {
             let response = self.send(request.header("idempotency-key", &key)).await?;
             match self.checked(response).await {
                 Ok(response) => return self.decode(response).await,
-                Err(failure) if !may_retry(&failure) || self.left() <= RETRY_PAUSE => return Err(failure),
-                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(failure) if self.may_send_again(&failure) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(failure) => return Err(failure),
             }
         }
     }
@@ -172,6 +174,13 @@ impl Client {
         }
         let response = tokio::time::timeout(self.left(), self.send(request)).await;
         self.checked(response.map_err(|_| self.too_late())??).await
+    }
+
+    /// Whether a refusal may pass, and there is time to hear the next answer.
+    fn may_send_again(&self, failure: &Failure) -> bool {
+        // A node that is behind waits before it says so again.
+        let wait = if is_behind(failure) { WAIT_MAX } else { Duration::ZERO };
+        may_pass(failure) && self.left() > RETRY_PAUSE + wait
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -254,10 +263,10 @@ impl Client {
     }
 }
 
-fn may_retry(failure: &Failure) -> bool {
+fn may_pass(failure: &Failure) -> bool {
     failure.problem.as_ref().is_some_and(|problem| {
-        let passes = matches!(problem.code.as_str(), "busy" | "undecided" | "idempotency-key-running");
-        problem.retryable && (passes || is_behind(failure))
+        let codes = ["busy", "undecided", "idempotency-key-running", "behind"];
+        problem.retryable && codes.contains(&problem.code.as_str())
     })
 }
 

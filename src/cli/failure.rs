@@ -105,7 +105,9 @@ impl Failure {
     pub fn to_json(&self) -> serde_json::Value {
         let detail = self.report.as_ref().map(ToString::to_string);
         match &self.problem {
-            Some(problem) => serde_json::json!({"exit": self.exit as u8, "problem": problem}),
+            Some(problem) => {
+                serde_json::json!({"exit": self.exit as u8, "problem": problem, "help": self.help()})
+            }
             None => serde_json::json!({"exit": self.exit as u8, "detail": detail, "help": self.help()}),
         }
     }

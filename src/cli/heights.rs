@@ -19,7 +19,7 @@ use althing_contracts::{digest::Digest, quantity::Height};
 use crate::api::height::MIN_HEIGHTS_MAX;
 
 /// Longest time that a command waits for others to let the file go; each holds it for a read and a write of a kilobyte.
-const LOCK_WAIT_MAX: Duration = Duration::from_millis(200);
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Pause before a held file is tried again.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
 /// Most bytes read: [`MIN_HEIGHTS_MAX`] lines with room to spare.
@@ -111,7 +111,7 @@ impl Seen {
     }
 
     fn text(&self) -> String {
-        self.0.iter().map(|(network, height)| format!("{network} {height}\n")).collect()
+        self.0.iter().fold(String::new(), |text, (network, height)| format!("{text}{network} {height}\n"))
     }
 }
 
@@ -180,10 +180,7 @@ mod tests {
             heights.note(network(of), Height::new(height));
         }
         let (one, two) = (network(1), network(2));
-        assert_eq!(
-            heights.min_height(),
-            Some(format!("5;network=\"{one}\", 9;network=\"{two}\""))
-        );
+        assert_eq!(heights.min_height(), Some(format!("5;network=\"{one}\", 9;network=\"{two}\"")));
     }
 
     #[test]

@@ -72,8 +72,10 @@ pub enum ProposalCommand {
         member: Option<MemberId>,
     },
     /// Replaces the content of your proposal while it is in review; sign-offs of the revision before are void
-    #[command(before_help = "Examples:\n  althing proposal plan change.toml -o name     the hash of the new plan\n  \
-                             althing proposal revise 3f9ac1 change.toml --plan-hash HASH --as acme/alice\n")]
+    #[command(
+        before_help = "Examples:\n  althing proposal plan change.toml -o name     the hash of the new plan\n  \
+                             althing proposal revise 3f9ac1 change.toml --plan-hash HASH --as acme/alice\n"
+    )]
     Revise {
         /// Its id, or the first 6 or more digits of it
         id: String,
@@ -210,13 +212,7 @@ pub(super) async fn run(command: ProposalCommand, session: &Session) -> Outcome 
 }
 
 /// Ends a proposal, with a reason that goes onto the ledger.
-async fn stop(
-    id: &str,
-    act: &str,
-    reason: Line,
-    member: Option<MemberId>,
-    session: &Session,
-) -> Outcome {
+async fn stop(id: &str, act: &str, reason: Line, member: Option<MemberId>, session: &Session) -> Outcome {
     let body = ReasonRequest { member: session.member(member)?, reason };
     let accepted: AcceptedView = session.client()?.post(&path(id, act), &body).await?;
     session.print(&accepted)?;

@@ -157,7 +157,13 @@ impl Backend for NodeBackend {
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.check_validators(), self.check_head(), self.check_log(), self.check_clock(), self.check_actors()]
+        vec![
+            self.check_validators(),
+            self.check_head(),
+            self.check_log(),
+            self.check_clock(),
+            self.check_actors(),
+        ]
     }
 }
 

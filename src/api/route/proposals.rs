@@ -175,5 +175,7 @@ pub(crate) async fn timeline(
     // Events may be of blocks after the view.
     let newest = records.last().map_or(view.state.height(), |record| record.height.max(view.state.height()));
     let items = records.iter().map(|record| CloudEvent::new(view.network, record)).collect();
-    Ok(HttpResponse::Ok().insert_header(height::header(newest)).json(Page { items, next_page_token: next.map(|sequence| sequence.to_string()) }))
+    Ok(HttpResponse::Ok()
+        .insert_header(height::header(newest))
+        .json(Page { items, next_page_token: next.map(|sequence| sequence.to_string()) }))
 }

@@ -66,7 +66,7 @@ pub(super) async fn revise(
         let shown: ProposalView = client.get(&path(id, "")).await?;
         Revision::new(shown.summary.revision)
     };
-    let (document, plan_hash) = seen(&client, file, hash, "revise with", session).await?;
+    let (document, plan_hash) = seen(&client, file, hash, &format!("revise {id} by"), session).await?;
     let request = ReviseRequest { member, replaces, document, plan_hash };
     told(&client.post(&path(id, "/revisions"), &request).await?, session)
 }
@@ -82,7 +82,7 @@ async fn seen(
     client: &Client,
     file: &Path,
     hash: Option<Digest>,
-    verb: &str,
+    act: &str,
     session: &Session,
 ) -> Outcome<(ProposalDocument, Digest)> {
     if let Some(plan_hash) = hash {
@@ -90,7 +90,7 @@ async fn seen(
     }
     let (document, report) = ask_for_plan(client, file).await?;
     let plan_hash = parse_hash(&report.plan.plan_hash)?;
-    let question = format!("{verb} {} with plan hash {plan_hash}?", file.display());
+    let question = format!("{act} {} with plan hash {plan_hash}?", file.display());
     session.confirm(&question, "--plan-hash HASH as `althing proposal plan` prints it")?;
     Ok((document, plan_hash))
 }

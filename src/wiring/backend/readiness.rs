@@ -24,7 +24,8 @@ pub(super) fn validators(roster: &Roster, local: NodeId, connected: &BTreeSet<No
     if is_quorum(part, total) {
         return None;
     }
-    let included = if here.iter().any(|validator| validator.node == local) { ", this one included" } else { "" };
+    let included =
+        if here.iter().any(|validator| validator.node == local) { ", this one included" } else { "" };
     let away: Vec<&str> = away.iter().map(|validator| validator.org.as_str()).collect();
     Some(format!(
         "{} of {} validators are connected{included}: weight {part} of {total}, more than two thirds decide; away: {}",
