@@ -11,6 +11,7 @@ use super::{
     prometheus,
     report::{Expected, Figure},
     statistics::Latencies,
+    verify::{self, SignatureCost},
 };
 
 /// How much is measured.
@@ -66,6 +67,22 @@ pub(crate) const EXPECTED: [Expected; 7] = [
     Expected::CATCH_UP,
 ];
 
+/// The figures of a run for finality alone.
+pub(crate) const EXPECTED_OF_FINALITY: [Expected; 3] =
+    [Expected::ETCD_PUT, Expected::FINALITY, Expected::FINALITY_OVER_ETCD];
+
+/// Measures finality alone.
+pub(crate) fn finality_against_etcd(
+    binary: &Path,
+    work: &Path,
+    scale: Scale,
+    figures: &mut Vec<Figure>,
+) -> Result<(), Failure> {
+    let cost = verify::signature_cost(Scale::SHORT.limit)?;
+    let mut mesh = Mesh::start(binary, &work.join("mesh"), scale.voters)?;
+    finality(work, &mut mesh, cost, scale, figures).map(|_ballots| ())
+}
+
 /// Measures everything that needs a mesh of processes.
 pub(crate) fn mesh_against_etcd(
     binary: &Path,
@@ -81,7 +98,7 @@ pub(crate) fn mesh_against_etcd(
     figures
         .push(Expected::IDLE_CPU.measured(idle.cpu_pct).note("the busiest of four validators, of one core"));
 
-    let ballots = finality(work, &mut mesh, limits, scale, figures)?;
+    let ballots = finality(work, &mut mesh, limits.signature, scale, figures)?;
     let flood = mesh.flood(scale.flood)?;
     figures.push(throughput(&flood, limits)?);
 
@@ -102,7 +119,7 @@ pub(crate) fn mesh_against_etcd(
 fn finality(
     work: &Path,
     mesh: &mut Mesh,
-    limits: &Limits,
+    cost: SignatureCost,
     scale: Scale,
     figures: &mut Vec<Figure>,
 ) -> Result<usize, Failure> {
@@ -134,7 +151,7 @@ fn finality(
         .part("p95_ms", ballots.percentile_ms(95))
         .part("cpu_ms_per_ballot_of_all_validators", mesh_cpu);
     let mean_ms = ballots.mean_ms().ok_or("no ballot was cast")?;
-    finality.parts.extend(breakdown::breakdown(mean_ms, &timings, limits.signature));
+    finality.parts.extend(breakdown::breakdown(mean_ms, &timings, cost));
     finality.parts.extend(timings);
     figures.extend([etcd, finality, Expected::FINALITY_OVER_ETCD.measured(ballot / put)]);
     Ok(ballots.len() + scale.writes_per_turn)
