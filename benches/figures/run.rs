@@ -71,6 +71,9 @@ pub(crate) const EXPECTED: [Expected; 7] = [
 pub(crate) const EXPECTED_OF_FINALITY: [Expected; 3] =
     [Expected::ETCD_PUT, Expected::FINALITY, Expected::FINALITY_OVER_ETCD];
 
+/// The figures of a run for throughput alone.
+pub(crate) const EXPECTED_OF_THROUGHPUT: [Expected; 2] = [Expected::BALLOTS, Expected::CATCH_UP];
+
 /// Measures finality alone.
 pub(crate) fn finality_against_etcd(
     binary: &Path,
@@ -99,11 +102,36 @@ pub(crate) fn mesh_against_etcd(
         .push(Expected::IDLE_CPU.measured(idle.cpu_pct).note("the busiest of four validators, of one core"));
 
     let ballots = finality(work, &mut mesh, limits.signature, scale, figures)?;
+    flood_and_catch_up(&mut mesh, ballots, limits, scale, figures)
+}
+
+/// Measures the flood and the catching up on a mesh that did nothing before.
+pub(crate) fn throughput_alone(
+    binary: &Path,
+    work: &Path,
+    limits: &Limits,
+    scale: Scale,
+    figures: &mut Vec<Figure>,
+) -> Result<(), Failure> {
+    let mut mesh = Mesh::start(binary, &work.join("mesh"), scale.voters)?;
+    // A validator that has shown a quiet second has read its keys and found its peers.
+    mesh.idle(Duration::from_secs(1))?;
+    flood_and_catch_up(&mut mesh, 0, limits, scale, figures)
+}
+
+/// Ballots flood in, then an auditor fetches these and those `before`.
+fn flood_and_catch_up(
+    mesh: &mut Mesh,
+    before: usize,
+    limits: &Limits,
+    scale: Scale,
+    figures: &mut Vec<Figure>,
+) -> Result<(), Failure> {
     let flood = mesh.flood(scale.flood)?;
     figures.push(throughput(&flood, limits)?);
 
     let (elapsed, cpu, blocks) = mesh.catch_up()?;
-    let ballots = ballots + flood.ballots;
+    let ballots = before + flood.ballots;
     let thousands = f64::from(u32::try_from(ballots)?) / 1e3;
     let per_second = thousands / elapsed.as_secs_f64();
     let catch_up = Expected::CATCH_UP
