@@ -1,6 +1,6 @@
 //! Owns the ledger's mailbox: feeds the state machine, carries out what it asks for, and tells those who wait.
 //!
-//! Everything that the state machine hands out is durable, so it is sent at once, from the handler.
+//! What binds this node is durable when the state machine hands it out, so it is sent at once, from the handler.
 
 use std::{
     collections::BTreeMap,
@@ -117,9 +117,9 @@ impl LedgerActor {
     }
 
     fn feed(&mut self, inputs: impl IntoIterator<Item = LedgerInput>, ctx: &mut Context<Self>) {
-        match self.ledger.step_all(self.now(), inputs) {
-            Ok(outputs) => outputs.into_iter().for_each(|output| self.perform(output, ctx)),
-            Err(fatal) => self.fail(&fatal, ctx),
+        let outputs = self.ledger.step_all(self.now(), inputs);
+        if let Err(fatal) = outputs.and_then(|outputs| self.carry_out(outputs, ctx)) {
+            self.fail(&fatal, ctx);
         }
         metrics::observe(&self.ledger);
         let view = self.surroundings.outlets.view.borrow();
@@ -133,6 +133,20 @@ impl LedgerActor {
         if moved || clock_turned {
             self.publish_view();
         }
+    }
+
+    /// Tells everyone first, then makes durable, then stores: nobody waits for a decision's own sync.
+    fn carry_out(&mut self, outputs: Vec<LedgerOutput>, ctx: &mut Context<Self>) -> Result<(), Fatal> {
+        let mut committed = Vec::new();
+        for output in outputs {
+            if let LedgerOutput::Committed(block) = &output {
+                committed.push(Arc::clone(block));
+            }
+            self.perform(output, ctx);
+        }
+        self.ledger.make_durable()?;
+        committed.into_iter().for_each(|block| self.store(block));
+        Ok(())
     }
 
     fn perform(&mut self, output: LedgerOutput, ctx: &mut Context<Self>) {
@@ -162,6 +176,10 @@ impl LedgerActor {
                 // Nobody may be listening; the evidence is in the log.
                 let _unheard = self.surroundings.outlets.evidence.send(*evidence);
             }
+            LedgerOutput::Head(head) => {
+                // Only an auditor listens.
+                let _unheard = self.surroundings.outlets.heads.send(*head);
+            }
             LedgerOutput::Misbehaved { peer, how } => {
                 warn!(%peer, ?how, "a peer broke the protocol");
                 metrics::misbehaved(how);
@@ -170,8 +188,8 @@ impl LedgerActor {
         }
     }
 
+    /// Tells everyone who follows or waits.
     fn committed(&mut self, block: &Arc<CommittedBlock>) {
-        self.archive.put(Arc::clone(block));
         self.publish_view();
         // Nobody may be following.
         let _unheard = self.surroundings.outlets.events.send(Arc::clone(&block.events));
@@ -183,9 +201,14 @@ impl LedgerActor {
             }
         }
         metrics::committed(block);
+    }
+
+    /// Puts a block whose decision is durable into the index, and now and then its state into a snapshot.
+    fn store(&self, block: Arc<CommittedBlock>) {
         if block.header.height.get().is_multiple_of(SNAPSHOT_INTERVAL) {
-            self.snapshot(block);
+            self.snapshot(&block);
         }
+        self.archive.put(block);
     }
 
     fn settle(&mut self, id: TransactionId, outcome: TransactionOutcome) {
@@ -305,8 +328,9 @@ impl Actor for LedgerActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_LEN_MAX);
-        for output in std::mem::take(&mut self.opened) {
-            self.perform(output, ctx);
+        let opened = std::mem::take(&mut self.opened);
+        if let Err(fatal) = self.carry_out(opened, ctx) {
+            self.fail(&fatal, ctx);
         }
         // A life that follows a panic has missed who is connected.
         let peers: Vec<_> = self.surroundings.mesh.peers();

@@ -19,7 +19,8 @@ use super::{
     actor::{Inbound, LedgerActor, Stop},
     admission::{self, SUBMISSIONS_MAX, Submission},
     message::{
-        CertifiedBlock, Final, LedgerFeed, LedgerView, ReadBlocks, ReadError, ReadEvents, SubmitError,
+        CertifiedBlock, Final, LedgerFeed, LedgerView, ReadBlocks, ReadError, ReadEvents, ShownHead,
+        SubmitError,
     },
     metrics,
     state::LedgerSettings,
@@ -37,6 +38,8 @@ pub const SUBMIT_DEADLINE: Duration = Duration::from_secs(30);
 const EVENT_BATCHES_MAX: usize = 1_024;
 /// Evidence that waits for its reporter; more of it says nothing new.
 const EVIDENCE_MAX: usize = 64;
+/// Heads that wait for an auditor; later ones say more.
+const HEADS_MAX: usize = 256;
 /// Mesh events handled with one sync of the log.
 const INBOUND_BATCH_MAX: usize = 64;
 
@@ -71,6 +74,7 @@ pub(super) struct Outlets {
     pub(super) view: watch::Sender<Arc<LedgerView>>,
     pub(super) events: broadcast::Sender<super::message::EventBatch>,
     pub(super) evidence: broadcast::Sender<Equivocation>,
+    pub(super) heads: broadcast::Sender<ShownHead>,
     pub(super) failure: watch::Sender<Option<Arc<str>>>,
 }
 
@@ -136,6 +140,12 @@ impl LedgerHandle {
         self.outlets.evidence.subscribe()
     }
 
+    /// Heads that other nodes show, each with a certificate that verifies and each once.
+    #[must_use]
+    pub fn heads(&self) -> broadcast::Receiver<ShownHead> {
+        self.outlets.heads.subscribe()
+    }
+
     /// Says why the process has to stop, once it has to.
     #[must_use]
     pub fn failure(&self) -> watch::Receiver<Option<Arc<str>>> {
@@ -195,6 +205,7 @@ impl Outlets {
             view: watch::Sender::new(Arc::new(view)),
             events: broadcast::Sender::new(EVENT_BATCHES_MAX),
             evidence: broadcast::Sender::new(EVIDENCE_MAX),
+            heads: broadcast::Sender::new(HEADS_MAX),
             failure: watch::Sender::new(None),
         })
     }

@@ -21,7 +21,7 @@ use crate::{
         message::CertifiedBlock,
         wire::{LedgerMessage, Message},
     },
-    port::{NodeId, Topic},
+    port::NodeId,
 };
 
 /// Most heights whose place in the log is kept in memory; older ones are found through the index.
@@ -129,11 +129,12 @@ impl<D: Disk> LedgerState<D> {
         self.ahead.prune(height);
         self.detector.prune(height);
         self.sync.advanced();
-        self.announce(block);
+        self.announce();
+        self.show_head();
     }
 
     /// Tells the nodes that do not vote; validators know by their own votes.
-    fn announce(&mut self, block: &CommittedBlock) {
+    fn announce(&mut self) {
         if self.driver.is_none() {
             return;
         }
@@ -141,9 +142,6 @@ impl<D: Disk> LedgerState<D> {
         let followers = self.sync.peers().filter(|peer| !self.validators.contains_key(*peer));
         let sends = followers.map(|to| LedgerOutput::Send { to: *to, message: message.clone() });
         self.outputs.extend(sends);
-        if Some(block.header.proposer) == self.own_key {
-            self.outputs.push(LedgerOutput::Publish { topic: Topic::Heads, message });
-        }
     }
 
     /// Reads final blocks in order from the log, as far as it is in memory where they are.

@@ -19,7 +19,7 @@ use crate::{
         consensus::{DriverFault, EntryError},
         log::{LogError, record::RecordPosition},
         mempool::PooledTransaction,
-        message::{EventBatch, Final},
+        message::{EventBatch, Final, ShownHead},
     },
     port::{NodeId, Topic, Verdict},
 };
@@ -125,6 +125,8 @@ pub enum LedgerOutput {
     },
     /// A validator signed twice; the evidence is in the log.
     Evidence(Box<Equivocation>),
+    /// Another node shows a head that is certified.
+    Head(Box<ShownHead>),
     /// A node broke the protocol.
     Misbehaved {
         /// Which.

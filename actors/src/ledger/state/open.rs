@@ -22,6 +22,7 @@ use super::{
     ahead::Ahead,
     candidates::Candidate,
     commit::{decode_decision, number_events},
+    heads::Heads,
 };
 use crate::{
     ledger::{
@@ -122,11 +123,13 @@ impl<D: Disk> LedgerState<D> {
             detector: std::mem::take(&mut replay.detector),
             verdicts: Verdicts::default(),
             history: std::mem::take(&mut replay.history),
+            heads: Heads::begin(now.monotonic_us),
             sync: SyncState::default(),
             replied_us: BTreeMap::new(),
             clock: ClockWatch::default(),
             now,
             outputs: Vec::new(),
+            is_bound: false,
             wake_us: None,
             next_status_us: now.monotonic_us,
             next_forward_us: 0,

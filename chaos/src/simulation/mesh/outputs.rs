@@ -74,9 +74,10 @@ impl Mesh {
                 let peer = self.index_of(peer).unwrap_or(usize::MAX);
                 Err(Violation::Blame { by: node, peer, how: format!("{how:?}") })
             }
-            LedgerOutput::Outcome { .. } | LedgerOutput::Publish { .. } | LedgerOutput::Judged { .. } => {
-                Ok(())
-            }
+            LedgerOutput::Outcome { .. }
+            | LedgerOutput::Publish { .. }
+            | LedgerOutput::Judged { .. }
+            | LedgerOutput::Head(_) => Ok(()),
         }
     }
 
