@@ -36,8 +36,9 @@ pub mod view;
 
 /// Threads that serve the API: handlers do no heavy work.
 const WORKERS: usize = 2;
-/// Most connections of one worker.
-const CONNECTIONS_MAX: usize = 256;
+/// Most connections of one worker: a thousand clients may stay connected and still leave room. Whoever comes after them is
+/// not accepted, and waits without being told.
+const CONNECTIONS_MAX: usize = 1_024;
 /// Longest time for a client to send the head of a request; `actix-http` holds heads at 96 headers and 128 KiB.
 const REQUEST_HEAD_MAX: Duration = Duration::from_secs(10);
 /// Seconds that requests in flight have to end when the API stops; a node has five in all.

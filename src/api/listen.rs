@@ -7,6 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::sys::socket::Backlog;
+
+/// Connections that may wait to be accepted: a thousand clients that come at once.
+const BACKLOG: i32 = 1_024;
 /// Longest path of a Unix socket on Linux, the final zero byte included (`unix(7)`).
 const SOCKET_PATH_LEN_MAX: usize = 108;
 
@@ -55,9 +59,14 @@ pub(crate) fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
     if !address.ip().is_loopback() {
         return Err(ListenError::NotLoopback { address });
     }
-    let listener = TcpListener::bind(address).map_err(|source| io_error(address.to_string(), source))?;
-    listener.set_nonblocking(true).map_err(|source| io_error(address.to_string(), source))?;
-    Ok(listener)
+    let open = || {
+        let listener = TcpListener::bind(address)?;
+        // The library asks for 128. Linux drops who comes after, and they try again after seconds, up to half a minute.
+        nix::sys::socket::listen(&listener, Backlog::new(BACKLOG)?)?;
+        listener.set_nonblocking(true)?;
+        Ok::<_, io::Error>(listener)
+    };
+    open().map_err(|source| io_error(address.to_string(), source))
 }
 
 /// Opens a Unix socket with mode 0600, taking the place of one that nobody listens on.
@@ -91,6 +100,8 @@ fn io_error(place: String, source: io::Error) -> ListenError {
 
 #[cfg(test)]
 mod tests {
+    use std::{net::TcpStream, time::Duration};
+
     use super::*;
 
     #[test]
@@ -99,6 +110,16 @@ mod tests {
         let address = taken.local_addr().unwrap();
         let message = tcp(address).unwrap_err().to_string();
         assert_eq!(message, format!("{address} is in use by another process; stop it or choose another one"));
+    }
+
+    #[test]
+    fn clients_that_come_at_once_wait_to_be_accepted_and_are_not_dropped() {
+        let listener = tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        // A dropped client's first try again is after a second: none of these waits for one.
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900)).unwrap();
+        let clients: Vec<TcpStream> = (0..500).map(connect).collect();
+        assert_eq!(clients.len(), 500);
     }
 
     #[test]

@@ -34,7 +34,6 @@ pub struct Now {
 }
 
 /// What the ledger is told.
-#[expect(clippy::large_enum_variant, reason = "an input is moved into a step and never kept")]
 #[derive(Debug, Clone)]
 pub enum LedgerInput {
     /// Bytes from the direct stream of an admitted node.

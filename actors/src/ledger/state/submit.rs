@@ -34,7 +34,7 @@ const FORWARD_LEN_MAX: usize = 512 * 1024;
 pub(super) struct Scratch {
     state: Option<State>,
     unready: BTreeSet<TransactionId>,
-    /// Came since the last block: no block has left them out.
+    /// Came since the last block, and wait for nothing but their turn: no block has left them out.
     fresh: BTreeSet<TransactionId>,
     unjudged: BTreeSet<TransactionId>,
 }
@@ -112,6 +112,7 @@ impl<D: Disk> LedgerState<D> {
         match self.standing(&waiting) {
             Standing::Waiting => {
                 self.scratch.unready.insert(id);
+                self.scratch.fresh.remove(&id);
             }
             Standing::Same => return self.settle(id, self.final_before(id)),
             Standing::Rejected(reject) if self.is_current() => {
