@@ -88,6 +88,9 @@ impl<D: Disk> LedgerState<D> {
 
     /// Makes an executed block final.
     pub(super) fn commit(&mut self, candidate: Candidate, certificate: Certificate) -> Result<(), Fatal> {
+        self.observe_certificate(&certificate)?;
+        let recovered = self.detector.take_recovered().into_iter();
+        self.outputs.extend(recovered.map(|evidence| LedgerOutput::Evidence(Box::new(evidence))));
         let decision = self.log.append(RecordKind::Decision, &encode_decision(&certificate))?;
         let filed = Filed { block: candidate.position, decision };
         let executed = candidate.executed;
@@ -130,9 +133,9 @@ impl<D: Disk> LedgerState<D> {
         self.announce(block);
     }
 
-    /// Tells the nodes that do not vote; validators know by their own votes.
+    /// Tells the nodes that do not vote; validators know by their own votes. A node that catches up tells nobody yet.
     fn announce(&mut self, block: &CommittedBlock) {
-        if self.driver.is_none() {
+        if self.driver.is_none() && self.sync.highest_seen() > self.height() {
             return;
         }
         let message = LedgerMessage::encode(Message::Status(self.status()));
