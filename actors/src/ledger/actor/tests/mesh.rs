@@ -51,6 +51,8 @@ pub(super) struct TestMesh {
     nodes: BTreeMap<usize, TestNode>,
     directory: TempDir,
     submissions: u64,
+    /// Of every node that is started from here on.
+    pub(super) timing: LedgerTiming,
 }
 
 struct TestNode {
@@ -94,6 +96,7 @@ impl TestMesh {
             nodes: BTreeMap::new(),
             directory: tempfile::tempdir().unwrap(),
             submissions: 0,
+            timing: LedgerTiming::default(),
         }
     }
 
@@ -115,7 +118,7 @@ impl TestMesh {
             LedgerRole::Validator(ConsensusKey::from_seed(consensus_key(org(node).as_str()).secret()))
         };
         let genesis = self.world.genesis.clone();
-        LedgerSettings { genesis, node: id(node), role, timing: LedgerTiming::default() }
+        LedgerSettings { genesis, node: id(node), role, timing: self.timing }
     }
 
     /// Starts a node on what its directory holds and connects it.
