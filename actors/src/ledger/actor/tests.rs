@@ -238,6 +238,7 @@ async fn catch_up(missed: u64, patience: Duration) {
     let mut mesh = TestMesh::new();
     // One proposer in four is away, and nobody waits long for it.
     mesh.timing.consensus.propose_ms = ABSENT_PROPOSE_MS;
+    mesh.keep_in_memory();
     (0..AWAY).for_each(|node| mesh.start(node));
     let began = Instant::now();
     mesh.make_blocks(missed).await;

@@ -133,9 +133,9 @@ impl<D: Disk> LedgerState<D> {
         self.announce(block);
     }
 
-    /// Tells the nodes that do not vote; validators know by their own votes. A node that catches up tells nobody yet.
+    /// Tells the nodes that do not vote; validators know by their own votes.
     fn announce(&mut self, block: &CommittedBlock) {
-        if self.driver.is_none() && self.sync.highest_seen() > self.height() {
+        if self.driver.is_none() {
             return;
         }
         let message = LedgerMessage::encode(Message::Status(self.status()));

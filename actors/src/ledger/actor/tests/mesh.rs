@@ -50,6 +50,8 @@ pub(super) struct TestMesh {
     hub: Arc<Hub>,
     nodes: BTreeMap<usize, TestNode>,
     directory: TempDir,
+    /// Where other nodes than the last validator keep their files in a mesh that is made to be caught up with.
+    memory: Option<TempDir>,
     submissions: u64,
     /// Of every node that is started from here on.
     pub(super) timing: LedgerTiming,
@@ -95,6 +97,7 @@ impl TestMesh {
             hub: Arc::default(),
             nodes: BTreeMap::new(),
             directory: tempfile::tempdir().unwrap(),
+            memory: None,
             submissions: 0,
             timing: LedgerTiming::default(),
         }
@@ -107,8 +110,15 @@ impl TestMesh {
         mesh
     }
 
+    /// Has all nodes but the last validator keep their files in memory, where the system has such a place: what they
+    /// make is only there to be caught up with, and most of their time would go into waiting for the disk.
+    pub(super) fn keep_in_memory(&mut self) {
+        self.memory = tempfile::tempdir_in("/dev/shm").ok();
+    }
+
     pub(super) fn data_dir(&self, node: usize) -> PathBuf {
-        self.directory.path().join(node.to_string())
+        let memory = self.memory.as_ref().filter(|_| node + 1 != VALIDATORS);
+        memory.unwrap_or(&self.directory).path().join(node.to_string())
     }
 
     pub(super) fn settings(&self, node: usize) -> LedgerSettings {
