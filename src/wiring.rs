@@ -42,6 +42,7 @@ use crate::api::{Api, ApiConfig, listen::ListenError};
 
 mod backend;
 mod evidence;
+mod heads;
 mod keys;
 mod mesh;
 pub mod metrics;
@@ -308,7 +309,9 @@ impl Parts {
             history: self.ledger.clone(),
             attester,
         };
-        part("auditor", auditor::actor::start(&self.watcher, options))
+        let auditor = part("auditor", auditor::actor::start(&self.watcher, options))?;
+        heads::show(self.ledger.0.heads(), auditor.clone());
+        Ok(auditor)
     }
 }
 

@@ -1,9 +1,14 @@
 //! Owns what an operator does by hand, on real processes: a mesh written by `althing init mesh`, four daemons and an
 //! auditor started from their files, ballots through the API, a clean end, a kill.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use althing_chaos::process::{
+    client::NodeClient,
     mesh::ProcessMesh,
     vote::{OpenVote, Voter},
 };
@@ -11,6 +16,10 @@ use althing_chaos::process::{
 const ORGANISATIONS: [&str; 4] = ["acme", "birch", "cedar", "delta"];
 /// Longest time until nodes that were told of a block show it.
 const AGREE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time until gossip has brought an auditor the heads of validators, which show one a second.
+const HEADS_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pause between two looks at a node's metrics.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 fn started(folder: &Path) -> ProcessMesh {
     let binary = Path::new(env!("CARGO_BIN_EXE_althing"));
@@ -40,6 +49,31 @@ fn four_daemons_and_an_auditor_decide_and_agree() {
     let shown =
         mesh.auditor().expect("an auditor").client().get(&vote.path()).expect("the auditor shows the vote");
     assert_eq!(shown["ballots"].as_array().map(Vec::len), Some(ORGANISATIONS.len()), "{shown}");
+}
+
+/// A counter of a node.
+fn counter(node: &NodeClient, name: &str) -> u64 {
+    let text = node.metrics().expect("the node shows its metrics");
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.unwrap_or_else(|| panic!("there is no {name} in:\n{text}"))
+}
+
+#[test]
+fn the_heads_of_the_validators_reach_the_auditor_and_agree_with_its_own_application() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mesh = started(folder.path());
+    let auditor = mesh.auditor().expect("an auditor").client();
+    vote_on(&mesh);
+    let last = mesh.wait_for_agreement(AGREE_TIMEOUT).expect("all nodes hold the same state").height;
+    let begun = Instant::now();
+    while counter(auditor, "althing_auditor_heads_total{outcome=\"agrees\"}") == 0 {
+        assert!(begun.elapsed() < HEADS_TIMEOUT, "no head of height {last} or below has arrived");
+        thread::park_timeout(LOOK_EVERY);
+    }
+    for wrong in ["split", "invalid"] {
+        assert_eq!(counter(auditor, &format!("althing_auditor_heads_total{{outcome=\"{wrong}\"}}")), 0);
+    }
+    assert_eq!(counter(auditor, "althing_auditor_alarms_total{alarm=\"split_view\"}"), 0);
 }
 
 #[test]

@@ -30,7 +30,7 @@ use althing_contracts::{
     transaction::{Call, Choice, Transaction, TransactionBody},
 };
 use althing_netconfig::{identity, keys, mesh::FRAME_LEN_MAX};
-use ed25519_consensus::SigningKey;
+use ed25519_zebra::SigningKey;
 use serde_json::{Value, json};
 
 use crate::program::{PROGRAM, Written, command};

@@ -27,7 +27,6 @@ use super::{
 };
 use crate::{
     ledger::message::{CertifiedBlock, LedgerFeed, LedgerView, ReadError},
-    port::Verdict,
     watcher::{Lifeline, StartError, Watched, Watcher},
 };
 
@@ -234,18 +233,18 @@ async fn read_page(
 }
 
 fn judge_heads(state: &mut AuditorState, heads: Vec<ObserveHead>) -> Result<(), AuditorError> {
-    for ObserveHead { certificate, verdict, .. } in heads {
-        let (answer, outcome) = match state.observe(certificate) {
-            Ok(Observed::Agrees) => (Verdict::Accept, HeadOutcome::Agrees),
-            Ok(Observed::Old) => (Verdict::Ignore, HeadOutcome::Old),
-            // Passed on, so that every auditor sees it.
-            Ok(Observed::Split(_)) => (Verdict::Accept, HeadOutcome::Split),
-            Err(ObserveError::Certificate(_)) => (Verdict::Reject, HeadOutcome::Invalid),
+    for ObserveHead { from, certificate } in heads {
+        let outcome = match state.observe(certificate) {
+            Ok(Observed::Agrees) => HeadOutcome::Agrees,
+            Ok(Observed::Old) => HeadOutcome::Old,
+            Ok(Observed::Split(_)) => HeadOutcome::Split,
+            Err(ObserveError::Certificate(error)) => {
+                warn!(%from, %error, "a head proves nothing");
+                HeadOutcome::Invalid
+            }
             Err(ObserveError::Auditor(error)) => return Err(error),
         };
         metrics::head(outcome);
-        // A mesh that no longer waits has ignored the message.
-        let _gone = verdict.send(answer);
     }
     Ok(())
 }
@@ -301,8 +300,6 @@ impl Handler<ObserveHead> for AuditorActor {
     fn handle(&mut self, head: ObserveHead, ctx: &mut Self::Context) {
         if self.heads.len() >= HEADS_WAITING_MAX {
             metrics::head(HeadOutcome::NoRoom);
-            // A mesh that no longer waits has ignored the message.
-            let _gone = head.verdict.send(Verdict::Ignore);
             return;
         }
         self.heads.push(head);

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use actix::Message;
 use althing_contracts::certificate::Certificate;
-use tokio::sync::oneshot;
 
 use super::{alarm::Alarm, state::AuditorStatus};
-use crate::port::{NodeId, Verdict};
+use crate::port::NodeId;
 
 /// Asks where the auditor stands.
 #[derive(Debug, Clone, Copy, Message)]
@@ -19,7 +18,7 @@ pub struct ReadStatus;
 #[rtype(result = "Arc<Vec<Alarm>>")]
 pub struct ReadAlarms;
 
-/// Shows a head from the gossip topic `Heads`. The verdict comes once the certificate was judged.
+/// Shows a head that another node is known by. The auditor checks it by its own application of the ledger.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ObserveHead {
@@ -27,8 +26,6 @@ pub struct ObserveHead {
     pub from: NodeId,
     /// The head.
     pub certificate: Certificate,
-    /// Where the verdict goes; [`Verdict::Ignore`] when the auditor has no room for it.
-    pub verdict: oneshot::Sender<Verdict>,
 }
 
 /// Stops the auditor in order; what it re-applied is on the disk already.

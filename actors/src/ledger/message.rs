@@ -15,6 +15,8 @@ use althing_contracts::{
 };
 use tokio::sync::{broadcast, watch};
 
+use crate::port::NodeId;
+
 /// The ledger after its last final block: a value that readers keep as long as they like.
 #[derive(Debug)]
 pub struct LedgerView {
@@ -45,6 +47,15 @@ pub struct LedgerFeed {
     pub view: watch::Receiver<Arc<LedgerView>>,
     /// Events of each block; a reader that lags reads the rest with [`ReadEvents`].
     pub events: broadcast::Sender<EventBatch>,
+}
+
+/// The last final block of another node; its certificate was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownHead {
+    /// The neighbour that passed it on, not necessarily the one whose head it is.
+    pub from: NodeId,
+    /// What makes the block final.
+    pub certificate: Certificate,
 }
 
 /// A transaction that is final.

@@ -46,7 +46,7 @@ pub enum Message {
     Transactions(Vec<Vec<u8>>),
     /// The sender's last final block.
     Status(Status),
-    /// A height is decided; sent to a validator that still works on it.
+    /// A height is decided: sent to a validator that still works on it, and gossiped as a head.
     Decided(Certificate),
 }
 
@@ -193,6 +193,19 @@ impl Message {
             Self::RoundCertificate(certificate) => Some(certificate.height),
             Self::Block(block) => Some(block.height),
             Self::Transactions(_) | Self::Status(_) | Self::Decided(_) => None,
+        }
+    }
+
+    /// Whether it is a statement of its sender, or rests on one, that the sender must not forget once it is sent.
+    #[must_use]
+    pub const fn is_binding(&self) -> bool {
+        match self {
+            Self::Vote(_)
+            | Self::Proposal(_)
+            | Self::PolkaCertificate(_)
+            | Self::RoundCertificate(_)
+            | Self::Block(_) => true,
+            Self::Transactions(_) | Self::Status(_) | Self::Decided(_) => false,
         }
     }
 

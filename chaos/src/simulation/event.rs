@@ -9,7 +9,6 @@ use bytes::Bytes;
 pub(super) type NodeIndex = usize;
 
 /// Something that happens.
-#[expect(clippy::large_enum_variant, reason = "most events carry an input, the largest variant")]
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     /// An input reaches a node, unless the node has been restarted since.

@@ -44,6 +44,8 @@ pub(super) struct Node {
     is_retired: bool,
     /// The last snapshot, which is durable.
     pub(super) snapshot: Option<Vec<u8>>,
+    /// One that becomes durable with the records of its block.
+    pub(super) taken: Option<Vec<u8>>,
     /// Gossip that it has had in this life, and when.
     gossiped_us: BTreeMap<Digest, u64>,
 }
@@ -80,6 +82,7 @@ impl Node {
             sends_left: None,
             is_retired: false,
             snapshot: None,
+            taken: None,
             gossiped_us: BTreeMap::new(),
         }
     }
@@ -89,6 +92,7 @@ impl Node {
         self.life += 1;
         self.sends_left = None;
         self.gossiped_us.clear();
+        self.taken = None;
         let decode = |bytes: &Vec<u8>| State::decode_snapshot(bytes).expect("it was written by this code");
         let base = self.snapshot.as_ref().map(decode);
         let (log, _recovery) = Log::open(self.disk.clone(), self.settings.genesis.network())?;
@@ -116,6 +120,15 @@ impl Node {
             self.gossiped_us.insert(digest, now_us);
         }
         is_news
+    }
+
+    /// Makes durable what the outputs of a step did not have to wait for.
+    pub(super) fn make_durable(&mut self) -> Result<(), Fatal> {
+        self.ledger.as_mut().map_or(Ok(()), LedgerState::make_durable)?;
+        if let Some(taken) = self.taken.take() {
+            self.snapshot = Some(taken);
+        }
+        Ok(())
     }
 
     /// Lets the disk stop at its next operation but `operations`.

@@ -50,9 +50,9 @@ impl Witness {
             return None;
         }
         let place = (node, life, height, statement.round, statement.kind, vote.voter);
-        let heard = self.heard.entry(place).or_default();
-        heard.insert(statement.block);
-        (heard.len() > 1).then_some(height)
+        let blocks = self.heard.entry(place).or_default();
+        blocks.insert(statement.block);
+        (blocks.len() > 1).then_some(height)
     }
 
     /// A node has taken two contrary votes.

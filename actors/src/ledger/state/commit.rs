@@ -21,7 +21,7 @@ use crate::{
         message::CertifiedBlock,
         wire::{LedgerMessage, Message},
     },
-    port::{NodeId, Topic},
+    port::NodeId,
 };
 
 /// Most heights whose place in the log is kept in memory; older ones are found through the index.
@@ -98,7 +98,7 @@ impl<D: Disk> LedgerState<D> {
         let block = CommittedBlock {
             digest: certificate.block,
             certificate,
-            events: number_events(before, &executed.header, executed.events),
+            events: Arc::new(number_events(before, &executed.header, executed.events)),
             outcomes: executed.outcomes,
             state: executed.state,
             header: executed.header,
@@ -108,6 +108,7 @@ impl<D: Disk> LedgerState<D> {
         self.history.push(block.header.height, filed);
         self.outputs.push(LedgerOutput::Committed(Arc::new(block)));
         self.recheck_waiting();
+        self.check_arrivals();
         Ok(())
     }
 
@@ -123,6 +124,7 @@ impl<D: Disk> LedgerState<D> {
             self.mempool.remove(id);
             self.scratch.forget(id);
             self.local.remove(id);
+            self.arrivals.settle(*id);
         }
         let height = block.header.height;
         self.candidates.clear();
@@ -130,11 +132,12 @@ impl<D: Disk> LedgerState<D> {
         self.ahead.prune(height);
         self.detector.prune(height);
         self.sync.advanced();
-        self.announce(block);
+        self.announce();
+        self.show_head();
     }
 
     /// Tells the nodes that do not vote; validators know by their own votes.
-    fn announce(&mut self, block: &CommittedBlock) {
+    fn announce(&mut self) {
         if self.driver.is_none() {
             return;
         }
@@ -142,9 +145,6 @@ impl<D: Disk> LedgerState<D> {
         let followers = self.sync.peers().filter(|peer| !self.validators.contains_key(*peer));
         let sends = followers.map(|to| LedgerOutput::Send { to: *to, message: message.clone() });
         self.outputs.extend(sends);
-        if Some(block.header.proposer) == self.own_key {
-            self.outputs.push(LedgerOutput::Publish { topic: Topic::Heads, message });
-        }
     }
 
     /// Reads final blocks in order from the log, as far as it is in memory where they are.

@@ -22,6 +22,7 @@ use super::{
     ahead::Ahead,
     candidates::Candidate,
     commit::{decode_decision, number_events},
+    heads::Heads,
 };
 use crate::{
     ledger::{
@@ -115,17 +116,20 @@ impl<D: Disk> LedgerState<D> {
             candidates: Candidates::default(),
             ahead: Ahead::default(),
             mempool: Mempool::default(),
+            arrivals: super::Arrivals::default(),
             scratch: Scratch::default(),
             local: BTreeSet::new(),
             to_forward: Vec::new(),
             detector: std::mem::take(&mut replay.detector),
             verdicts: Verdicts::default(),
             history: std::mem::take(&mut replay.history),
+            heads: Heads::begin(now.monotonic_us),
             sync: SyncState::default(),
             replied_us: BTreeMap::new(),
             clock: ClockWatch::default(),
             now,
             outputs: Vec::new(),
+            is_bound: false,
             wake_us: None,
             next_status_us: now.monotonic_us,
             next_forward_us: 0,
@@ -276,7 +280,7 @@ impl Replay {
         let events: Vec<Event> = executed.events;
         let block = CommittedBlock {
             digest: certificate.block,
-            events: number_events(before, &executed.header, events),
+            events: std::sync::Arc::new(number_events(before, &executed.header, events)),
             outcomes: executed.outcomes,
             state: executed.state,
             header: executed.header,

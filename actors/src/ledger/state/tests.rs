@@ -1,3 +1,5 @@
+mod heads;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use althing_contracts::{
@@ -19,6 +21,7 @@ use crate::{
         message::CertifiedBlock,
         wire::{BlockMessage, SignedVote},
     },
+    port::Topic,
     sync::SyncResponse,
 };
 
@@ -67,13 +70,18 @@ fn submission(world: &World, author: &str) -> PooledTransaction {
 struct Mesh {
     nodes: Vec<LedgerState<SimDisk>>,
     committed: Vec<Vec<Arc<CommittedBlock>>>,
+    shown: Vec<Certificate>,
     sent: usize,
 }
 
 impl Mesh {
     fn new() -> Self {
-        let mut mesh =
-            Self { nodes: (0..NODES).map(validator).collect(), committed: vec![Vec::new(); NODES], sent: 0 };
+        let mut mesh = Self {
+            nodes: (0..NODES).map(validator).collect(),
+            committed: vec![Vec::new(); NODES],
+            shown: Vec::new(),
+            sent: 0,
+        };
         mesh.all(0, &LedgerInput::Timer);
         mesh
     }
@@ -98,6 +106,12 @@ impl Mesh {
                         }
                     }
                     LedgerOutput::Committed(block) => self.committed[node].push(block),
+                    LedgerOutput::Publish { topic: Topic::Heads, message } => {
+                        let Ok(Message::Decided(head)) = LedgerMessage::decode(&message) else {
+                            panic!("a head is a certificate");
+                        };
+                        self.shown.push(head);
+                    }
                     LedgerOutput::Misbehaved { peer, how } => panic!("{peer} is blamed for {how:?}"),
                     _ => {}
                 }

@@ -63,8 +63,10 @@ impl<D: Disk> LedgerState<D> {
         };
         let sync_us = self.sync.next_due_us(self.height());
         let forward_us = (!self.local.is_empty()).then_some(self.next_forward_us);
-        let due_us =
-            [consensus_us, sync_us, forward_us, Some(self.next_status_us)].into_iter().flatten().min();
+        let due_us = [consensus_us, sync_us, forward_us, self.head_due_us(), Some(self.next_status_us)]
+            .into_iter()
+            .flatten()
+            .min();
         due_us.unwrap_or(u64::MAX)
     }
 

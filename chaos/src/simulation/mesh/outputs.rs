@@ -88,7 +88,7 @@ impl Mesh {
                 Ok(())
             }
             LedgerOutput::Judged { token, verdict } => self.judged(token, verdict),
-            LedgerOutput::Outcome { .. } => Ok(()),
+            LedgerOutput::Outcome { .. } | LedgerOutput::Head(_) => Ok(()),
         }
     }
 
@@ -101,14 +101,14 @@ impl Mesh {
         }
     }
 
-    /// A snapshot is durable when the block is handed out, as its records are.
+    /// A snapshot becomes durable with the records of its block.
     fn keep_snapshot(&mut self, node: NodeIndex, block: &CommittedBlock) {
         if node >= self.plan.validators {
             self.coverage.count(report::OBSERVER_BLOCK);
         }
         let every = self.plan.snapshot_every;
         if every > 0 && block.header.height.get().is_multiple_of(every) {
-            self.nodes[node].snapshot = Some(block.state.encode_snapshot());
+            self.nodes[node].taken = Some(block.state.encode_snapshot());
         }
     }
 
