@@ -3,7 +3,8 @@
 //!
 //! Each run has two phases. In the first, faults happen as the seed draws them: crashes at any append, sync or
 //! send with unsynced bytes lost, all nodes at once, delay, loss, duplication, reordering, partitions, clocks
-//! apart, and hours without proposals. Then the faults end, and the mesh has to go on within a bound.
+//! apart, and hours without proposals; nodes without a vote follow, nodes start from snapshots, and a validator may
+//! sign contrary votes and propose two blocks in one round. Then the faults end, and the mesh has to go on within a bound.
 
 mod checker;
 mod equivocator;
@@ -15,11 +16,12 @@ mod node;
 mod report;
 #[cfg(test)]
 mod tests;
+mod witness;
 mod workload;
 
 pub use checker::Violation;
 pub use faults::FaultPlan;
-pub use report::{Failure, Report, repeat_command};
+pub use report::{Coverage, Failure, Report, repeat_command};
 
 /// Runs one seed with the faults that it draws.
 ///

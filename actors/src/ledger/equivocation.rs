@@ -28,6 +28,8 @@ type VotePlace = (Height, Round, VoteKind, PublicKey);
 pub(super) struct EquivocationDetector {
     votes: BTreeMap<VotePlace, (Option<Digest>, Signature)>,
     reported: BTreeSet<(Height, PublicKey)>,
+    /// Evidence of late that the log holds; the process may have ended before anybody was told.
+    recovered: Vec<Equivocation>,
 }
 
 impl EquivocationDetector {
@@ -59,15 +61,23 @@ impl EquivocationDetector {
         })
     }
 
-    /// Remembers evidence that the log holds, so that it is not reported again.
-    pub(super) fn recover(&mut self, evidence: &Equivocation) {
-        self.mark_reported(evidence.height, evidence.validator);
+    /// Remembers evidence that the log holds, so that it is not found again.
+    pub(super) fn recover(&mut self, evidence: Equivocation) {
+        if self.mark_reported(evidence.height, evidence.validator) {
+            self.recovered.push(evidence);
+        }
+    }
+
+    /// Takes the evidence of the last heights that the log held when it was opened; to be told once more.
+    pub(super) fn take_recovered(&mut self) -> Vec<Equivocation> {
+        std::mem::take(&mut self.recovered)
     }
 
     /// Forgets what is too far behind the last final height.
     pub(super) fn prune(&mut self, head: Height) {
         let oldest = Height::new(head.get().saturating_sub(HEIGHTS_BACK));
         self.votes.retain(|(height, ..), _| *height >= oldest);
+        self.recovered.retain(|evidence| evidence.height >= oldest);
     }
 
     fn mark_reported(&mut self, height: Height, validator: PublicKey) -> bool {
@@ -107,12 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn evidence_from_the_log_is_not_reported_again() {
+    fn evidence_from_the_log_is_told_once_more_and_not_found_again() {
         let mut first = EquivocationDetector::default();
         first.observe(&vote(5, Some(1)));
         let evidence = first.observe(&vote(5, None)).unwrap();
         let mut second = EquivocationDetector::default();
-        second.recover(&evidence);
+        second.recover(evidence.clone());
+        assert_eq!(second.take_recovered(), [evidence]);
         second.observe(&vote(5, Some(1)));
         assert_eq!(second.observe(&vote(5, None)), None);
     }

@@ -279,9 +279,12 @@ impl<D: Disk> LedgerState<D> {
         self.sync.connect(peer);
         self.send(peer, &Message::Status(self.status()));
         let now_us = self.now.monotonic_us;
-        if let Some(driver) = &mut self.driver
-            && self.validators.contains_key(&peer)
-        {
+        if !self.validators.contains_key(&peer) {
+            return;
+        }
+        // What this node's users wait for may have gone out when nobody was there to hear it.
+        self.next_forward_us = now_us;
+        if let Some(driver) = &mut self.driver {
             driver.hasten_rebroadcast(now_us);
         }
     }

@@ -108,9 +108,17 @@ pub enum Violation {
         how: String,
     },
     /// A validator that signed twice was not found out.
-    #[error("evidence: an equivocator acted and no honest node has evidence")]
-    Unnoticed,
+    #[error("evidence: node {node} was told two contrary votes of height {height} and shows no evidence")]
+    Unnoticed {
+        /// Who was told.
+        node: usize,
+        /// Of which height.
+        height: Height,
+    },
 }
+
+/// A round that only faults lead to.
+const HIGH_ROUND: Round = Round::new(10);
 
 type SignedKey = (PublicKey, Height, Round, Option<VoteKind>);
 
@@ -127,6 +135,8 @@ pub(super) struct Checker {
     acknowledged: BTreeSet<TransactionId>,
     /// Highest round that decided a block.
     pub(super) round_max: Round,
+    /// Blocks that were decided in a high round.
+    pub(super) high_rounds: u64,
 }
 
 impl Checker {
@@ -141,6 +151,7 @@ impl Checker {
             included: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             round_max: Round::ZERO,
+            high_rounds: 0,
         }
     }
 
@@ -171,6 +182,7 @@ impl Checker {
             return Err(Violation::Fork { node, height, found: found.0, expected: expected.0 });
         }
         self.round_max = self.round_max.max(block.certificate.round);
+        self.high_rounds += u64::from(block.certificate.round >= HIGH_ROUND);
         for (id, _) in &block.outcomes {
             self.included.entry(*id).or_default().insert(height);
         }

@@ -15,6 +15,8 @@ pub(super) enum Event {
     Input { to: NodeIndex, life: u64, input: LedgerInput },
     /// Bytes reach a node, whichever life it is in.
     Deliver { to: NodeIndex, from: NodeIndex, message: Bytes },
+    /// Gossip reaches a node.
+    Gossip { to: NodeIndex, from: NodeIndex, message: Bytes },
     /// A request for blocks reaches a node.
     Request { to: NodeIndex, from: NodeIndex, life: u64, id: u64, request: Bytes },
     /// A user of the node submits the next transaction, or the last one again.

@@ -25,8 +25,16 @@ pub struct FaultPlan {
     pub mute_proposals_us: u64,
     /// Largest difference of a node's wall clock from the true time.
     pub clock_offset_max_ms: u64,
-    /// Whether the first validator equivocates.
+    /// Whether the first validator signs contrary votes.
     pub has_equivocator: bool,
+    /// Whether it also proposes two blocks in one round.
+    pub has_two_proposals: bool,
+    /// Nodes that follow without a vote; the second is linked with the first alone.
+    pub observers: usize,
+    /// Every how many blocks a node keeps a snapshot that it starts from; 0 for none.
+    pub snapshot_every: u64,
+    /// Interval at which validators repeat their votes.
+    pub rebroadcast_ms: u64,
 }
 
 impl FaultPlan {
@@ -43,6 +51,10 @@ impl FaultPlan {
         mute_proposals_us: 0,
         clock_offset_max_ms: 0,
         has_equivocator: false,
+        has_two_proposals: false,
+        observers: 0,
+        snapshot_every: 0,
+        rebroadcast_ms: 500,
     };
 
     /// The faults of a seed.
@@ -70,12 +82,22 @@ impl FaultPlan {
             mute_proposals_us,
             clock_offset_max_ms: [0, 100, 2_000][random.random_range(0..3_usize)],
             has_equivocator,
+            has_two_proposals: random.random_range(0..2) == 0,
+            observers: [0, 0, 1, 2][random.random_range(0..4_usize)],
+            snapshot_every: [0, 0, 3][random.random_range(0..3_usize)],
+            rebroadcast_ms: [500, 500, 200][random.random_range(0..3_usize)],
         }
         .sound()
     }
 
     /// An equivocator is one of at least four, which is what the protocol tolerates.
     fn sound(self) -> Self {
-        Self { has_equivocator: self.has_equivocator && self.validators >= 4, ..self }
+        let has_equivocator = self.has_equivocator && self.validators >= 4;
+        Self { has_equivocator, has_two_proposals: self.has_two_proposals && has_equivocator, ..self }
+    }
+
+    /// All nodes of the mesh.
+    pub(super) const fn nodes(&self) -> usize {
+        self.validators + self.observers
     }
 }

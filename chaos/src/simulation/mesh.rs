@@ -4,17 +4,21 @@
 mod disturbance;
 mod outputs;
 
+use std::collections::BTreeMap;
+
 use althing_actors::ledger::{
-    consensus::ConsensusKey,
-    state::{LedgerInput, LedgerOutput},
+    consensus::{ConsensusKey, ConsensusTimeouts},
+    state::{LedgerInput, LedgerOutput, LedgerTiming},
 };
 use althing_contracts::{
     constitution::Constitution,
     digest::{Digest, Purpose},
     name::OrgId,
     quantity::Height,
-    testing::{World, consensus_key, genesis, org},
+    role::Role,
+    testing::{World, consensus_key, genesis, org, record},
 };
+use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
@@ -24,8 +28,9 @@ use super::{
     faults::FaultPlan,
     network::Network,
     node::Node,
-    report::{Failure, Report},
-    workload::Workload,
+    report::{self, Coverage, Failure, Report},
+    witness::Witness,
+    workload::{Workload, follower},
 };
 
 /// After the faults end, every node has every block and every waiting transaction is final within this time.
@@ -48,8 +53,11 @@ pub(super) struct Mesh {
     workload: Workload,
     equivocator: Option<Equivocator>,
     trace: Digest,
-    crashes: u64,
-    evidence: u64,
+    coverage: Coverage,
+    witness: Witness,
+    /// Gossip that nodes judge: who has it from whom.
+    judged: BTreeMap<u64, (NodeIndex, NodeIndex, Bytes)>,
+    tokens: u64,
     calm: Option<Calm>,
 }
 
@@ -69,13 +77,18 @@ impl Mesh {
             open_proposals_per_author_max: 1_000,
             ..Constitution::default_genesis().divided(PERIOD_DIVISOR)
         };
+        genesis.members.insert(follower(), record(&follower(), 1, &[Role::Author]));
         let world = World::with(genesis);
         let orgs: Vec<OrgId> = (0..plan.validators).map(org).collect();
         let offset_max_ms = i64::try_from(plan.clock_offset_max_ms).unwrap_or(0);
-        let nodes = orgs
-            .iter()
-            .map(|org| Node::new(&world.genesis, org, random.random_range(-offset_max_ms..=offset_max_ms)));
-        let nodes: Vec<Node> = nodes.collect();
+        let consensus = ConsensusTimeouts { rebroadcast_ms: plan.rebroadcast_ms, ..Default::default() };
+        let timing = LedgerTiming { consensus, ..LedgerTiming::default() };
+        let validators = orgs.iter().map(|org| {
+            let offset_ms = random.random_range(-offset_max_ms..=offset_max_ms);
+            Node::validator(&world.genesis, org, timing, offset_ms)
+        });
+        let mut nodes: Vec<Node> = validators.collect();
+        nodes.extend((0..plan.observers).map(|number| Node::observer(&world.genesis, number, timing)));
         let key = ConsensusKey::from_seed(consensus_key(orgs[0].as_str()).secret());
         Self {
             seed,
@@ -84,12 +97,16 @@ impl Mesh {
             queue: EventQueue::default(),
             network: Network::new(plan),
             checker: Checker::new(world.network(), world.state.roster().clone(), nodes.len()),
-            equivocator: plan.has_equivocator.then(|| Equivocator::new(key, world.network())),
+            equivocator: plan
+                .has_equivocator
+                .then(|| Equivocator::new(key, world.network(), plan.has_two_proposals)),
             nodes,
-            workload: Workload::new(world, &orgs),
+            workload: Workload::new(world, &orgs, plan.observers),
             trace: Digest::ZERO,
-            crashes: 0,
-            evidence: 0,
+            coverage: Coverage::default(),
+            witness: Witness::default(),
+            judged: BTreeMap::new(),
+            tokens: 0,
             calm: None,
             random,
         }
@@ -134,10 +151,8 @@ impl Mesh {
         match event {
             Event::Input { to, life, input } if self.nodes[to].life == life => self.step(to, input),
             Event::Input { .. } => Ok(()),
-            Event::Deliver { to, from, message } => {
-                let from = self.nodes[from].id;
-                self.step(to, LedgerInput::Direct { from, message })
-            }
+            Event::Deliver { to, from, message } => self.deliver(to, from, message),
+            Event::Gossip { to, from, message } => self.hear_gossip(to, from, message),
             Event::Request { to, from, life, id, request } => {
                 self.serve(to, from, life, id, &request);
                 Ok(())
@@ -148,6 +163,7 @@ impl Mesh {
                 Ok(())
             }
             Event::Blackout => {
+                self.coverage.count(report::BLACKOUT);
                 for node in 0..self.nodes.len() {
                     self.crash(node)?;
                 }
@@ -155,6 +171,7 @@ impl Mesh {
             }
             Event::Restart { node } => self.start(node),
             Event::Partition => {
+                self.coverage.count(report::PARTITION);
                 self.network.split(&mut self.random);
                 Ok(())
             }
@@ -171,6 +188,12 @@ impl Mesh {
             return Ok(());
         }
         let outputs = self.nodes[node].start(self.now_us);
+        if self.nodes[node].life > 1 {
+            self.coverage.count(report::RESTART);
+            if self.nodes[node].snapshot.is_some() {
+                self.coverage.count(report::SNAPSHOT_START);
+            }
+        }
         let outputs = match outputs {
             Ok(outputs) => outputs,
             Err(fatal) => return self.stopped(node, chain(&fatal)),
@@ -211,8 +234,25 @@ impl Mesh {
         if is_over || self.nodes[at].ledger.is_none() {
             return Ok(());
         }
-        let transaction = self.workload.next(at);
-        self.step(at, LedgerInput::Submit(transaction))
+        match self.workload.next(at) {
+            Some(transaction) => self.step(at, LedgerInput::Submit(transaction)),
+            None => Ok(()),
+        }
+    }
+
+    /// A validator that lives through a step in which it takes the contrary of a vote owes evidence.
+    fn deliver(&mut self, to: NodeIndex, from: NodeIndex, message: Bytes) -> Result<(), Violation> {
+        let is_witness = to < self.plan.validators && !self.is_faulty(to) && self.nodes[to].ledger.is_some();
+        let (life, head) = (self.nodes[to].life, self.nodes[to].height());
+        let contrary = if is_witness { self.witness.hear(to, life, head, &message) } else { None };
+        let from = self.nodes[from].id;
+        self.step(to, LedgerInput::Direct { from, message })?;
+        if let Some(height) = contrary
+            && self.nodes[to].ledger.is_some()
+        {
+            self.witness.owe(to, height);
+        }
+        Ok(())
     }
 
     fn step(&mut self, node: NodeIndex, input: LedgerInput) -> Result<(), Violation> {
@@ -281,28 +321,28 @@ impl Mesh {
         Err(Violation::Stalled { behind, bound_ms: LIVENESS_BOUND_US / 1_000 })
     }
 
-    fn report(&self, calm: &Calm) -> Result<Report, Violation> {
+    fn report(&mut self, calm: &Calm) -> Result<Report, Violation> {
         self.checker.finished()?;
-        if self.equivocator.is_some() && self.evidence == 0 {
-            return Err(Violation::Unnoticed);
-        }
+        self.witness.finished()?;
         let healed_after_us =
             self.calm.and_then(|calm| calm.healed_after_us).unwrap_or(self.now_us - calm.since_us);
+        for _ in 0..self.checker.high_rounds {
+            self.coverage.count(report::HIGH_ROUND);
+        }
         Ok(Report {
             seed: self.seed,
             trace: self.trace,
             height: self.checker.top(),
             round_max: self.checker.round_max,
-            crashes: self.crashes,
             acknowledged: self.checker.acknowledged_count(),
             healed_after_us,
-            evidence: self.evidence,
+            coverage: self.coverage.clone(),
         })
     }
 
     fn note(&mut self, event: &Event) {
         let what = match event {
-            Event::Deliver { to, from, message } => {
+            Event::Deliver { to, from, message } | Event::Gossip { to, from, message } => {
                 format!("{from}>{to} {}", Digest::of_artefact(message).short())
             }
             other => format!("{other:?}"),

@@ -20,7 +20,7 @@ pub(super) struct Network {
 impl Network {
     /// A whole network with the faults of a plan.
     pub(super) fn new(plan: FaultPlan) -> Self {
-        Self { plan, sides: vec![0; plan.validators], mute_until_us: plan.mute_proposals_us }
+        Self { plan, sides: vec![0; plan.nodes()], mute_until_us: plan.mute_proposals_us }
     }
 
     /// The delays of each copy of a message that arrives; none when it is lost.
@@ -44,7 +44,16 @@ impl Network {
 
     /// Whether two nodes hear each other.
     pub(super) fn connects(&self, one: NodeIndex, other: NodeIndex) -> bool {
-        self.sides[one] == self.sides[other]
+        self.sides[one] == self.sides[other] && self.links(one, other)
+    }
+
+    /// Whether there is a link at all: the second observer has one with the first alone.
+    fn links(&self, one: NodeIndex, other: NodeIndex) -> bool {
+        let (first, second) = (self.plan.validators, self.plan.validators + 1);
+        match (one.min(other), one.max(other)) {
+            (near, far) if far == second => near == first,
+            _ => true,
+        }
     }
 
     /// Draws a side for every node.

@@ -1,5 +1,7 @@
 //! Owns one simulated node: its ledger while it runs, its disk across crashes, and its clock.
 
+use std::collections::BTreeMap;
+
 use althing_actors::{
     ledger::{
         consensus::ConsensusKey,
@@ -14,12 +16,16 @@ use althing_actors::{
     port::NodeId,
 };
 use althing_contracts::{
+    digest::Digest,
     genesis::Genesis,
     name::OrgId,
     quantity::{Height, TimeMs},
+    state::State,
     testing::{GENESIS_TIME, consensus_key, node_key},
 };
 
+/// How long equal gossip is not carried again, as in the real mesh.
+const GOSSIP_MEMORY_US: u64 = 10_000_000;
 /// The true time at which a run starts, after genesis.
 const START_MS: u64 = 3_600_000;
 
@@ -36,19 +42,36 @@ pub(super) struct Node {
     /// How many of its next outputs still leave the node before it stops.
     pub(super) sends_left: Option<usize>,
     is_retired: bool,
+    /// The last snapshot, which is durable.
+    pub(super) snapshot: Option<Vec<u8>>,
+    /// One that becomes durable with the records of its block.
+    pub(super) taken: Option<Vec<u8>>,
+    /// Gossip that it has had in this life, and when.
+    gossiped_us: BTreeMap<Digest, u64>,
 }
 
 impl Node {
-    /// A node of an organisation that has not started.
-    pub(super) fn new(genesis: &Genesis, org: &OrgId, clock_offset_ms: i64) -> Self {
-        let id = node_key(org.as_str()).public();
+    /// The validator of an organisation; it has not started.
+    pub(super) fn validator(
+        genesis: &Genesis,
+        org: &OrgId,
+        timing: LedgerTiming,
+        clock_offset_ms: i64,
+    ) -> Self {
         let key = ConsensusKey::from_seed(consensus_key(org.as_str()).secret());
-        let settings = LedgerSettings {
-            genesis: genesis.clone(),
-            node: id,
-            role: LedgerRole::Validator(key),
-            timing: LedgerTiming::default(),
-        };
+        let (genesis, node, role) =
+            (genesis.clone(), node_key(org.as_str()).public(), LedgerRole::Validator(key));
+        Self::new(LedgerSettings { genesis, node, role, timing }, clock_offset_ms)
+    }
+
+    /// A node that follows; it has not started.
+    pub(super) fn observer(genesis: &Genesis, number: usize, timing: LedgerTiming) -> Self {
+        let node = node_key(&format!("observer-{number}")).public();
+        Self::new(LedgerSettings { genesis: genesis.clone(), node, role: LedgerRole::Observer, timing }, 0)
+    }
+
+    fn new(settings: LedgerSettings, clock_offset_ms: i64) -> Self {
+        let id = settings.node;
         Self {
             id,
             settings,
@@ -58,6 +81,9 @@ impl Node {
             clock_offset_ms,
             sends_left: None,
             is_retired: false,
+            snapshot: None,
+            taken: None,
+            gossiped_us: BTreeMap::new(),
         }
     }
 
@@ -65,9 +91,13 @@ impl Node {
     pub(super) fn start(&mut self, now_us: u64) -> Result<Vec<LedgerOutput>, Fatal> {
         self.life += 1;
         self.sends_left = None;
+        self.gossiped_us.clear();
+        self.taken = None;
+        let decode = |bytes: &Vec<u8>| State::decode_snapshot(bytes).expect("it was written by this code");
+        let base = self.snapshot.as_ref().map(decode);
         let (log, _recovery) = Log::open(self.disk.clone(), self.settings.genesis.network())?;
         let now = self.now(now_us);
-        let opened = LedgerState::open(self.settings.clone(), log, None, now, &mut |_| ())?;
+        let opened = LedgerState::open(self.settings.clone(), log, base, now, &mut |_| ())?;
         self.ledger = Some(opened.ledger);
         Ok(opened.outputs)
     }
@@ -82,9 +112,23 @@ impl Node {
         Some(self.ledger.as_mut()?.step(now, input))
     }
 
+    /// Whether gossip is new to this node; the mesh drops what it carried a moment ago.
+    pub(super) fn is_news(&mut self, now_us: u64, message: &[u8]) -> bool {
+        let digest = Digest::of_artefact(message);
+        let is_news = self.gossiped_us.get(&digest).is_none_or(|had_us| had_us + GOSSIP_MEMORY_US <= now_us);
+        if is_news {
+            self.gossiped_us.insert(digest, now_us);
+        }
+        is_news
+    }
+
     /// Makes durable what the outputs of a step did not have to wait for.
     pub(super) fn make_durable(&mut self) -> Result<(), Fatal> {
-        self.ledger.as_mut().map_or(Ok(()), LedgerState::make_durable)
+        self.ledger.as_mut().map_or(Ok(()), LedgerState::make_durable)?;
+        if let Some(taken) = self.taken.take() {
+            self.snapshot = Some(taken);
+        }
+        Ok(())
     }
 
     /// Lets the disk stop at its next operation but `operations`.

@@ -1,20 +1,24 @@
 //! Owns the users of a run: each author submits one proposal after the other to the own node, and submits the same
 //! bytes again until they are final.
 
+use std::collections::BTreeMap;
+
 use althing_actors::ledger::mempool::PooledTransaction;
 use althing_contracts::{
     name::{MemberId, OrgId},
     quantity::{Sequence, TimeMs},
     role::Role,
-    testing::{World, deploy, member},
+    testing::{self, World, deploy, member},
     transaction::{Call, TransactionBody, TransactionId, UnverifiedTransaction},
 };
 use bytes::Bytes;
 
-/// The users of a mesh, one for each node.
+use super::event::NodeIndex;
+
+/// The users of a mesh, by their nodes.
 pub(super) struct Workload {
     world: World,
-    users: Vec<User>,
+    users: BTreeMap<NodeIndex, User>,
 }
 
 struct User {
@@ -25,29 +29,40 @@ struct User {
 }
 
 impl Workload {
-    pub(super) fn new(world: World, orgs: &[OrgId]) -> Self {
-        let users = orgs.iter().map(|org| User {
-            member: member(&format!("{org}/author")),
+    /// An author at the node of each organisation, and with two observers one at the second.
+    pub(super) fn new(world: World, orgs: &[OrgId], observers: usize) -> Self {
+        let user = |org: &OrgId, member: MemberId| User {
+            member,
             org: org.clone(),
             sequence: Sequence::ZERO,
             waiting: None,
-        });
-        Self { world, users: users.collect() }
+        };
+        let authors = orgs.iter().map(|org| user(org, member(&format!("{org}/author"))));
+        let mut users: BTreeMap<_, _> = authors.enumerate().collect();
+        if observers == 2 {
+            users.insert(orgs.len() + 1, user(&orgs[0], follower()));
+        }
+        Self { world, users }
+    }
+
+    /// The nodes that have users.
+    pub(super) fn nodes(&self) -> Vec<NodeIndex> {
+        self.users.keys().copied().collect()
     }
 
     /// What the user submits: what is not final yet, or something new.
-    pub(super) fn next(&mut self, user: usize) -> PooledTransaction {
-        if let Some(waiting) = &self.users[user].waiting {
-            return waiting.clone();
+    pub(super) fn next(&mut self, at: NodeIndex) -> Option<PooledTransaction> {
+        if let Some(waiting) = &self.users.get(&at)?.waiting {
+            return Some(waiting.clone());
         }
-        let transaction = self.make(user);
-        self.users[user].waiting = Some(transaction.clone());
-        transaction
+        let transaction = self.make(at)?;
+        self.users.get_mut(&at)?.waiting = Some(transaction.clone());
+        Some(transaction)
     }
 
     /// The user is told of a final transaction; whether it is the one that the user waits for.
-    pub(super) fn is_final(&mut self, user: usize, id: TransactionId) -> bool {
-        let waiting = &mut self.users[user].waiting;
+    pub(super) fn is_final(&mut self, at: NodeIndex, id: TransactionId) -> bool {
+        let Some(User { waiting, .. }) = self.users.get_mut(&at) else { return false };
         let is_own = waiting.as_ref().is_some_and(|waiting| waiting.verified.id() == id);
         if is_own {
             *waiting = None;
@@ -56,12 +71,12 @@ impl Workload {
     }
 
     /// Whether the user waits.
-    pub(super) fn is_waiting(&self, user: usize) -> bool {
-        self.users[user].waiting.is_some()
+    pub(super) fn is_waiting(&self, at: NodeIndex) -> bool {
+        self.users.get(&at).is_some_and(|user| user.waiting.is_some())
     }
 
-    fn make(&mut self, user: usize) -> PooledTransaction {
-        let User { member, org, sequence, .. } = &mut self.users[user];
+    fn make(&mut self, at: NodeIndex) -> Option<PooledTransaction> {
+        let User { member, org, sequence, .. } = self.users.get_mut(&at)?;
         *sequence = sequence.next();
         let (north, south) = (format!("{org}-north"), format!("{org}-south"));
         let document = deploy(&format!("v{sequence}"), &[&[north.as_str()], &[south.as_str()]]);
@@ -76,6 +91,11 @@ impl Workload {
         let bytes = self.world.sign_as(body).encode();
         let unverified = UnverifiedTransaction::decode(&bytes, self.world.network()).expect("just encoded");
         let verified = unverified.verify().expect("just signed");
-        PooledTransaction { bytes: Bytes::from(bytes), verified }
+        Some(PooledTransaction { bytes: Bytes::from(bytes), verified })
     }
+}
+
+/// The author at the second observer.
+pub(super) fn follower() -> MemberId {
+    member(&format!("{}/follower", testing::org(0)))
 }

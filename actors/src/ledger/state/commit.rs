@@ -88,6 +88,9 @@ impl<D: Disk> LedgerState<D> {
 
     /// Makes an executed block final.
     pub(super) fn commit(&mut self, candidate: Candidate, certificate: Certificate) -> Result<(), Fatal> {
+        self.observe_certificate(&certificate)?;
+        let recovered = self.detector.take_recovered().into_iter();
+        self.outputs.extend(recovered.map(|evidence| LedgerOutput::Evidence(Box::new(evidence))));
         let decision = self.log.append(RecordKind::Decision, &encode_decision(&certificate))?;
         let filed = Filed { block: candidate.position, decision };
         let executed = candidate.executed;

@@ -1,7 +1,11 @@
 //! Owns the edge towards other nodes: decodes, checks sender, height, roster and signatures, and lets only what
 //! holds come near consensus. Everything that arrives here is taken for hostile.
 
-use althing_contracts::{quantity::Height, signature::PublicKey};
+use althing_contracts::{
+    certificate::{Certificate, VoteKind, VoteStatement},
+    quantity::Height,
+    signature::PublicKey,
+};
 
 use super::{Fatal, LedgerOutput, LedgerState, Misbehaviour};
 use crate::{
@@ -162,6 +166,17 @@ impl<D: Disk> LedgerState<D> {
         self.log.append(RecordKind::Evidence, &super::open::encode_evidence(&evidence))?;
         self.outputs.push(LedgerOutput::Evidence(Box::new(evidence)));
         self.is_bound = true;
+        Ok(())
+    }
+
+    /// Compares the precommits of a verified certificate with what their validators said to this node.
+    pub(super) fn observe_certificate(&mut self, certificate: &Certificate) -> Result<(), Fatal> {
+        let Certificate { height, round, block, precommits } = certificate;
+        let statement =
+            VoteStatement { kind: VoteKind::Precommit, height: *height, round: *round, block: Some(*block) };
+        for (voter, signature) in precommits {
+            self.observe(&SignedVote { statement, voter: *voter, signature: *signature })?;
+        }
         Ok(())
     }
 

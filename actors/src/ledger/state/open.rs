@@ -208,7 +208,9 @@ impl Replay {
         match record.kind {
             RecordKind::Consensus => {
                 let entry = ConsensusEntry::decode(&record.payload);
-                self.entries.push(entry.map_err(|source| Fatal::Entry { number, source })?);
+                let entry = entry.map_err(|source| Fatal::Entry { number, source })?;
+                self.witness(&entry);
+                self.entries.push(entry);
             }
             RecordKind::Block => {
                 let block = Block::decode(&record.payload)
@@ -220,10 +222,24 @@ impl Replay {
                 let evidence: Evidence = canonical::decode(&record.payload, EVIDENCE_LEN_MAX)
                     .map_err(|error| Fatal::Record { number, problem: error.to_string() })?;
                 let Evidence::V1(evidence) = evidence;
-                self.detector.recover(&evidence);
+                self.detector.recover(evidence);
             }
         }
         Ok(())
+    }
+
+    /// Shows the detector what validators said before the restart, so that a contrary vote after it is evidence. What
+    /// contradicts itself within the log has its evidence in the log, before the second vote.
+    fn witness(&mut self, entry: &ConsensusEntry) {
+        let ConsensusEntry::V1 { input, .. } = entry;
+        let votes = match input {
+            LoggedInput::Vote(vote) => vec![vote.clone()],
+            LoggedInput::PolkaCertificate(polka) => polka.votes().collect(),
+            LoggedInput::Timeout { .. } | LoggedInput::Proposal(_) | LoggedInput::Judged(_) => Vec::new(),
+        };
+        for vote in &votes {
+            let _known = self.detector.observe(vote);
+        }
     }
 
     fn decide(
@@ -247,6 +263,7 @@ impl Replay {
         self.history.push(certificate.height, filed);
         self.undecided.clear();
         self.entries.retain(|entry| entry.height() > certificate.height);
+        self.detector.prune(certificate.height);
         if certificate.height <= self.head.state.height() {
             if certificate.height == self.head.state.height() {
                 self.head.digest = certificate.block;

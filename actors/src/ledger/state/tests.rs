@@ -36,9 +36,13 @@ fn key(index: usize) -> ConsensusKey {
 }
 
 fn open(node: NodeId, role: LedgerRole) -> LedgerState<SimDisk> {
+    open_on(SimDisk::new(), node, role)
+}
+
+fn open_on(disk: SimDisk, node: NodeId, role: LedgerRole) -> LedgerState<SimDisk> {
     let settings =
         LedgerSettings { genesis: World::new(NODES).genesis, node, role, timing: LedgerTiming::default() };
-    let (log, _) = Log::open(SimDisk::new(), settings.genesis.network()).unwrap();
+    let (log, _) = Log::open(disk, settings.genesis.network()).unwrap();
     LedgerState::open(settings, log, None, at(0), &mut |_| ()).unwrap().ledger
 }
 
@@ -282,23 +286,62 @@ fn a_block_too_far_ahead_of_the_own_clock_gets_a_nil_prevote() {
     assert!(prevotes(&judged(bound, false)).iter().all(Option::is_some));
 }
 
+/// A vote of the last validator at height 1.
+fn vote(ledger: &LedgerState<SimDisk>, kind: VoteKind, block: Option<u8>) -> Bytes {
+    let block = block.map(|byte| Digest::from_bytes([byte; 32]));
+    let statement = VoteStatement { kind, height: Height::new(1), round: Round::ZERO, block };
+    LedgerMessage::encode(Message::Vote(key(NODES - 1).sign_vote(statement, ledger.network())))
+}
+
+fn has_evidence(outputs: &[LedgerOutput]) -> bool {
+    let is_of_last = |output: &LedgerOutput| matches!(output, LedgerOutput::Evidence(evidence) if evidence.validator == key(NODES - 1).public());
+    outputs.iter().any(is_of_last)
+}
+
 #[test]
 fn two_votes_of_one_validator_are_evidence_in_the_log() {
     let mut ledger = validator(0);
-    let vote = |block: Option<u8>| VoteStatement {
-        kind: VoteKind::Precommit,
-        height: Height::new(1),
-        round: Round::ZERO,
-        block: block.map(|byte| Digest::from_bytes([byte; 32])),
-    };
-    let network = ledger.network();
-    let message = |statement| LedgerMessage::encode(Message::Vote(key(3).sign_vote(statement, network)));
-    direct(&mut ledger, 3, message(vote(None)));
-    let outputs = direct(&mut ledger, 1, message(vote(Some(1))));
-    assert!(outputs.iter().any(|output| matches!(
-        output,
-        LedgerOutput::Evidence(evidence) if evidence.validator == key(3).public()
-    )));
+    let (nil, block) =
+        (vote(&ledger, VoteKind::Precommit, None), vote(&ledger, VoteKind::Precommit, Some(1)));
+    direct(&mut ledger, 3, nil);
+    assert!(has_evidence(&direct(&mut ledger, 1, block)));
+}
+
+#[test]
+fn a_vote_before_a_restart_and_its_contrary_after_it_are_evidence() {
+    let disk = SimDisk::new();
+    let mut ledger = open_on(disk.clone(), node_id(0), LedgerRole::Validator(key(0)));
+    ledger.step(at(0), LedgerInput::Timer).unwrap();
+    let first = vote(&ledger, VoteKind::Prevote, Some(1));
+    direct(&mut ledger, 3, first);
+    let contrary = vote(&ledger, VoteKind::Prevote, None);
+    // The own vote, when no proposal came, makes the log durable.
+    let waited = ledger.timing.consensus.propose_ms + 1;
+    assert!(!prevotes(&ledger.step(at(waited), LedgerInput::Timer).unwrap()).is_empty());
+    drop(ledger);
+    let mut ledger = open_on(disk.kill(), node_id(0), LedgerRole::Validator(key(0)));
+    assert!(has_evidence(&direct(&mut ledger, 3, contrary)));
+}
+
+#[test]
+fn a_certificate_and_a_contrary_vote_before_it_are_evidence() {
+    let mut ledger = validator(0);
+    let nil = vote(&ledger, VoteKind::Precommit, None);
+    direct(&mut ledger, 3, nil);
+    assert!(has_evidence(&follow(&mut ledger, &history(2))));
+}
+
+#[test]
+fn evidence_that_nobody_was_told_of_before_the_end_is_told_after_the_next_block() {
+    let disk = SimDisk::new();
+    let mut ledger = open_on(disk.clone(), node_id(0), LedgerRole::Validator(key(0)));
+    let (nil, block) =
+        (vote(&ledger, VoteKind::Precommit, None), vote(&ledger, VoteKind::Precommit, Some(1)));
+    direct(&mut ledger, 3, nil);
+    let _lost = direct(&mut ledger, 3, block);
+    drop(ledger);
+    let mut ledger = open_on(disk.kill(), node_id(0), LedgerRole::Validator(key(0)));
+    assert!(has_evidence(&follow(&mut ledger, &history(2))));
 }
 
 /// Final blocks as honest validators would have made them, one a second.

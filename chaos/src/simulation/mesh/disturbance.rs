@@ -5,11 +5,11 @@ use althing_actors::ledger::state::LedgerInput;
 use rand::Rng;
 
 use super::{Calm, Mesh, NodeIndex, SUBMIT_EVERY_US, Violation};
-use crate::simulation::event::Event;
+use crate::simulation::{event::Event, report};
 
 impl Mesh {
     pub(super) fn schedule_faults(&mut self) {
-        for at in 0..self.nodes.len() {
+        for at in self.workload.nodes() {
             self.queue.push(SUBMIT_EVERY_US * (at as u64 + 1) / 4, Event::Submit { at });
         }
         self.queue.push(self.plan.chaos_us, Event::Calm);
@@ -59,7 +59,8 @@ impl Mesh {
         if self.nodes[node].ledger.is_none() {
             return Ok(());
         }
-        self.crashes += 1;
+        let is_observer = node >= self.plan.validators;
+        self.coverage.count(if is_observer { report::OBSERVER_CRASH } else { report::CRASH });
         if self.random.random_range(0..4) == 0 {
             self.nodes[node].kill();
         } else {

@@ -2,14 +2,20 @@
 //! whatever no honest node may hand out.
 
 use althing_actors::{
-    ledger::state::{LedgerInput, LedgerOutput, TransactionOutcome},
-    port::NodeId,
+    ledger::{
+        state::{CommittedBlock, LedgerInput, LedgerOutput, TransactionOutcome},
+        wire::{LedgerMessage, Message},
+    },
+    port::{NodeId, Verdict},
 };
-use althing_contracts::testing::{consensus_key, org};
+use althing_contracts::{
+    testing::{consensus_key, org},
+    transaction::TransactionId,
+};
 use bytes::Bytes;
 
 use super::{Mesh, NodeIndex, Violation};
-use crate::simulation::event::Event;
+use crate::simulation::{equivocator::Turned, event::Event, report};
 
 impl Mesh {
     pub(super) fn carry_out(&mut self, node: NodeIndex, outputs: Vec<LedgerOutput>) -> Result<(), Violation> {
@@ -32,7 +38,7 @@ impl Mesh {
             LedgerOutput::Send { to, message } => self.send(node, to, message),
             LedgerOutput::RequestBlocks { id, to, request } => {
                 let Some(to) = self.index_of(to) else { return Ok(()) };
-                for delay_us in self.network.carry(&mut self.random, self.now_us, node, to, &request) {
+                for delay_us in self.carry(node, to, &request) {
                     let request = request.clone();
                     self.queue
                         .push(self.now_us + delay_us, Event::Request { to, from: node, life, id, request });
@@ -46,21 +52,19 @@ impl Mesh {
             }
             LedgerOutput::Committed(block) => {
                 self.checker.committed(node, &block)?;
+                self.keep_snapshot(node, &block);
                 for (id, _) in &block.outcomes {
-                    if self.workload.is_final(node, *id) {
-                        self.checker.acknowledged(*id);
-                    }
+                    self.tell_user(node, *id);
                 }
                 Ok(())
             }
             LedgerOutput::Outcome { id, outcome: TransactionOutcome::Final(_) } => {
-                if self.workload.is_final(node, id) {
-                    self.checker.acknowledged(id);
-                }
+                self.tell_user(node, id);
                 Ok(())
             }
             LedgerOutput::Evidence(evidence) => {
-                self.evidence += 1;
+                self.coverage.count(report::EVIDENCE);
+                self.witness.show(node, evidence.height);
                 let key = evidence.validator;
                 let is_faulty = self.equivocator.is_some() && key == consensus_key(org(0).as_str()).public();
                 let (height, round) = (evidence.height, evidence.round);
@@ -72,38 +76,128 @@ impl Mesh {
             }
             LedgerOutput::Misbehaved { peer, how } => {
                 let peer = self.index_of(peer).unwrap_or(usize::MAX);
+                if self.is_faulty(peer) {
+                    return Ok(());
+                }
                 Err(Violation::Blame { by: node, peer, how: format!("{how:?}") })
             }
-            LedgerOutput::Outcome { .. }
-            | LedgerOutput::Publish { .. }
-            | LedgerOutput::Judged { .. }
-            | LedgerOutput::Head(_) => Ok(()),
+            LedgerOutput::Publish { message, .. } => {
+                if self.nodes[node].is_news(self.now_us, &message) {
+                    self.gossip(node, node, &message);
+                }
+                Ok(())
+            }
+            LedgerOutput::Judged { token, verdict } => self.judged(token, verdict),
+            LedgerOutput::Outcome { .. } | LedgerOutput::Head(_) => Ok(()),
         }
+    }
+
+    fn tell_user(&mut self, node: NodeIndex, id: TransactionId) {
+        if self.workload.is_final(node, id) {
+            self.checker.acknowledged(id);
+            if node > self.plan.validators {
+                self.coverage.count(report::OBSERVERS_TRANSACTION);
+            }
+        }
+    }
+
+    /// A snapshot becomes durable with the records of its block.
+    fn keep_snapshot(&mut self, node: NodeIndex, block: &CommittedBlock) {
+        if node >= self.plan.validators {
+            self.coverage.count(report::OBSERVER_BLOCK);
+        }
+        let every = self.plan.snapshot_every;
+        if every > 0 && block.header.height.get().is_multiple_of(every) {
+            self.nodes[node].taken = Some(block.state.encode_snapshot());
+        }
+    }
+
+    /// Gossip goes from a node to all that it has a link with, but where it came from.
+    fn gossip(&mut self, node: NodeIndex, came_from: NodeIndex, message: &Bytes) {
+        for to in self.others(node).filter(|to| *to != came_from).collect::<Vec<_>>() {
+            for delay_us in self.carry(node, to, message) {
+                let message = message.clone();
+                self.queue.push(self.now_us + delay_us, Event::Gossip { to, from: node, message });
+            }
+        }
+    }
+
+    pub(super) fn hear_gossip(
+        &mut self,
+        to: NodeIndex,
+        from: NodeIndex,
+        message: Bytes,
+    ) -> Result<(), Violation> {
+        if self.nodes[to].ledger.is_none() || !self.nodes[to].is_news(self.now_us, &message) {
+            return Ok(());
+        }
+        self.tokens += 1;
+        let token = self.tokens;
+        self.judged.insert(token, (to, from, message.clone()));
+        let from = self.nodes[from].id;
+        self.step(to, LedgerInput::Gossip { from, token, message })
+    }
+
+    fn judged(&mut self, token: u64, verdict: Verdict) -> Result<(), Violation> {
+        let Some((node, from, message)) = self.judged.remove(&token) else { return Ok(()) };
+        match verdict {
+            Verdict::Accept => {
+                let is_head = matches!(LedgerMessage::decode(&message), Ok(Message::Status(_)));
+                let kind = if is_head { report::GOSSIPED_HEAD } else { report::GOSSIPED_TRANSACTION };
+                self.coverage.count(kind);
+                self.gossip(node, from, &message);
+                Ok(())
+            }
+            Verdict::Ignore => Ok(()),
+            Verdict::Reject => {
+                Err(Violation::Blame { by: node, peer: from, how: "its gossip is rejected".to_owned() })
+            }
+        }
+    }
+
+    /// The delays of a message's copies, noted when there is none or more than one.
+    fn carry(&mut self, from: NodeIndex, to: NodeIndex, message: &[u8]) -> Vec<u64> {
+        let delays_us = self.network.carry(&mut self.random, self.now_us, from, to, message);
+        match delays_us.len() {
+            0 => self.coverage.count(report::LOST),
+            1 => {}
+            _ => self.coverage.count(report::DUPLICATE),
+        }
+        delays_us
     }
 
     fn send(&mut self, node: NodeIndex, to: NodeId, message: Bytes) -> Result<(), Violation> {
         let Some(to) = self.index_of(to) else { return Ok(()) };
-        let message = match &self.equivocator {
-            Some(equivocator) if self.is_faulty(node) => equivocator.turn(&mut self.random, &message),
-            _ => {
-                if self.equivocator.is_none() {
-                    self.checker.sent(&message)?;
-                }
-                message
-            }
-        };
-        for delay_us in self.network.carry(&mut self.random, self.now_us, node, to, &message) {
+        let message = if self.is_faulty(node) { self.turn(node, to, message) } else { message };
+        if self.equivocator.is_none() {
+            self.checker.sent(&message)?;
+        }
+        for delay_us in self.carry(node, to, &message) {
             let message = message.clone();
             self.queue.push(self.now_us + delay_us, Event::Deliver { to, from: node, message });
         }
         Ok(())
     }
 
+    /// What a faulty node sends in place of a message.
+    fn turn(&mut self, node: NodeIndex, to: NodeIndex, message: Bytes) -> Bytes {
+        let Self { equivocator, random, nodes, coverage, .. } = self;
+        let Some(equivocator) = equivocator else { return message };
+        let (kind, turned) = match equivocator.turn(random, nodes[node].ledger.as_ref(), to, &message) {
+            Turned::Same => return message,
+            Turned::Vote(turned) => (report::CONTRARY_VOTE, turned),
+            Turned::Proposal(turned) => (report::OTHER_PROPOSAL, turned),
+            Turned::Block(turned) => (report::OTHER_BLOCK, turned),
+        };
+        coverage.count(kind);
+        turned
+    }
+
     pub(super) fn serve(&mut self, to: NodeIndex, from: NodeIndex, life: u64, id: u64, request: &[u8]) {
         let response = self.nodes[to].ledger.as_ref().and_then(|ledger| ledger.serve(request));
         let Some(bytes) = response else { return };
         let peer = self.nodes[to].id;
-        for delay_us in self.network.carry(&mut self.random, self.now_us, to, from, &bytes) {
+        for delay_us in self.carry(to, from, &bytes) {
             let input = LedgerInput::Blocks { id, from: peer, response: Some(bytes.clone()) };
             self.queue.push(self.now_us + delay_us, Event::Input { to: from, life, input });
         }

@@ -51,7 +51,11 @@ pub(super) struct TestMesh {
     hub: Arc<Hub>,
     nodes: BTreeMap<usize, TestNode>,
     directory: TempDir,
+    /// Where other nodes than the last validator keep their files in a mesh that is made to be caught up with.
+    memory: Option<TempDir>,
     submissions: u64,
+    /// Of every node that is started from here on.
+    pub(super) timing: LedgerTiming,
 }
 
 struct TestNode {
@@ -94,7 +98,9 @@ impl TestMesh {
             hub: Arc::default(),
             nodes: BTreeMap::new(),
             directory: tempfile::tempdir().unwrap(),
+            memory: None,
             submissions: 0,
+            timing: LedgerTiming::default(),
         }
     }
 
@@ -105,8 +111,15 @@ impl TestMesh {
         mesh
     }
 
+    /// Has all nodes but the last validator keep their files in memory, where the system has such a place: what they
+    /// make is only there to be caught up with, and most of their time would go into waiting for the disk.
+    pub(super) fn keep_in_memory(&mut self) {
+        self.memory = tempfile::tempdir_in("/dev/shm").ok();
+    }
+
     pub(super) fn data_dir(&self, node: usize) -> PathBuf {
-        self.directory.path().join(node.to_string())
+        let memory = self.memory.as_ref().filter(|_| node + 1 != VALIDATORS);
+        memory.unwrap_or(&self.directory).path().join(node.to_string())
     }
 
     pub(super) fn settings(&self, node: usize) -> LedgerSettings {
@@ -116,7 +129,7 @@ impl TestMesh {
             LedgerRole::Validator(ConsensusKey::from_seed(consensus_key(org(node).as_str()).secret()))
         };
         let genesis = self.world.genesis.clone();
-        LedgerSettings { genesis, node: id(node), role, timing: LedgerTiming::default() }
+        LedgerSettings { genesis, node: id(node), role, timing: self.timing }
     }
 
     /// Starts a node on what its directory holds and connects it.
