@@ -37,6 +37,7 @@ use self::{
     backend::NodeBackend,
     mesh::BoundMesh,
     ports::{BoundAttester, BoundLedger},
+    proof::Proof,
 };
 use crate::api::{Api, ApiConfig, listen::ListenError};
 
@@ -47,6 +48,7 @@ mod keys;
 mod mesh;
 pub mod metrics;
 mod ports;
+mod proof;
 mod targets;
 
 pub use ports::SystemClock;
@@ -147,7 +149,7 @@ impl Node {
         let ledger = part("ledger", LedgerHandle::start(&watcher, options))?;
         let signer_options = signer::actor::SignerOptions {
             keys: keys.members.clone(),
-            journal: config.node.data_dir.join("signer.journal"),
+            journal: key_use_journal(&config),
             feed: ledger.feed(),
             clock: ports::clock(),
             arbiter: arbiter(&mut arbiters),
@@ -167,7 +169,8 @@ impl Node {
         let parts = Parts { config, genesis, watcher, ledger: bound, submitter, prober };
         let local = parts.local_provider()?;
         let actors = parts.actors(signer, local.as_ref(), &mut arbiters)?;
-        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders());
+        let proof = parts.proof(keys.node, keys.members.holders(), actors.auditor.clone());
+        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders(), proof);
         let api = Api::start(&api_config(&parts.config), Arc::new(backend))?;
         let name = parts.config.node.name;
         info!(node = %name, places = ?api.places, "node started");
@@ -295,6 +298,15 @@ impl Parts {
         part("executor", executor::actor::start(&self.watcher, options))
     }
 
+    fn proof<'a>(
+        &self,
+        key: signer::testimony::NodeKey,
+        holders: impl Iterator<Item = &'a (MemberId, Role)>,
+        auditor: Option<Watched<auditor::actor::AuditorActor>>,
+    ) -> Proof {
+        Proof::new(key, self.genesis.network(), holders, key_use_journal(&self.config), auditor)
+    }
+
     fn auditor(&self) -> Result<Watched<auditor::actor::AuditorActor>, NodeError> {
         let member: Option<MemberId> = self.submitter.members(Role::Auditor).next().cloned();
         let attester = member.clone().map(|member| {
@@ -329,6 +341,11 @@ async fn start_mesh(
         }
     });
     Ok((mesh, inbound))
+}
+
+/// Where the signer keeps the uses of the members' keys.
+fn key_use_journal(config: &Config) -> PathBuf {
+    config.node.data_dir.join("signer.journal")
 }
 
 fn api_config(config: &Config) -> ApiConfig {
