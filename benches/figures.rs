@@ -1,7 +1,8 @@
 //! Measures the figures by which a release is judged, against etcd and against the limits of the machine, in one run
 //! on one disk: `make bench`. Prints a table and writes `target/bench/report.json`. A figure that could not be
 //! measured is said to be missing, and the run fails. `--cold-build` adds a build from nothing, which takes minutes;
-//! `--short` makes every figure of so little that it says only whether the measurement works.
+//! `--short` makes every figure of so little that it says only whether the measurement works; `--finality` measures
+//! only finality against etcd, `--throughput` only the limits, the flood and the catching up, for whoever works on them.
 
 #[path = "figures/breakdown.rs"]
 mod breakdown;
@@ -67,8 +68,24 @@ fn measure() -> Result<Report, Failure> {
     fs::create_dir_all(&folder)?;
     let work = tempfile::Builder::new().prefix("run-").tempdir_in(&folder)?;
     let mut report = Report::new(machine::facts(work.path())?);
+    if options.only_finality {
+        report.add_all(&run::EXPECTED_OF_FINALITY, |figures| {
+            run::finality_against_etcd(binary, work.path(), options.scale, figures)
+        });
+        report.write(&folder.join("report-finality.json"))?;
+        print!("{}", report.table());
+        return Ok(report);
+    }
     let limits = limit::Limits::measure(options.scale)?;
     report.figures.extend(limits.figures());
+    if options.only_throughput {
+        report.add_all(&run::EXPECTED_OF_THROUGHPUT, |figures| {
+            run::throughput_alone(binary, work.path(), &limits, options.scale, figures)
+        });
+        report.write(&folder.join("report-throughput.json"))?;
+        print!("{}", report.table());
+        return Ok(report);
+    }
     report.add_all(&demo::EXPECTED, |figures| demo::measure(binary, &work.path().join("demo"), figures));
     report.add_all(&run::EXPECTED, |figures| {
         run::mesh_against_etcd(binary, work.path(), &limits, options.scale, figures)
@@ -86,21 +103,25 @@ fn measure() -> Result<Report, Failure> {
 struct Options {
     scale: Scale,
     has_cold_build: bool,
+    only_finality: bool,
+    only_throughput: bool,
 }
 
 impl Options {
     fn read(arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let mut options = Self { scale: Scale::WHOLE, has_cold_build: false };
+        let mut options =
+            Self { scale: Scale::WHOLE, has_cold_build: false, only_finality: false, only_throughput: false };
         for argument in arguments {
             match argument.as_str() {
                 "--cold-build" => options.has_cold_build = true,
+                "--finality" => options.only_finality = true,
+                "--throughput" => options.only_throughput = true,
                 "--short" => options.scale = Scale::SHORT,
                 // Cargo gives it to every benchmark.
                 "--bench" => {}
                 other => {
-                    return Err(
-                        format!("`{other}` is not known here; there are --cold-build and --short").into()
-                    );
+                    let known = "--cold-build, --finality, --short and --throughput";
+                    return Err(format!("`{other}` is not known here; there are {known}").into());
                 }
             }
         }

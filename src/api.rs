@@ -25,6 +25,7 @@ use self::{
 mod access;
 pub mod backend;
 pub mod body;
+pub mod height;
 mod history;
 pub mod idempotency;
 pub mod listen;
@@ -113,6 +114,7 @@ impl Api {
         let mut server = HttpServer::new(move || {
             App::new()
                 .app_data(api_data.clone())
+                .wrap(from_fn(height::keep))
                 .wrap(from_fn(access::guard))
                 .configure(|config| route::configure(config, writes))
         });

@@ -24,6 +24,7 @@ pub mod duration;
 pub mod event;
 pub mod execution;
 pub mod failure;
+pub mod heights;
 pub mod node;
 pub mod output;
 pub mod proposal;

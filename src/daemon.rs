@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use althing_actors::ledger::{
+    StoreError,
+    data_dir::{self, DataDirError},
+};
 use althing_netconfig::config::{Config, ConfigError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -34,6 +38,8 @@ pub enum DaemonError {
 pub async fn run(path: &Path, started: impl FnOnce(&Node)) -> Result<(), DaemonError> {
     wiring::metrics::install();
     let loaded = Config::load(path, std::env::vars())?;
+    // A second start of a node meets its own ports first; the directory is why it must not run.
+    data_dir::check_free(&loaded.config.node.data_dir).map_err(held)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let node = Node::start(loaded.config).await?;
@@ -47,4 +53,9 @@ pub async fn run(path: &Path, started: impl FnOnce(&Node)) -> Result<(), DaemonE
     info!("node stopping");
     node.stop().await;
     failed.map_or(Ok(()), |text| Err(DaemonError::Ledger(text.to_string())))
+}
+
+/// What the ledger says when it finds its directory held.
+fn held(error: DataDirError) -> NodeError {
+    NodeError::Part { part: "ledger", source: StoreError::from(error).into() }
 }

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 use crate::{
     api::ApiConfig,
+    cli::heights::Heights,
     wiring::{self, Node, NodeError},
 };
 
@@ -73,6 +74,7 @@ pub struct DevMesh {
     nodes: BTreeMap<Name, DevNode>,
     files: MeshFiles,
     directory: PathBuf,
+    heights: Heights,
     // Removed when the mesh is dropped.
     _temporary: Option<TempDir>,
 }
@@ -103,7 +105,7 @@ impl DevMesh {
             let running = Some(start(node).await?);
             nodes.insert(node.name.clone(), DevNode { files: node.clone(), running });
         }
-        Ok(Self { nodes, files, directory, _temporary: temporary })
+        Ok(Self { nodes, files, directory, heights: Heights::default(), _temporary: temporary })
     }
 
     /// What was written.
@@ -116,6 +118,12 @@ impl DevMesh {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// What those who act in this mesh have seen: what one node answered, the next one has when it is asked.
+    #[must_use]
+    pub const fn heights(&self) -> &Heights {
+        &self.heights
     }
 
     /// The names of all nodes, in order.

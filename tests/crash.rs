@@ -4,7 +4,11 @@
 #[path = "crash/rollout.rs"]
 mod rollout;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use althing_chaos::process::{
     load::{Cast, Load},
@@ -27,6 +31,13 @@ const AGREE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Repeats a run: the victims and the times between kills are drawn from it.
 const SEED_VARIABLE: &str = "ALTHING_TEST_SEED";
 
+/// One kill: whom, when, and how long until all that were killed listened again.
+struct Kill {
+    victims: std::ops::Range<usize>,
+    at: Instant,
+    back_after: Duration,
+}
+
 #[test]
 fn fifty_kills_under_load_lose_nothing_and_double_nothing() {
     let seed = seed();
@@ -46,10 +57,12 @@ fn fifty_kills_under_load_lose_nothing_and_double_nothing() {
         .collect();
 
     let load = Load::start(voters);
-    kill_and_restart(&mut mesh, &mut StdRng::seed_from_u64(seed));
+    let kills = kill_and_restart(&mut mesh, &mut StdRng::seed_from_u64(seed));
     let cast = load.stop();
 
+    let over = Instant::now();
     mesh.wait_for_agreement(AGREE_TIMEOUT).expect("all nodes hold the same state");
+    report(&kills, &cast, over.elapsed());
     check(&cast, &open.iter().map(|vote| voted(&mesh, vote)).collect::<Vec<_>>().concat());
 }
 
@@ -64,18 +77,45 @@ fn seed() -> u64 {
     given.unwrap_or_else(|| rand::rng().random())
 }
 
-fn kill_and_restart(mesh: &mut ProcessMesh, random: &mut StdRng) {
-    for kill in 1..=KILLS {
+fn kill_and_restart(mesh: &mut ProcessMesh, random: &mut StdRng) -> Vec<Kill> {
+    let kill_next = |number: usize| {
         let victim = random.random_range(0..ORGANISATIONS.len());
         let up = Duration::from_millis(random.random_range(0..=UP_MS_MAX));
         mesh.nodes_mut()[victim].stays_up_for(up).expect("a node ends only when it is killed");
-        if kill.is_multiple_of(ALL_AT_ONCE_EVERY) {
-            mesh.nodes_mut().iter_mut().for_each(|node| node.kill().expect("it is killed"));
+        let victims = if number.is_multiple_of(ALL_AT_ONCE_EVERY) {
+            0..ORGANISATIONS.len()
         } else {
-            mesh.nodes_mut()[victim].kill().expect("it is killed");
-        }
+            victim..victim + 1
+        };
+        // The auditor dies with all the others, and is nobody's voter.
+        let killed = if victims.len() == 1 { victims.clone() } else { 0..mesh.nodes().len() };
+        let at = Instant::now();
+        mesh.nodes_mut()[killed].iter_mut().for_each(|node| node.kill().expect("it is killed"));
         mesh.start().expect("it comes back");
-    }
+        Kill { victims, at, back_after: at.elapsed() }
+    };
+    (1..=KILLS).map(kill_next).collect()
+}
+
+/// Prints how fast nodes recovered: until they listened, and until a ballot through one of them was final again. A node
+/// that was killed once more in between is down from its first kill on.
+fn report(kills: &[Kill], cast: &[Cast], agreed_after: Duration) {
+    let listening = kills.iter().map(|kill| kill.back_after).collect();
+    let final_again = kills.iter().flat_map(|kill| {
+        let of_victims = kill.victims.clone().filter_map(|victim| cast.get(victim));
+        of_victims.filter_map(|cast| cast.first_after(kill.at))
+    });
+    println!("from kill to listening: {}", spread(listening));
+    println!("from kill to the next final ballot through the node: {}", spread(final_again.collect()));
+    println!("all agree {} ms after the last kill's load", agreed_after.as_millis());
+}
+
+fn spread(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |percent: usize| {
+        times.get((times.len().saturating_sub(1)) * percent / 100).map_or(0, Duration::as_millis)
+    };
+    format!("p50 {} ms, p95 {} ms, longest {} ms ({} times)", at(50), at(95), at(100), times.len())
 }
 
 /// Proposal, voter and height of the ballots on the ledger, in order, as the first node shows them.

@@ -1,10 +1,16 @@
-//! The API over real sockets and the command line against it, on a ledger of known keys.
+//! The API over real sockets and the command line against it, on a ledger of known keys and on real daemons.
 
+#[path = "people/acts.rs"]
+mod acts;
 #[path = "people/api.rs"]
 mod api;
 #[path = "people/cli.rs"]
 mod cli;
 #[path = "people/examples.rs"]
 mod examples;
+#[path = "people/height.rs"]
+mod height;
 #[path = "people/mesh.rs"]
 mod mesh;
+#[path = "people/nodes.rs"]
+mod nodes;

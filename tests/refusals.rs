@@ -12,6 +12,8 @@ mod data_directory;
 mod genesis;
 #[path = "refusals/newcomer.rs"]
 mod newcomer;
+#[path = "refusals/peer.rs"]
+mod peer;
 #[path = "refusals/port.rs"]
 mod port;
 #[path = "refusals/program.rs"]

@@ -1,6 +1,7 @@
 //! Owns the ledger of this node: mempool, consensus, log and state.
 
 mod actor;
+mod admission;
 mod archive;
 pub mod consensus;
 pub mod data_dir;

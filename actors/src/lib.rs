@@ -8,6 +8,7 @@ pub mod journal;
 pub mod ledger;
 pub mod port;
 pub mod proposal;
+mod signatures;
 pub mod signer;
 pub mod sync;
 #[cfg(test)]

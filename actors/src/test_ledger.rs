@@ -16,7 +16,7 @@ use althing_contracts::{
     },
 };
 use async_trait::async_trait;
-use ed25519_consensus::SigningKey;
+use ed25519_zebra::SigningKey;
 use tokio::{
     sync::{broadcast, watch},
     time::Instant,

@@ -13,11 +13,10 @@ use althing_contracts::{
     testing::{World, deploy, genesis, member, record},
     transaction::{Choice, ReviewVerdict, Transaction, UnverifiedTransaction, VerifiedTransaction},
 };
-use rand_core::OsRng;
 
 use super::{
     Failure,
-    verify::{BALLOTS_PER_BLOCK, rounds_per_cpu_second},
+    verify::{BALLOTS_PER_BLOCK, entropy, rounds_per_cpu_second},
 };
 
 const ORGANISATIONS: usize = 4;
@@ -85,6 +84,6 @@ fn verify(parent: &World, block: &Block) -> Result<Vec<VerifiedTransaction>, Fai
     let decode = |bytes: &Vec<u8>| UnverifiedTransaction::decode(bytes, parent.network());
     let transactions = block.transactions().iter().map(decode).collect::<Result<Vec<_>, _>>()?;
     let signed: Vec<Signed> = transactions.iter().map(UnverifiedTransaction::signed).collect();
-    verify_batch(&signed, OsRng)?;
+    verify_batch(&signed, entropy())?;
     Ok(transactions.into_iter().map(UnverifiedTransaction::assume_verified).collect())
 }

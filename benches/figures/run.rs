@@ -11,6 +11,7 @@ use super::{
     prometheus,
     report::{Expected, Figure},
     statistics::Latencies,
+    verify::{self, SignatureCost},
 };
 
 /// How much is measured.
@@ -66,6 +67,25 @@ pub(crate) const EXPECTED: [Expected; 7] = [
     Expected::CATCH_UP,
 ];
 
+/// The figures of a run for finality alone.
+pub(crate) const EXPECTED_OF_FINALITY: [Expected; 3] =
+    [Expected::ETCD_PUT, Expected::FINALITY, Expected::FINALITY_OVER_ETCD];
+
+/// The figures of a run for throughput alone.
+pub(crate) const EXPECTED_OF_THROUGHPUT: [Expected; 2] = [Expected::BALLOTS, Expected::CATCH_UP];
+
+/// Measures finality alone.
+pub(crate) fn finality_against_etcd(
+    binary: &Path,
+    work: &Path,
+    scale: Scale,
+    figures: &mut Vec<Figure>,
+) -> Result<(), Failure> {
+    let cost = verify::signature_cost(Scale::SHORT.limit)?;
+    let mut mesh = Mesh::start(binary, &work.join("mesh"), scale.voters)?;
+    finality(work, &mut mesh, cost, scale, figures).map(|_ballots| ())
+}
+
 /// Measures everything that needs a mesh of processes.
 pub(crate) fn mesh_against_etcd(
     binary: &Path,
@@ -81,12 +101,37 @@ pub(crate) fn mesh_against_etcd(
     figures
         .push(Expected::IDLE_CPU.measured(idle.cpu_pct).note("the busiest of four validators, of one core"));
 
-    let ballots = finality(work, &mut mesh, limits, scale, figures)?;
+    let ballots = finality(work, &mut mesh, limits.signature, scale, figures)?;
+    flood_and_catch_up(&mut mesh, ballots, limits, scale, figures)
+}
+
+/// Measures the flood and the catching up on a mesh that did nothing before.
+pub(crate) fn throughput_alone(
+    binary: &Path,
+    work: &Path,
+    limits: &Limits,
+    scale: Scale,
+    figures: &mut Vec<Figure>,
+) -> Result<(), Failure> {
+    let mut mesh = Mesh::start(binary, &work.join("mesh"), scale.voters)?;
+    // A validator that has shown a quiet second has read its keys and found its peers.
+    mesh.idle(Duration::from_secs(1))?;
+    flood_and_catch_up(&mut mesh, 0, limits, scale, figures)
+}
+
+/// Ballots flood in, then an auditor fetches these and those `before`.
+fn flood_and_catch_up(
+    mesh: &mut Mesh,
+    before: usize,
+    limits: &Limits,
+    scale: Scale,
+    figures: &mut Vec<Figure>,
+) -> Result<(), Failure> {
     let flood = mesh.flood(scale.flood)?;
     figures.push(throughput(&flood, limits)?);
 
     let (elapsed, cpu, blocks) = mesh.catch_up()?;
-    let ballots = ballots + flood.ballots;
+    let ballots = before + flood.ballots;
     let thousands = f64::from(u32::try_from(ballots)?) / 1e3;
     let per_second = thousands / elapsed.as_secs_f64();
     let catch_up = Expected::CATCH_UP
@@ -102,7 +147,7 @@ pub(crate) fn mesh_against_etcd(
 fn finality(
     work: &Path,
     mesh: &mut Mesh,
-    limits: &Limits,
+    cost: SignatureCost,
     scale: Scale,
     figures: &mut Vec<Figure>,
 ) -> Result<usize, Failure> {
@@ -134,7 +179,7 @@ fn finality(
         .part("p95_ms", ballots.percentile_ms(95))
         .part("cpu_ms_per_ballot_of_all_validators", mesh_cpu);
     let mean_ms = ballots.mean_ms().ok_or("no ballot was cast")?;
-    finality.parts.extend(breakdown::breakdown(mean_ms, &timings, limits.signature));
+    finality.parts.extend(breakdown::breakdown(mean_ms, &timings, cost));
     finality.parts.extend(timings);
     figures.extend([etcd, finality, Expected::FINALITY_OVER_ETCD.measured(ballot / put)]);
     Ok(ballots.len() + scale.writes_per_turn)

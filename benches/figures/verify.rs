@@ -11,8 +11,7 @@ use althing_contracts::{
     digest::{Digest, Purpose},
     signature::{PublicKey, Signature, Signed, SigningMessage, SigningPurpose, verify_batch},
 };
-use ed25519_consensus::SigningKey;
-use rand_core::OsRng;
+use ed25519_zebra::SigningKey;
 
 use super::Failure;
 
@@ -39,7 +38,7 @@ pub(crate) struct SignatureCost {
 
 /// Processor time of making and of checking one signature.
 pub(crate) fn signature_cost(time: Duration) -> Result<SignatureCost, Failure> {
-    let key = SigningKey::new(OsRng);
+    let key = SigningKey::from(entropy());
     let message = message(&ballot_bytes(0));
     let signed = &signatures(1)[0];
     let signed_per_second = rounds_per_cpu_second(time, || {
@@ -54,7 +53,8 @@ pub(crate) fn signature_cost(time: Duration) -> Result<SignatureCost, Failure> {
 pub(crate) fn batch_rates(time: Duration) -> Result<Vec<Rate>, Failure> {
     let signed = signatures(BATCHES[BATCHES.len() - 1]);
     let rate = |batch: usize| {
-        let rounds = rounds_per_cpu_second(time, || Ok(verify_batch(black_box(&signed[..batch]), OsRng)?))?;
+        let rounds =
+            rounds_per_cpu_second(time, || Ok(verify_batch(black_box(&signed[..batch]), entropy())?))?;
         Ok(Rate { batch, per_cpu_second: rounds * as_f64(batch) })
     };
     BATCHES.into_iter().map(rate).collect()
@@ -63,24 +63,24 @@ pub(crate) fn batch_rates(time: Duration) -> Result<Vec<Rate>, Failure> {
 /// Blocks of 1,000 ballots per CPU-second when every ballot is hashed as the ledger must and checked in one batch.
 pub(crate) fn block_rate(time: Duration) -> Result<f64, Failure> {
     let ballots: Vec<Vec<u8>> = (0..BALLOTS_PER_BLOCK).map(ballot_bytes).collect();
-    let keys: Vec<SigningKey> = (0..BALLOTS_PER_BLOCK).map(|_| SigningKey::new(OsRng)).collect();
+    let keys: Vec<SigningKey> = (0..BALLOTS_PER_BLOCK).map(|_| SigningKey::from(entropy())).collect();
     let sign = |(key, bytes): (&SigningKey, &Vec<u8>)| key.sign(message(bytes).as_bytes()).to_bytes();
     let signatures: Vec<[u8; 64]> = keys.iter().zip(&ballots).map(sign).collect();
-    let publics: Vec<[u8; 32]> = keys.iter().map(|key| key.verification_key().to_bytes()).collect();
+    let publics: Vec<[u8; 32]> = keys.iter().map(|key| key.verification_key().into()).collect();
     rounds_per_cpu_second(time, || {
         black_box(transactions_root(&ballots));
         let parts = ballots.iter().zip(&publics).zip(&signatures);
         let signed: Vec<Signed> =
             parts.map(|((bytes, key), signature)| signed(bytes, *key, *signature)).collect();
-        Ok(verify_batch(&signed, OsRng)?)
+        Ok(verify_batch(&signed, entropy())?)
     })
 }
 
 fn signatures(count: usize) -> Vec<Signed> {
     let sign = |i: usize| {
-        let key = SigningKey::new(OsRng);
+        let key = SigningKey::from(entropy());
         let bytes = ballot_bytes(i);
-        signed(&bytes, key.verification_key().to_bytes(), key.sign(message(&bytes).as_bytes()).to_bytes())
+        signed(&bytes, key.verification_key().into(), key.sign(message(&bytes).as_bytes()).to_bytes())
     };
     (0..count).map(sign).collect()
 }
@@ -95,6 +95,13 @@ fn message(bytes: &[u8]) -> SigningMessage {
 
 fn ballot_bytes(i: usize) -> Vec<u8> {
     i.to_be_bytes().iter().copied().cycle().take(BALLOT_LEN).collect()
+}
+
+/// Fresh random bytes.
+pub(crate) fn entropy() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system has random bytes");
+    bytes
 }
 
 /// Repeats `round` on this thread for `time` and divides by the processor time of the process, which does nothing else.

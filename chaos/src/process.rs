@@ -2,6 +2,7 @@
 //! they cost. Waits for events with a time limit; never polls, and never signals a process it did not start.
 
 pub mod client;
+pub mod hostile;
 pub mod load;
 pub mod mesh;
 mod output;

@@ -18,10 +18,13 @@ pub enum DecodeError {
     Malformed(#[source] borsh::io::Error),
 }
 
+/// Room for a ballot, an event or a vote, so that encoding one allocates once.
+const ENCODED_LEN: usize = 256;
+
 /// The canonical bytes of a value.
 #[must_use]
 pub fn encode<T: BorshSerialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(ENCODED_LEN);
     // Writing to memory cannot fail, and every bound is checked when a value is built.
     let _infallible = borsh::to_writer(&mut bytes, value);
     bytes

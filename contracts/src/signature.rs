@@ -2,8 +2,9 @@
 //!
 //! What is signed is a digest bound to one purpose and one network; raw bytes are never signed.
 
-use std::{fmt, str::FromStr};
+use std::{convert::Infallible, fmt, str::FromStr, sync::LazyLock};
 
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,16 @@ impl SigningPurpose {
             Self::Node => "althing 2026 v1 sign node",
         }
     }
+
+    /// A hasher keyed for this purpose; the key of the commonest is derived once.
+    fn hasher(self) -> blake3::Hasher {
+        static TRANSACTION: LazyLock<ContextKey> =
+            LazyLock::new(|| hash_derive_key_context(SigningPurpose::Transaction.context()));
+        match self {
+            Self::Transaction => blake3::Hasher::new_from_context_key(&TRANSACTION),
+            rare => blake3::Hasher::new_derive_key(rare.context()),
+        }
+    }
 }
 
 /// The 32 bytes that are signed: `blake3 derive_key(purpose)(network ‖ bytes)`.
@@ -44,7 +55,7 @@ impl SigningMessage {
     /// Binds `bytes` to a purpose and a network.
     #[must_use]
     pub fn new(purpose: SigningPurpose, network: Digest, bytes: &[u8]) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(purpose.context());
+        let mut hasher = purpose.hasher();
         hasher.update(network.as_bytes());
         hasher.update(bytes);
         Self(*hasher.finalize().as_bytes())
@@ -99,7 +110,7 @@ impl Signed {
     /// The signature or the key is not valid.
     pub fn verify(&self) -> Result<(), SignatureError> {
         let (PublicKey::Ed25519(key), Signature::Ed25519(signature)) = (self.key, self.signature);
-        ed25519_consensus::VerificationKey::try_from(key)
+        ed25519_zebra::VerificationKey::try_from(key)
             .and_then(|key| key.verify(&signature.into(), self.message.as_bytes()))
             .map_err(|_| SignatureError)
     }
@@ -107,22 +118,54 @@ impl Signed {
 
 /// Checks many signatures at once: by ZIP-215 the answer is "all valid" exactly when each is valid alone.
 ///
-/// The randomness of the batch equation comes from `entropy`; it changes the cost of forgery, never the
-/// answer for honest or invalid signatures beyond a chance of 2⁻¹²⁸.
+/// The coefficients of the batch equation are expanded from `entropy`: 32 bytes that whoever made the signatures
+/// could not foresee. They change the cost of forgery, never the answer for honest or invalid signatures beyond a
+/// chance of 2⁻¹²⁸.
 ///
 /// # Errors
 /// At least one signature is not valid; check them singly to learn which.
-pub fn verify_batch(
-    signed: &[Signed],
-    entropy: impl rand_core::RngCore + rand_core::CryptoRng,
-) -> Result<(), SignatureError> {
-    let mut batch = ed25519_consensus::batch::Verifier::new();
+pub fn verify_batch(signed: &[Signed], entropy: [u8; 32]) -> Result<(), SignatureError> {
+    let mut batch = ed25519_zebra::batch::Verifier::new();
     for item in signed {
         let (PublicKey::Ed25519(key), Signature::Ed25519(signature)) = (item.key, item.signature);
         batch.queue((key.into(), signature.into(), item.message.as_bytes()));
     }
-    batch.verify(entropy).map_err(|_| SignatureError)
+    batch.verify(Coefficients::new(entropy)).map_err(|_| SignatureError)
 }
+
+/// The random numbers of one batch, expanded from its entropy.
+struct Coefficients(blake3::OutputReader);
+
+impl Coefficients {
+    fn new(entropy: [u8; 32]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("althing 2026 v1 batch coefficients");
+        hasher.update(&entropy);
+        Self(hasher.finalize_xof())
+    }
+}
+
+impl rand_core::TryRng for Coefficients {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.0.fill(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill(bytes);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Coefficients {}
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

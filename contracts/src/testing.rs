@@ -40,19 +40,19 @@ pub const GENESIS_TIME: TimeMs = TimeMs::new(1_700_000_000_000);
 
 /// A key that is known to everybody.
 #[derive(Clone)]
-pub struct TestKey(ed25519_consensus::SigningKey);
+pub struct TestKey(ed25519_zebra::SigningKey);
 
 impl TestKey {
     /// The key of a label.
     #[must_use]
     pub fn of(label: &str) -> Self {
-        Self(ed25519_consensus::SigningKey::from(*Digest::of(Purpose::Evidence, label.as_bytes()).as_bytes()))
+        Self(ed25519_zebra::SigningKey::from(*Digest::of(Purpose::Evidence, label.as_bytes()).as_bytes()))
     }
 
     /// Its public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey::Ed25519(self.0.verification_key().to_bytes())
+        PublicKey::Ed25519(self.0.verification_key().into())
     }
 
     /// Its secret bytes, for crates that load keys themselves.

@@ -2,6 +2,8 @@
 //!
 //! The bytes received are the bytes stored, hashed and forwarded. Refuses any encoding but the canonical one.
 
+use std::sync::Arc;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
 mod equivocation;
@@ -335,7 +337,8 @@ pub type TransactionId = Digest;
 pub struct VerifiedTransaction {
     id: TransactionId,
     key: PublicKey,
-    body: TransactionBody,
+    /// Shared: the transaction waits, is built into a block and executed from one copy.
+    body: Arc<TransactionBody>,
 }
 
 /// A decoded transaction whose signature has not been checked.
@@ -398,7 +401,7 @@ impl UnverifiedTransaction {
     /// Takes the caller's word that [`Self::signed`] was part of a batch that verified.
     #[must_use]
     pub fn assume_verified(self) -> VerifiedTransaction {
-        VerifiedTransaction { id: self.id, key: self.signed.0, body: self.body }
+        VerifiedTransaction { id: self.id, key: self.signed.0, body: Arc::new(self.body) }
     }
 }
 
@@ -417,7 +420,7 @@ impl VerifiedTransaction {
 
     /// What was signed.
     #[must_use]
-    pub const fn body(&self) -> &TransactionBody {
+    pub fn body(&self) -> &TransactionBody {
         &self.body
     }
 }

@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn the_public_key_is_the_one_that_contracts_derive() {
-        let signing = ed25519_consensus::SigningKey::from([7; 32]);
-        let expected = NodeId::Ed25519(signing.verification_key().to_bytes());
+        let signing = ed25519_zebra::SigningKey::from([7; 32]);
+        let expected = NodeId::Ed25519(signing.verification_key().into());
         assert_eq!(Identity::from_seed(&[7; 32]).node_id(), expected);
     }
 

@@ -154,8 +154,8 @@ impl SecretKey {
     /// The key of a 32-byte Ed25519 seed.
     #[must_use]
     pub fn from_seed(purpose: KeyPurpose, seed: Zeroizing<[u8; 32]>) -> Self {
-        let signing = ed25519_consensus::SigningKey::from(*seed);
-        Self { purpose, public: PublicKey::Ed25519(signing.verification_key().to_bytes()), seed }
+        let signing = ed25519_zebra::SigningKey::from(*seed);
+        Self { purpose, public: PublicKey::Ed25519(signing.verification_key().into()), seed }
     }
 
     /// What it may sign.

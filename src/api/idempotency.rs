@@ -10,6 +10,7 @@ use std::{
 };
 
 use actix_web::{HttpRequest, http::StatusCode};
+use althing_contracts::quantity::Height;
 
 use super::problem::Problem;
 
@@ -27,6 +28,8 @@ pub const ANSWERS_LEN_MAX: usize = 16 * 1024 * 1024;
 pub(crate) struct Answer {
     /// HTTP status.
     pub(crate) status: StatusCode,
+    /// The height that it shows, when it shows the ledger.
+    pub(crate) height: Option<Height>,
     /// JSON body.
     pub(crate) body: bytes::Bytes,
 }
@@ -185,7 +188,7 @@ mod tests {
     use super::*;
 
     fn answer(len: usize) -> Answer {
-        Answer { status: StatusCode::OK, body: bytes::Bytes::from(vec![b'x'; len]) }
+        Answer { status: StatusCode::OK, height: None, body: bytes::Bytes::from(vec![b'x'; len]) }
     }
 
     fn run(store: &Arc<IdempotencyStore>, key: &str, fingerprint: u8) -> Ticket {

@@ -46,6 +46,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
         list = list.post(acts::submit);
         votes = votes.post(acts::vote);
         for writer in [
+            resource("/v1/proposals/{id}/revisions").post(acts::revise),
             resource("/v1/proposals/{id}/reviews").post(acts::review),
             resource("/v1/proposals/{id}/cancel").post(acts::cancel),
             resource("/v1/proposals/{id}/veto").post(acts::veto),

@@ -49,7 +49,7 @@ pub(super) async fn run(command: AuditCommand, session: &Session) -> Outcome {
 }
 
 async fn export(file: &Path, session: &Session) -> Outcome {
-    let client = Client::new(session.origin()?.address, session.timeout(EXPORT_DEFAULT))?;
+    let client = session.client_within(session.timeout(EXPORT_DEFAULT))?;
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);

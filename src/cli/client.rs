@@ -1,15 +1,23 @@
 //! Owns talking to a node: one HTTP client over its Unix socket or loopback address.
 //!
-//! A POST is sent again under the same key while the node says that waiting helps, until the time is up.
+//! A POST is sent again under the same key while the node says that waiting helps, until the time is up. Each request
+//! asks for the highest block that an answer of the network has shown, and is sent again while the node is behind it.
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use reqwest::{Method, Response, StatusCode};
+use althing_contracts::{digest::Digest, quantity::Height};
+use reqwest::{Method, Response, StatusCode, header::HeaderMap};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
-use super::failure::{Exit, Failure, Outcome};
-use crate::api::problem::Problem;
+use super::{
+    failure::{Exit, Failure, Outcome},
+    heights::Heights,
+};
+use crate::api::{
+    height::{HEIGHT, MIN_HEIGHT, NETWORK, WAIT_MAX},
+    problem::Problem,
+};
 
 /// Longest time for a connection to a node on this machine.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -76,14 +84,17 @@ pub struct Client {
     http: reqwest::Client,
     address: Address,
     until: Instant,
+    heights: Heights,
+    /// Whether answers have to include what was seen.
+    level: bool,
 }
 
 impl Client {
-    /// A client whose requests all end within `timeout` from now.
+    /// A client whose requests all end within `timeout` from now, and see what `heights` has seen.
     ///
     /// # Errors
     /// The HTTP client cannot be built.
-    pub fn new(address: Address, timeout: Duration) -> Outcome<Self> {
+    pub fn new(address: Address, timeout: Duration, heights: Heights) -> Outcome<Self> {
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_MAX).no_proxy();
         if let Address::Unix(path) = &address {
             builder = builder.unix_socket(path.clone());
@@ -91,7 +102,18 @@ impl Client {
         let http = builder
             .build()
             .map_err(|error| Failure::new(Exit::EndedBadly, format!("the HTTP client failed: {error}")))?;
-        Ok(Self { http, address, until: Instant::now() + timeout })
+        Ok(Self { http, address, until: Instant::now() + timeout, heights, level: true })
+    }
+
+    /// The same client for what a node has to tell wherever it is, such as how far it is behind.
+    #[must_use]
+    pub fn at_any_height(self) -> Self {
+        Self { level: false, ..self }
+    }
+
+    /// What answers have shown.
+    pub(super) fn heights(&self) -> &Heights {
+        &self.heights
     }
 
     /// Time left.
@@ -104,8 +126,16 @@ impl Client {
     /// # Errors
     /// The node cannot be reached, refuses, or answers in another form.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Outcome<T> {
-        let response = self.send(self.request(Method::GET, path).timeout(self.left())).await?;
-        self.decode(self.checked(response).await?).await
+        loop {
+            let response = self.send(self.request(Method::GET, path).timeout(self.left())).await?;
+            match self.checked(response).await {
+                Ok(response) => return self.decode(response).await,
+                Err(failure) if is_behind(&failure) && self.may_send_again(&failure) => {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 
     /// Reads a resource with a query.
@@ -127,8 +157,8 @@ impl Client {
             let response = self.send(request.header("idempotency-key", &key)).await?;
             match self.checked(response).await {
                 Ok(response) => return self.decode(response).await,
-                Err(failure) if !may_retry(&failure) || self.left() <= RETRY_PAUSE => return Err(failure),
-                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(failure) if self.may_send_again(&failure) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(failure) => return Err(failure),
             }
         }
     }
@@ -146,19 +176,34 @@ impl Client {
         self.checked(response.map_err(|_| self.too_late())??).await
     }
 
+    /// Whether a refusal may pass, and there is time to hear the next answer.
+    fn may_send_again(&self, failure: &Failure) -> bool {
+        // A node that is behind waits before it says so again.
+        let wait = if is_behind(failure) { WAIT_MAX } else { Duration::ZERO };
+        may_pass(failure) && self.left() > RETRY_PAUSE + wait
+    }
+
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let base = match &self.address {
             Address::Unix(_) => "http://localhost",
             Address::Http(base) => base,
         };
-        self.http.request(method, format!("{base}{path}"))
+        let request = self.http.request(method, format!("{base}{path}"));
+        match self.heights.min_height().filter(|_| self.level) {
+            Some(heights) => request.header(MIN_HEIGHT.as_str(), heights),
+            None => request,
+        }
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Outcome<Response> {
-        request
+        let response = request
             .send()
             .await
-            .map_err(|error| if error.is_timeout() { self.too_late() } else { self.unreachable(&error) })
+            .map_err(|error| if error.is_timeout() { self.too_late() } else { self.unreachable(&error) })?;
+        if let Some((network, height)) = shown(response.headers()) {
+            self.heights.note(network, height);
+        }
+        Ok(response)
     }
 
     async fn checked(&self, response: Response) -> Outcome<Response> {
@@ -168,7 +213,7 @@ impl Client {
         }
         let body = self.body(response).await?;
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(Failure::refused(problem)),
+            Ok(problem) => Err(Failure::refused(problem, self.heights.file())),
             Err(_) => Err(self.not_a_node(status)),
         }
     }
@@ -218,10 +263,21 @@ impl Client {
     }
 }
 
-fn may_retry(failure: &Failure) -> bool {
+fn may_pass(failure: &Failure) -> bool {
     failure.problem.as_ref().is_some_and(|problem| {
-        problem.retryable && matches!(problem.code.as_str(), "busy" | "undecided" | "idempotency-key-running")
+        let codes = ["busy", "undecided", "idempotency-key-running", "behind"];
+        problem.retryable && codes.contains(&problem.code.as_str())
     })
+}
+
+fn is_behind(failure: &Failure) -> bool {
+    failure.problem.as_ref().is_some_and(|problem| problem.code == "behind")
+}
+
+/// The network of an answer, and the height that it shows.
+fn shown(headers: &HeaderMap) -> Option<(Digest, Height)> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    Some((text(NETWORK.as_str())?.parse().ok()?, Height::new(text(HEIGHT.as_str())?.parse().ok()?)))
 }
 
 fn new_key() -> String {

@@ -2,10 +2,12 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use althing_contracts::{digest::Digest, quantity::Height};
 use clap::Subcommand;
 
 use super::{
     client::{Client, with_query},
+    duration::Timeout,
     failure::{Exit, Failure, Outcome},
     output::Format,
     render::short,
@@ -17,15 +19,16 @@ use crate::api::view::event::CloudEvent;
 const EVENT_LEN_MAX: usize = 1024 * 1024;
 /// Pause before a broken stream is opened again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
-/// Longest time to open the stream when `--timeout` does not say.
+/// Longest time to open the stream.
 const OPEN_MAX: Duration = Duration::from_secs(30);
 
 /// What can be done with events.
 #[derive(Debug, Subcommand)]
 pub enum EventCommand {
-    /// Prints events as they become final, until interrupted
+    /// Prints events as they become final, until interrupted or --timeout: 6 when fewer than --count came by then
     #[command(before_help = "Examples:\n  althing event tail\n  \
-                             althing event tail --after 0 --type voted --type stage-changed -o ndjson\n")]
+                             althing event tail --after 0 --type voted --type stage-changed -o ndjson\n  \
+                             althing event tail --after 0 --count 20 --timeout 5s\n")]
     Tail {
         /// Number of the last event that you have; 0 for all; without it only new ones
         #[arg(long, value_name = "NUMBER")]
@@ -42,15 +45,11 @@ pub enum EventCommand {
 /// Carries a command out.
 pub(super) async fn run(command: EventCommand, session: &Session) -> Outcome {
     let EventCommand::Tail { after, types, count } = command;
-    let mut tail = Tail { last: after.map(|after| after.to_string()), types, left: count };
-    loop {
-        // Time is counted for each connection anew: a tail has no end of its own.
-        let client = Client::new(session.origin()?.address, session.timeout(OPEN_MAX))?;
-        if tail.follow(&client, session).await? {
-            return Ok(());
-        }
-        session.say("the stream ended; opening it again");
-        tokio::time::sleep(RECONNECT_PAUSE).await;
+    let mut tail = Tail { last: after.map(|after| after.to_string()), types, count, printed: 0 };
+    let Some(timeout) = session.global.timeout else { return tail.run(session).await };
+    match tokio::time::timeout(timeout.0, tail.run(session)).await {
+        Ok(ended) => ended,
+        Err(_) => tail.out_of_time(timeout, session),
     }
 }
 
@@ -58,10 +57,34 @@ struct Tail {
     /// Id of the last event printed.
     last: Option<String>,
     types: Vec<String>,
-    left: Option<usize>,
+    /// How many are wanted.
+    count: Option<usize>,
+    printed: usize,
 }
 
 impl Tail {
+    async fn run(&mut self, session: &Session) -> Outcome {
+        while self.count.is_none_or(|count| self.printed < count) {
+            if self.follow(&session.client_within(OPEN_MAX)?, session).await? {
+                break;
+            }
+            session.say("the stream ended; opening it again");
+            tokio::time::sleep(RECONNECT_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// The end of a tail whose time is up: well, unless it was to bring a number of events.
+    fn out_of_time(&self, timeout: Timeout, session: &Session) -> Outcome {
+        let Some(count) = self.count else {
+            session.say(&format!("the time is up after {} events", self.printed));
+            return Ok(());
+        };
+        let detail = format!("{} of {count} events came within {timeout}", self.printed);
+        let help = "give more with --timeout, or take events of the past with --after 0";
+        Err(Failure::with_help(Exit::Timeout, detail, help))
+    }
+
     /// Prints events of one connection; `true` when as many as asked for were printed.
     async fn follow(&mut self, client: &Client, session: &Session) -> Outcome<bool> {
         let mut query: Vec<(&str, String)> = Vec::new();
@@ -81,7 +104,7 @@ impl Tail {
                 ));
             }
             while let Some(message) = take_message(&mut buffer) {
-                if self.take(&message, session)? {
+                if self.take(&message, client, session)? {
                     return Ok(true);
                 }
             }
@@ -89,12 +112,16 @@ impl Tail {
         Ok(false)
     }
 
-    fn take(&mut self, message: &[u8], session: &Session) -> Outcome<bool> {
+    fn take(&mut self, message: &[u8], client: &Client, session: &Session) -> Outcome<bool> {
         let Some(event) = event_of(message) else { return Ok(false) };
+        // Before it is printed, so that whoever reads the line can ask another node about it.
+        if let Some((network, height)) = block_of(&event) {
+            client.heights().note(network, height);
+        }
         session.write(&line(&event, session.global.output))?;
         self.last = Some(event.id);
-        self.left = self.left.map(|left| left.saturating_sub(1));
-        Ok(self.left == Some(0))
+        self.printed += 1;
+        Ok(self.count == Some(self.printed))
     }
 }
 
@@ -110,6 +137,12 @@ fn event_of(message: &[u8]) -> Option<CloudEvent> {
     let text = std::str::from_utf8(message).ok()?;
     let data = text.lines().find_map(|line| line.strip_prefix("data: "))?;
     serde_json::from_str(data).ok()
+}
+
+/// The network and height of the block that caused an event.
+fn block_of(event: &CloudEvent) -> Option<(Digest, Height)> {
+    let network = event.source.strip_prefix("/althing/")?.parse().ok()?;
+    Some((network, Height::new(event.data.get("height")?.as_u64()?)))
 }
 
 fn line(event: &CloudEvent, format: Format) -> String {

@@ -1,5 +1,7 @@
 //! Owns how a command fails: an exit code, what happened, why, and what to do next.
 
+use std::path::Path;
+
 use miette::Diagnostic;
 
 use althing_netconfig::config::ConfigError;
@@ -81,9 +83,13 @@ impl Failure {
         Self::new(Exit::Interrupted, "interrupted")
     }
 
-    /// The node's refusal.
-    pub fn refused(problem: Problem) -> Self {
-        let failure = match next_step(&problem.code) {
+    /// The node's refusal of a request that asked for what `heights` holds.
+    pub fn refused(problem: Problem, heights: Option<&Path>) -> Self {
+        let help = match (problem.code.as_str(), heights) {
+            ("behind", Some(file)) => Some(behind(file)),
+            (code, _) => next_step(code).map(str::to_owned),
+        };
+        let failure = match help {
             Some(help) => Self::with_help(exit_of(&problem), &problem.detail, help),
             None => Self::new(exit_of(&problem), &problem.detail),
         };
@@ -99,7 +105,9 @@ impl Failure {
     pub fn to_json(&self) -> serde_json::Value {
         let detail = self.report.as_ref().map(ToString::to_string);
         match &self.problem {
-            Some(problem) => serde_json::json!({"exit": self.exit as u8, "problem": problem}),
+            Some(problem) => {
+                serde_json::json!({"exit": self.exit as u8, "problem": problem, "help": self.help()})
+            }
             None => serde_json::json!({"exit": self.exit as u8, "detail": detail, "help": self.help()}),
         }
     }
@@ -130,10 +138,19 @@ fn exit_of(problem: &Problem) -> Exit {
         ("id" | "ambiguous-id", _) | (_, 400 | 405 | 413 | 415) => Exit::Usage,
         (_, 404 | 410) => Exit::NotFound,
         (_, 401 | 403 | 421) => Exit::NotAllowed,
-        (_, 408 | 504) => Exit::Timeout,
+        ("behind", _) | (_, 408 | 504) => Exit::Timeout,
         (_, 502 | 503) => Exit::Unreachable,
         _ => Exit::EndedBadly,
     }
+}
+
+/// Somebody who founds a mesh again with the genesis of an old one has seen blocks that will not come for long.
+fn behind(heights: &Path) -> String {
+    format!(
+        "see how far it is with `althing node status`, or choose another node with --context or --addr; if the mesh \
+         began anew with the same genesis, remove {}",
+        heights.display()
+    )
 }
 
 fn next_step(code: &str) -> Option<&'static str> {

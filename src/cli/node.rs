@@ -24,7 +24,7 @@ pub enum NodeCommand {
 pub(super) async fn run(command: NodeCommand, session: &Session) -> Outcome {
     let client = match &command {
         NodeCommand::Run(arguments) => return daemon::run_node(arguments, session).await,
-        NodeCommand::Status | NodeCommand::Peers => session.client()?,
+        NodeCommand::Status | NodeCommand::Peers => session.client()?.at_any_height(),
     };
     match command {
         NodeCommand::Run(_) => {}

@@ -23,12 +23,13 @@ use super::{
     session::Session,
 };
 use crate::api::view::{
-    act::{AcceptedView, ReasonRequest, ReviewRequest, SubmitRequest},
+    act::{AcceptedView, ReasonRequest, ReviewRequest},
     page::Page,
-    plan::{PlanReport, PlanRequest},
     progress::{Goal, Progress, WaitView},
     proposal::{ProposalSummary, ProposalView},
 };
+
+mod content;
 
 const TEMPLATE: &str = include_str!("template.toml");
 /// Longest wait when `--timeout` does not say.
@@ -66,6 +67,26 @@ pub enum ProposalCommand {
         /// The plan hash that `plan` printed; refused when the plan has moved
         #[arg(long, value_name = "HASH")]
         plan_hash: Option<Digest>,
+        /// The author
+        #[arg(long = "as", value_name = "ORG/NAME")]
+        member: Option<MemberId>,
+    },
+    /// Replaces the content of your proposal while it is in review; sign-offs of the revision before are void
+    #[command(
+        before_help = "Examples:\n  althing proposal plan change.toml -o name     the hash of the new plan\n  \
+                             althing proposal revise 3f9ac1 change.toml --plan-hash HASH --as acme/alice\n"
+    )]
+    Revise {
+        /// Its id, or the first 6 or more digits of it
+        id: String,
+        /// Proposal file with the new content
+        file: PathBuf,
+        /// The plan hash that `plan` printed; refused when the plan has moved
+        #[arg(long, value_name = "HASH")]
+        plan_hash: Option<Digest>,
+        /// The revision that you edited, instead of the current one; refused when it is not current any more
+        #[arg(long, value_name = "NUMBER")]
+        revision: Option<u32>,
         /// The author
         #[arg(long = "as", value_name = "ORG/NAME")]
         member: Option<MemberId>,
@@ -119,6 +140,8 @@ pub enum ProposalCommand {
         member: Option<MemberId>,
     },
     /// Withdraws a proposal that is not decided
+    #[command(before_help = "Examples:\n  \
+                             althing proposal cancel 3f9ac1 --reason \"not needed\" --as acme/alice\n")]
     Cancel {
         /// Its id, or the first 6 or more digits of it
         id: String,
@@ -126,6 +149,19 @@ pub enum ProposalCommand {
         #[arg(long)]
         reason: Line,
         /// The author
+        #[arg(long = "as", value_name = "ORG/NAME")]
+        member: Option<MemberId>,
+    },
+    /// Stops a decided proposal of another organisation while it is queued; a guardian has a few vetoes
+    #[command(before_help = "Examples:\n  \
+                             althing proposal veto 3f9ac1 --reason \"the site is on fire\" --as birch/gert\n")]
+    Veto {
+        /// Its id, or the first 6 or more digits of it
+        id: String,
+        /// Why; it goes onto the ledger
+        #[arg(long)]
+        reason: Line,
+        /// The guardian
         #[arg(long = "as", value_name = "ORG/NAME")]
         member: Option<MemberId>,
     },
@@ -145,9 +181,12 @@ pub(super) async fn run(command: ProposalCommand, session: &Session) -> Outcome 
     match command {
         ProposalCommand::Draft { file } => draft(&file, session),
         ProposalCommand::Validate { file } => validate(&file, session),
-        ProposalCommand::Plan { file } => plan(&file, session).await,
+        ProposalCommand::Plan { file } => content::plan(&file, session).await,
         ProposalCommand::Submit { file, plan_hash, member } => {
-            submit(&file, plan_hash, member, session).await
+            content::submit(&file, plan_hash, member, session).await
+        }
+        ProposalCommand::Revise { id, file, plan_hash, revision, member } => {
+            content::revise(&id, &file, plan_hash, revision.map(Revision::new), member, session).await
         }
         ProposalCommand::List { stage, author, open, page_size, page_token } => {
             let mut query = vec![("page_size", page_size.to_string())];
@@ -167,12 +206,18 @@ pub(super) async fn run(command: ProposalCommand, session: &Session) -> Outcome 
         ProposalCommand::Review { id, verdict, hash, reason, member } => {
             review(&id, verdict, hash, reason, member, session).await
         }
-        ProposalCommand::Cancel { id, reason, member } => {
-            let body = ReasonRequest { member: session.member(member)?, reason };
-            let accepted: AcceptedView = session.client()?.post(&path(&id, "/cancel"), &body).await?;
-            session.print(&accepted)
-        }
+        ProposalCommand::Cancel { id, reason, member } => stop(&id, "/cancel", reason, member, session).await,
+        ProposalCommand::Veto { id, reason, member } => stop(&id, "/veto", reason, member, session).await,
     }
+}
+
+/// Ends a proposal, with a reason that goes onto the ledger.
+async fn stop(id: &str, act: &str, reason: Line, member: Option<MemberId>, session: &Session) -> Outcome {
+    let body = ReasonRequest { member: session.member(member)?, reason };
+    let accepted: AcceptedView = session.client()?.post(&path(id, act), &body).await?;
+    session.print(&accepted)?;
+    session.suggest(&format!("althing proposal show {}", short(&accepted.proposal.id)));
+    Ok(())
 }
 
 /// Path of a proposal's resource.
@@ -201,47 +246,6 @@ fn validate(file: &Path, session: &Session) -> Outcome {
     session.write(&format!("{}\n", document.digest()))?;
     session.say(&format!("{} has a sound form; the rules are judged by a node", file.display()));
     session.suggest(&format!("althing proposal plan {}", file.display()));
-    Ok(())
-}
-
-async fn ask_for_plan(client: &Client, file: &Path) -> Outcome<(PlanRequest, PlanReport)> {
-    let request = PlanRequest { document: document::read(file)? };
-    let report = client.post("/v1/proposals/plan", &request).await?;
-    Ok((request, report))
-}
-
-async fn plan(file: &Path, session: &Session) -> Outcome {
-    let (_, report) = ask_for_plan(&session.client()?, file).await?;
-    session.print(&report)?;
-    if report.findings.is_empty() {
-        let hash = &report.plan.plan_hash;
-        session.suggest(&format!("althing proposal submit {} --plan-hash {hash}", file.display()));
-        return Ok(());
-    }
-    let detail =
-        format!("{} hard rules are broken; submitted, it would be rejected at once", report.findings.len());
-    Err(Failure::new(Exit::EndedBadly, detail))
-}
-
-async fn submit(file: &Path, hash: Option<Digest>, member: Option<MemberId>, session: &Session) -> Outcome {
-    let member = session.member(member)?;
-    let client = session.client()?;
-    let request = if let Some(plan_hash) = hash {
-        SubmitRequest { member, document: document::read(file)?, plan_hash }
-    } else {
-        let (request, report) = ask_for_plan(&client, file).await?;
-        let plan_hash = parse_hash(&report.plan.plan_hash)?;
-        let question = format!("submit {} with plan hash {plan_hash}?", file.display());
-        session.confirm(&question, "--plan-hash HASH as `althing proposal plan` prints it")?;
-        SubmitRequest { member, document: request.document, plan_hash }
-    };
-    let accepted: AcceptedView = client.post("/v1/proposals", &request).await?;
-    session.print(&accepted)?;
-    if let Some(finding) = accepted.findings.first() {
-        let detail = format!("rejected by the hard rule {}: {}", finding.rule, finding.message);
-        return Err(Failure::with_help(Exit::EndedBadly, detail, "change the proposal and submit it again"));
-    }
-    session.suggest(&format!("althing proposal wait {} --for executed", short(&accepted.proposal.id)));
     Ok(())
 }
 
@@ -303,7 +307,7 @@ pub(super) async fn seen(
 }
 
 async fn wait(id: &str, goal: Goal, session: &Session) -> Outcome {
-    let client = Client::new(session.origin()?.address, session.timeout(WAIT_DEFAULT) + POLL_MAX)?;
+    let client = session.client_within(session.timeout(WAIT_DEFAULT) + POLL_MAX)?;
     loop {
         let left = client.left().saturating_sub(POLL_MAX);
         let query = [("for", goal_name(goal)), ("timeout_ms", left.min(POLL_MAX).as_millis().to_string())];

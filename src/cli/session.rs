@@ -15,6 +15,7 @@ use super::{
     client::{Address, Client},
     context::{self, Contexts},
     failure::{Exit, Failure, Outcome},
+    heights::Heights,
     output::{self, Format, Render},
 };
 
@@ -74,7 +75,21 @@ impl Session {
     /// # Errors
     /// As [`Self::origin`].
     pub fn client(&self) -> Outcome<Client> {
-        Client::new(self.origin()?.address, self.timeout(TIMEOUT_DEFAULT))
+        self.client_within(self.timeout(TIMEOUT_DEFAULT))
+    }
+
+    /// A client whose requests end within `timeout`.
+    ///
+    /// # Errors
+    /// As [`Self::origin`].
+    pub fn client_within(&self, timeout: Duration) -> Outcome<Client> {
+        Client::new(self.origin()?.address, timeout, self.heights())
+    }
+
+    /// What this user has seen of each network, beside the contexts; in memory alone where there is no place for them.
+    fn heights(&self) -> Heights {
+        let contexts = context::file(self.global.context_file.as_deref());
+        contexts.map_or_else(|_| Heights::default(), |file| Heights::kept(file.with_extension("heights")))
     }
 
     /// The time given, or `default`.

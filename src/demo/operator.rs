@@ -43,7 +43,7 @@ pub(super) fn client(mesh: &DevMesh, node: &str) -> Outcome<Client> {
 pub(super) fn client_within(mesh: &DevMesh, node: &str, timeout: Duration) -> Outcome<Client> {
     let address = mesh.places(node).and_then(|places| places.address);
     let address = address.ok_or_else(|| failed(format!("the node {node} is down")))?;
-    Client::new(Address::Http(format!("http://{address}")), timeout)
+    Client::new(Address::Http(format!("http://{address}")), timeout, mesh.heights().clone())
 }
 
 /// A document out of the text of an example.

@@ -25,8 +25,7 @@ use tokio::sync::watch;
 use super::{Parts, metrics, ports, proof::Proof};
 use crate::api::backend::{ActError, Backend, Check, ExportError, NodeFacts, NodeRole, Peer};
 
-/// Blocks that a node may be behind its peers and still be ready: as many as fit into a moment of load.
-const BEHIND_MAX: u64 = 8;
+mod readiness;
 
 /// The node behind its API.
 pub(super) struct NodeBackend {
@@ -66,17 +65,16 @@ impl NodeBackend {
         }
     }
 
-    fn check_peers(&self) -> Check {
-        let (connected, all) = (self.mesh.peers().len(), self.peers().len());
-        let failure = (all > 0 && connected == 0).then(|| line("no other node of the mesh is connected"));
-        Check { name: "peers", failure }
+    fn check_validators(&self) -> Check {
+        let connected = self.mesh.peers().into_iter().collect();
+        let why = readiness::validators(self.view().state.roster(), self.facts.node, &connected);
+        Check { name: "validators", failure: why.as_deref().map(line) }
     }
 
     fn check_head(&self) -> Check {
         let view = self.view();
-        let behind = view.highest_seen.get().saturating_sub(view.state.height().get());
-        let failure = (behind > BEHIND_MAX).then(|| line(&format!("{behind} blocks behind; catching up")));
-        Check { name: "ledger", failure }
+        let why = readiness::head(view.state.height(), view.highest_seen);
+        Check { name: "ledger", failure: why.as_deref().map(line) }
     }
 
     fn check_clock(&self) -> Check {
@@ -164,7 +162,13 @@ impl Backend for NodeBackend {
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.check_peers(), self.check_head(), self.check_log(), self.check_clock(), self.check_actors()]
+        vec![
+            self.check_validators(),
+            self.check_head(),
+            self.check_log(),
+            self.check_clock(),
+            self.check_actors(),
+        ]
     }
 }
 

@@ -11,7 +11,7 @@ use althing_netconfig::{
     config::{Config, JoinError},
     keys::{self, KeyPurpose, SecretKey},
 };
-use ed25519_consensus::SigningKey;
+use ed25519_zebra::SigningKey;
 
 use super::NodeError;
 

@@ -13,39 +13,39 @@ use tokio::process::Command;
 use super::mesh::{Mesh, Served};
 
 /// A command of a user who has nothing but the directory `home`.
-fn command(home: &Path) -> Command {
+pub(crate) fn command(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_althing"));
     command.current_dir(home).env_clear().env("HOME", home).stdin(Stdio::null());
     command
 }
 
 /// Runs `althing` with words separated by spaces.
-async fn run(home: &Path, words: &str) -> Ran {
+pub(crate) async fn run(home: &Path, words: &str) -> Ran {
     Ran(command(home).args(words.split(' ')).output().await.unwrap())
 }
 
-struct Ran(Output);
+pub(crate) struct Ran(Output);
 
 impl Ran {
-    fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.0.status.code().unwrap()
     }
 
-    fn stdout(&self) -> &str {
+    pub(crate) fn stdout(&self) -> &str {
         std::str::from_utf8(&self.0.stdout).unwrap()
     }
 
-    fn stderr(&self) -> &str {
+    pub(crate) fn stderr(&self) -> &str {
         std::str::from_utf8(&self.0.stderr).unwrap()
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code(), 0, "{}", self.stderr());
         serde_json::from_str(self.stdout()).unwrap()
     }
 
     /// The failure as programs see it.
-    fn failure(&self) -> String {
+    pub(crate) fn failure(&self) -> String {
         let failure: Value = serde_json::from_str(self.stderr().lines().last().unwrap()).unwrap();
         assert_eq!(failure["exit"], self.code());
         let detail = failure.get("detail").unwrap_or(&failure["problem"]["detail"]);
@@ -53,14 +53,14 @@ impl Ran {
     }
 }
 
-async fn served() -> Served {
+pub(crate) async fn served() -> Served {
     let served = Mesh::new(NodeRole::Validator).serve();
     let added = run(served.dir.path(), &format!("context add here {}", served.addr())).await;
     assert_eq!(added.code(), 0, "{}", added.stderr());
     served
 }
 
-fn example(name: &str) -> String {
+pub(crate) fn example(name: &str) -> String {
     format!("{}/examples/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 

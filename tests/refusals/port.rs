@@ -24,6 +24,25 @@ fn a_port_of_the_mesh_in_use_is_named_with_the_remedy() {
     );
 }
 
+/// It meets its own ports and sockets as well; why it must not run is the directory.
+#[test]
+fn a_second_start_of_a_node_names_the_directory_and_not_the_port() {
+    let mesh = Written::new();
+    let holder = mesh.start("acme");
+    let refusal = mesh.refusal("acme");
+    assert_eq!(
+        (refusal.exit, refusal.detail),
+        (
+            8,
+            format!(
+                "the ledger does not start: the data directory DIR/acme/data is in use by process {}; stop that process \
+                 or choose another directory",
+                holder.pid()
+            )
+        )
+    );
+}
+
 #[test]
 fn a_port_of_the_api_in_use_is_named() {
     let mesh = Written::new();

@@ -1,6 +1,6 @@
 //! Owns the ledger's mailbox: feeds the state machine, carries out what it asks for, and tells those who wait.
 //!
-//! Everything that the state machine hands out is durable, so it is sent at once, from the handler.
+//! What binds this node is durable when the state machine hands it out, so it is sent at once, from the handler.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, oneshot};
 use tracing::{debug, error, info, warn};
 
 use super::{
+    admission::Reply,
     archive::Archive,
     data_dir::DataDir,
     handle::Surroundings,
@@ -53,7 +54,7 @@ pub(super) struct LedgerActor {
     archive: Archive,
     snapshots: Arc<Mutex<SnapshotStore<FileDisk>>>,
     surroundings: Surroundings,
-    waiting: BTreeMap<TransactionId, Vec<oneshot::Sender<Result<Final, SubmitError>>>>,
+    waiting: BTreeMap<TransactionId, Vec<Reply>>,
     verdicts: BTreeMap<u64, oneshot::Sender<Verdict>>,
     next_token: u64,
     timer: Option<SpawnHandle>,
@@ -64,10 +65,10 @@ pub(super) struct LedgerActor {
     ends: Vec<oneshot::Sender<()>>,
 }
 
-/// A transaction whose signature was checked; the answer comes when it is final.
+/// Transactions whose signatures were checked; each is answered when it is final.
 #[derive(Message)]
-#[rtype(result = "oneshot::Receiver<Result<Final, SubmitError>>")]
-pub(super) struct Admit(pub(super) PooledTransaction);
+#[rtype(result = "()")]
+pub(super) struct Admit(pub(super) Vec<(PooledTransaction, Reply)>);
 
 /// What the mesh told, in order.
 #[derive(Message)]
@@ -116,9 +117,9 @@ impl LedgerActor {
     }
 
     fn feed(&mut self, inputs: impl IntoIterator<Item = LedgerInput>, ctx: &mut Context<Self>) {
-        match self.ledger.step_all(self.now(), inputs) {
-            Ok(outputs) => outputs.into_iter().for_each(|output| self.perform(output, ctx)),
-            Err(fatal) => self.fail(&fatal, ctx),
+        let outputs = self.ledger.step_all(self.now(), inputs);
+        if let Err(fatal) = outputs.and_then(|outputs| self.carry_out(outputs, ctx)) {
+            self.fail(&fatal, ctx);
         }
         metrics::observe(&self.ledger);
         let view = self.surroundings.outlets.view.borrow();
@@ -132,6 +133,20 @@ impl LedgerActor {
         if moved || clock_turned {
             self.publish_view();
         }
+    }
+
+    /// Tells everyone first, then makes durable, then stores: nobody waits for a decision's own sync.
+    fn carry_out(&mut self, outputs: Vec<LedgerOutput>, ctx: &mut Context<Self>) -> Result<(), Fatal> {
+        let mut committed = Vec::new();
+        for output in outputs {
+            if let LedgerOutput::Committed(block) = &output {
+                committed.push(Arc::clone(block));
+            }
+            self.perform(output, ctx);
+        }
+        self.ledger.make_durable()?;
+        committed.into_iter().for_each(|block| self.store(block));
+        Ok(())
     }
 
     fn perform(&mut self, output: LedgerOutput, ctx: &mut Context<Self>) {
@@ -173,11 +188,11 @@ impl LedgerActor {
         }
     }
 
+    /// Tells everyone who follows or waits.
     fn committed(&mut self, block: &Arc<CommittedBlock>) {
-        self.archive.put(Arc::clone(block));
         self.publish_view();
         // Nobody may be following.
-        let _unheard = self.surroundings.outlets.events.send(Arc::new(block.events.clone()));
+        let _unheard = self.surroundings.outlets.events.send(Arc::clone(&block.events));
         for (id, events) in &block.outcomes {
             if self.waiting.contains_key(id) {
                 let (height, time) = (block.header.height, block.header.time);
@@ -186,9 +201,14 @@ impl LedgerActor {
             }
         }
         metrics::committed(block);
+    }
+
+    /// Puts a block whose decision is durable into the index, and now and then its state into a snapshot.
+    fn store(&self, block: Arc<CommittedBlock>) {
         if block.header.height.get().is_multiple_of(SNAPSHOT_INTERVAL) {
-            self.snapshot(block);
+            self.snapshot(&block);
         }
+        self.archive.put(block);
     }
 
     fn settle(&mut self, id: TransactionId, outcome: TransactionOutcome) {
@@ -308,8 +328,9 @@ impl Actor for LedgerActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_LEN_MAX);
-        for output in std::mem::take(&mut self.opened) {
-            self.perform(output, ctx);
+        let opened = std::mem::take(&mut self.opened);
+        if let Err(fatal) = self.carry_out(opened, ctx) {
+            self.fail(&fatal, ctx);
         }
         // A life that follows a panic has missed who is connected.
         let peers: Vec<_> = self.surroundings.mesh.peers();
@@ -327,13 +348,15 @@ impl Handler<Inbound> for LedgerActor {
 }
 
 impl Handler<Admit> for LedgerActor {
-    type Result = MessageResult<Admit>;
+    type Result = ();
 
-    fn handle(&mut self, Admit(transaction): Admit, ctx: &mut Self::Context) -> Self::Result {
-        let (reply, outcome) = oneshot::channel();
-        self.waiting.entry(transaction.verified.id()).or_default().push(reply);
-        self.feed([LedgerInput::Submit(transaction)], ctx);
-        MessageResult(outcome)
+    fn handle(&mut self, Admit(submitted): Admit, ctx: &mut Self::Context) {
+        let mut transactions = Vec::with_capacity(submitted.len());
+        for (transaction, reply) in submitted {
+            self.waiting.entry(transaction.verified.id()).or_default().push(reply);
+            transactions.push(transaction);
+        }
+        self.feed([LedgerInput::SubmitAll(transactions)], ctx);
     }
 }
 

@@ -184,6 +184,19 @@ impl DataDir {
     }
 }
 
+/// Tells whether another process has a directory, without taking or changing it: what its owner starts with first says
+/// why it cannot start. Whoever opens the directory asks again.
+///
+/// # Errors
+/// [`DataDirError::Locked`] alone; what else is wrong shows when the directory is opened.
+pub fn check_free(path: &Path) -> Result<(), DataDirError> {
+    let Ok(lock) = File::open(path.join(LOCK_NAME)) else { return Ok(()) };
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Err(locked(path, &lock)),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
 /// Takes `LOCK` and writes this process's id into it.
 fn take_lock(path: &Path) -> Result<File, DataDirError> {
     let failed = |source| classify(path, "take the file LOCK", source);
@@ -193,8 +206,7 @@ fn take_lock(path: &Path) -> Result<File, DataDirError> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let pid = bounded_text(&lock).ok().and_then(|text| text.trim().parse().ok());
-            return Err(DataDirError::Locked { path: path.to_owned(), pid });
+            return Err(locked(path, &lock));
         }
         Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
@@ -251,6 +263,12 @@ fn check_meta(path: &Path, text: &str, expected: &Meta) -> Result<(), DataDirErr
     } else {
         Err(DataDirError::OtherNetwork { path, found, expected: expected.network })
     }
+}
+
+/// The process that holds a directory says who it is in the file that it holds.
+fn locked(path: &Path, lock: &File) -> DataDirError {
+    let pid = bounded_text(lock).ok().and_then(|text| text.trim().parse().ok());
+    DataDirError::Locked { path: path.to_owned(), pid }
 }
 
 fn write_meta(path: &Path, meta: &Meta) -> io::Result<()> {

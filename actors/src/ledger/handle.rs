@@ -1,25 +1,23 @@
-//! Owns the way others reach the ledger: submit, follow, read, stop. Signatures are checked here, on the caller's
-//! thread, so that nothing unverified waits in the ledger's mailbox.
+//! Owns the way others reach the ledger: submit, follow, read, stop. Signatures are checked before the ledger's mailbox,
+//! so that nothing unverified waits in it.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
 use althing_contracts::{
-    canonical::DecodeError,
     digest::Digest,
     event::EventRecord,
     genesis::GenesisError,
     quantity::{EventSequence, Height},
     state::State,
-    transaction::{Equivocation, UnverifiedTransaction},
+    transaction::Equivocation,
 };
-use bytes::Bytes;
 use futures::StreamExt as _;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
-    actor::{Admit, Inbound, LedgerActor, Stop},
-    mempool::PooledTransaction,
+    actor::{Inbound, LedgerActor, Stop},
+    admission::{self, SUBMISSIONS_MAX, Submission},
     message::{
         CertifiedBlock, Final, LedgerFeed, LedgerView, ReadBlocks, ReadError, ReadEvents, ShownHead,
         SubmitError,
@@ -84,6 +82,7 @@ pub(super) struct Outlets {
 #[derive(Clone)]
 pub struct LedgerHandle {
     network: Digest,
+    submissions: mpsc::Sender<Submission>,
     actor: Watched<LedgerActor>,
     outlets: Arc<Outlets>,
 }
@@ -109,7 +108,9 @@ impl LedgerHandle {
             LedgerActor::start_in(&arbiter, surroundings.clone(), lifeline)
         })?;
         tokio::spawn(pump(events, actor.clone()));
-        Ok(Self { network, actor, outlets })
+        let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
+        tokio::spawn(admission::run(submitted, actor.clone(), network));
+        Ok(Self { network, submissions, actor, outlets })
     }
 
     /// Takes a signed transaction and answers when it is final, refused or given up.
@@ -117,9 +118,10 @@ impl LedgerHandle {
     /// # Errors
     /// See [`SubmitError`]; after `Unknown`, asking again with the same bytes is safe.
     pub async fn submit(&self, transaction: Vec<u8>) -> Result<Final, SubmitError> {
-        let transaction = verify(transaction, self.network)?;
-        let admitted = self.actor.send(Admit(transaction)).await.map_err(|_| SubmitError::Unknown)?;
-        match tokio::time::timeout(SUBMIT_DEADLINE, admitted).await {
+        let (reply, answer) = oneshot::channel();
+        let submission = Submission { bytes: transaction, reply };
+        self.submissions.send(submission).await.map_err(|_| SubmitError::Unknown)?;
+        match tokio::time::timeout(SUBMIT_DEADLINE, answer).await {
             Ok(Ok(outcome)) => outcome,
             // The ledger was restarted, or takes long: either way it may still become final.
             Ok(Err(_)) | Err(_) => Err(SubmitError::Unknown),
@@ -207,13 +209,6 @@ impl Outlets {
             failure: watch::Sender::new(None),
         })
     }
-}
-
-/// Checks form and signature of a transaction.
-fn verify(bytes: Vec<u8>, network: Digest) -> Result<PooledTransaction, SubmitError> {
-    let decoded: Result<_, DecodeError> = UnverifiedTransaction::decode(&bytes, network);
-    let verified = decoded.map_err(SubmitError::Malformed)?.verify().map_err(|_| SubmitError::Signature)?;
-    Ok(PooledTransaction { bytes: Bytes::from(bytes), verified })
 }
 
 /// Carries what the mesh tells to whichever life of the ledger there is; waits while it is busy, so that the mesh

@@ -1,11 +1,13 @@
 //! Owns the ledger of a node as a synchronous, deterministic state machine: mempool, consensus, catch-up, log and
 //! state. The actor, the simulator and the crash tests drive this same code.
 //!
-//! [`LedgerState::step`] takes one input and answers with what has to be done. Everything that a step appends is
-//! synced once, at its end, and before anything that it caused is handed out. After a [`Fatal`] the process
-//! stops; opening again replays the log.
+//! [`LedgerState::step`] takes one input and answers with what has to be done. What a step appends is synced once, at
+//! its end, before it hands out a statement that this node must not forget: a vote, a proposal, evidence. A decision
+//! is none: the precommits that make it final are durable where they were signed. [`LedgerState::make_durable`] makes it
+//! durable here once those who wait have been told. After a [`Fatal`] the process stops; opening again replays the log.
 
 mod ahead;
+mod arrivals;
 mod candidates;
 mod catch_up;
 mod clock;
@@ -33,7 +35,8 @@ use althing_contracts::{
 use bytes::Bytes;
 
 use self::{
-    ahead::Ahead, candidates::Candidates, clock::ClockWatch, commit::History, heads::Heads, submit::Scratch,
+    ahead::Ahead, arrivals::Arrivals, candidates::Candidates, clock::ClockWatch, commit::History, heads::Heads,
+    submit::Scratch,
 };
 use crate::{
     ledger::{
@@ -74,6 +77,7 @@ pub struct LedgerState<D> {
     candidates: Candidates,
     ahead: Ahead,
     mempool: Mempool,
+    arrivals: Arrivals,
     scratch: Scratch,
     /// Transactions of this node's own users, which are forwarded again until they are final.
     local: BTreeSet<TransactionId>,
@@ -89,6 +93,8 @@ pub struct LedgerState<D> {
     clock: ClockWatch,
     now: Now,
     outputs: Vec<LedgerOutput>,
+    /// Whether the outputs hold a statement that this node must not forget.
+    is_bound: bool,
     wake_us: Option<u64>,
     next_status_us: u64,
     next_forward_us: u64,
@@ -105,7 +111,7 @@ struct Head {
 }
 
 impl<D: Disk> LedgerState<D> {
-    /// Takes one input and answers with what has to be done, all of it durable.
+    /// Takes one input and answers with what has to be done; what binds this node is durable.
     ///
     /// # Errors
     /// The process has to stop; nothing that the step meant to send was sent.
@@ -128,6 +134,14 @@ impl<D: Disk> LedgerState<D> {
             self.progress()?;
         }
         self.finish()
+    }
+
+    /// Makes everything durable that the steps so far appended. Index and snapshots take a block only after this.
+    ///
+    /// # Errors
+    /// The process has to stop.
+    pub fn make_durable(&mut self) -> Result<(), Fatal> {
+        Ok(self.log.sync()?)
     }
 
     /// The height of the last final block.
@@ -201,6 +215,10 @@ impl<D: Disk> LedgerState<D> {
                 self.on_submit(transaction);
                 Ok(())
             }
+            LedgerInput::SubmitAll(transactions) => {
+                transactions.into_iter().for_each(|transaction| self.on_submit(transaction));
+                Ok(())
+            }
             LedgerInput::Forwarded(transactions) => {
                 self.on_forwarded(transactions);
                 Ok(())
@@ -233,7 +251,7 @@ impl<D: Disk> LedgerState<D> {
     /// Syncs what the outputs depend on and hands them out.
     fn finish(&mut self) -> Result<Vec<LedgerOutput>, Fatal> {
         self.forward_new();
-        if !self.outputs.is_empty() {
+        if std::mem::take(&mut self.is_bound) {
             self.log.sync()?;
         }
         self.set_wake();
@@ -286,12 +304,14 @@ impl<D: Disk> LedgerState<D> {
     }
 
     fn send(&mut self, to: NodeId, message: &Message) {
+        self.is_bound |= message.is_binding();
         let message = LedgerMessage::encode(message.clone());
         self.outputs.push(LedgerOutput::Send { to, message });
     }
 
     /// Sends to every other validator.
     fn send_to_validators(&mut self, message: &Message) {
+        self.is_bound |= message.is_binding();
         let message = LedgerMessage::encode(message.clone());
         let others = self.validators.keys().filter(|node| **node != self.node);
         let sends = others.map(|to| LedgerOutput::Send { to: *to, message: message.clone() });

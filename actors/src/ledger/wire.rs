@@ -196,6 +196,19 @@ impl Message {
         }
     }
 
+    /// Whether it is a statement of its sender, or rests on one, that the sender must not forget once it is sent.
+    #[must_use]
+    pub const fn is_binding(&self) -> bool {
+        match self {
+            Self::Vote(_)
+            | Self::Proposal(_)
+            | Self::PolkaCertificate(_)
+            | Self::RoundCertificate(_)
+            | Self::Block(_) => true,
+            Self::Transactions(_) | Self::Status(_) | Self::Decided(_) => false,
+        }
+    }
+
     fn check_bounds(&self) -> Result<(), MessageError> {
         let round = match self {
             Self::Vote(vote) => vote.statement.round,

@@ -1,7 +1,7 @@
 //! Owns the decision to sign: keys by member and role, one method a purpose. Refuses what this node's own copy of
 //! the ledger does not bear out, so that nobody signs what another's screen showed them.
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use althing_contracts::{
     canonical,
@@ -16,7 +16,7 @@ use althing_contracts::{
     state::State,
     transaction::{Call, ProposalId, Transaction, TransactionBody},
 };
-use ed25519_consensus::SigningKey;
+use ed25519_zebra::SigningKey;
 use zeroize::Zeroize;
 
 use super::{
@@ -49,7 +49,7 @@ impl SignerKeys {
     /// The public part of a key.
     pub fn public_key(&self, member: &MemberId, role: Role) -> Option<PublicKey> {
         let key = self.0.get(&(member.clone(), role))?;
-        Some(PublicKey::Ed25519(key.verification_key().to_bytes()))
+        Some(PublicKey::Ed25519(key.verification_key().into()))
     }
 }
 
@@ -57,9 +57,6 @@ impl Drop for SignerKeys {
     fn drop(&mut self) {
         for key in self.0.values_mut() {
             key.zeroize();
-            // `zeroize` leaves the nonce prefix, from which the key can be computed: overwrite the whole value.
-            *key = SigningKey::from([0; 32]);
-            black_box(key);
         }
     }
 }
@@ -124,7 +121,7 @@ impl SignerState {
         let no_key = || SignError::NoKey { member: body.sender.clone(), role: body.role };
         let key = self.keys.0.get(&holder).ok_or_else(no_key)?;
         let signature = Signature::Ed25519(key.sign(body.signing_message(network).as_bytes()).to_bytes());
-        let key = PublicKey::Ed25519(key.verification_key().to_bytes());
+        let key = PublicKey::Ed25519(key.verification_key().into());
         let body_digest = Digest::of(Purpose::Journal, &canonical::encode(&body));
         let sequence = body.sequence;
         let bytes = Transaction::V1 { body, key, signature }.encode();

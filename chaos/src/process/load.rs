@@ -1,6 +1,10 @@
 //! Owns load: voters that cast ballots side by side until they are told to stop, whatever happens to their nodes.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{
     client::ClientError,
@@ -21,10 +25,21 @@ pub struct Load {
 pub struct Cast {
     /// The ballots that the voter was told are final, in order.
     pub acknowledged: Vec<Acknowledged>,
+    /// When the voter was told of each of them.
+    pub answered: Vec<Instant>,
     /// Times that there was no answer, or one that said to try again.
     pub unanswered: usize,
     /// The refusal that ended the voter's work before it was told to stop.
     pub refused: Option<ClientError>,
+}
+
+impl Cast {
+    /// From `since` to the voter's next final ballot; `None` when there was none.
+    #[must_use]
+    pub fn first_after(&self, since: Instant) -> Option<Duration> {
+        let next = self.answered.iter().find(|answered| **answered > since)?;
+        Some(next.duration_since(since))
+    }
 }
 
 impl Load {
@@ -51,13 +66,14 @@ impl Load {
 }
 
 fn cast_until(mut voter: Voter, stopped: &mpsc::Receiver<()>) -> Cast {
-    let mut cast = Cast { acknowledged: Vec::new(), unanswered: 0, refused: None };
+    let mut cast = Cast { acknowledged: Vec::new(), answered: Vec::new(), unanswered: 0, refused: None };
     // A ballot without an answer is settled before the voter stops: until then nobody knows what it did.
     let mut settled = true;
     while !settled || (!voter.is_done() && stopped.try_recv() == Err(mpsc::TryRecvError::Empty)) {
         settled = match voter.cast() {
             Ok(acknowledged) => {
                 cast.acknowledged.push(acknowledged);
+                cast.answered.push(Instant::now());
                 true
             }
             Err(error) if error.may_pass() => {

@@ -63,7 +63,7 @@ pub enum Violation {
         /// Where.
         round: Round,
     },
-    /// A block that a node handed out as final is gone after a restart.
+    /// A block that a node had made durable is gone after a restart.
     #[error("durability: node {node} had height {had} and has {has} after its restart")]
     Lost {
         /// Who.
@@ -120,6 +120,8 @@ pub(super) struct Checker {
     roster: Roster,
     blocks: BTreeMap<Height, (Digest, Digest)>,
     heights: Vec<Height>,
+    /// Heights that the nodes have made durable.
+    durable: Vec<Height>,
     signed: BTreeMap<SignedKey, (Option<Digest>, Option<Round>)>,
     included: BTreeMap<TransactionId, BTreeSet<Height>>,
     acknowledged: BTreeSet<TransactionId>,
@@ -134,6 +136,7 @@ impl Checker {
             roster,
             blocks: BTreeMap::new(),
             heights: vec![Height::ZERO; nodes],
+            durable: vec![Height::ZERO; nodes],
             signed: BTreeMap::new(),
             included: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
@@ -194,14 +197,21 @@ impl Checker {
         self.acknowledged.insert(id);
     }
 
+    /// A node has made durable all that it handed out.
+    pub(super) fn made_durable(&mut self, node: NodeIndex) {
+        self.durable[node] = self.heights[node];
+    }
+
     /// A node has opened its log again.
     pub(super) fn restarted(&mut self, node: NodeIndex, has: Height, block: Digest) -> Result<(), Violation> {
-        let had = self.heights[node];
+        let had = self.durable[node];
         if has < had {
             return Err(Violation::Lost { node, had, has });
         }
-        // A decision may be durable that the node had no time to hand out.
+        // A decision may be durable that the node had no time to hand out, or handed out and not yet durable: then
+        // the node decides that height again, and `blocks` knows what it has to decide.
         self.heights[node] = has;
+        self.durable[node] = has;
         match self.blocks.get(&has) {
             Some((expected, _)) if *expected != block => {
                 Err(Violation::Fork { node, height: has, found: block, expected: *expected })
@@ -224,9 +234,9 @@ impl Checker {
         self.acknowledged.len()
     }
 
-    /// The highest height that any node handed out.
+    /// The highest height that any node ever handed out, even if that node has forgotten it.
     pub(super) fn top(&self) -> Height {
-        self.heights.iter().copied().max().unwrap_or_default()
+        self.blocks.last_key_value().map_or(Height::ZERO, |(height, _)| *height)
     }
 
     fn vote(&mut self, vote: &SignedVote) -> Result<(), Violation> {

@@ -175,14 +175,17 @@ impl Mesh {
             Ok(outputs) => outputs,
             Err(fatal) => return self.stopped(node, chain(&fatal)),
         };
-        if let Some(ledger) = &self.nodes[node].ledger {
-            // Blocks that replay itself made final are among the outputs.
-            let replayed =
-                outputs.iter().filter(|output| matches!(output, LedgerOutput::Committed(_))).count();
-            if replayed == 0 {
-                let (height, digest) = (ledger.height(), ledger.digest());
-                self.checker.restarted(node, height, digest)?;
+        // Blocks that replay itself made final are among the outputs.
+        let replayed = outputs.iter().find_map(|output| match output {
+            LedgerOutput::Committed(block) => {
+                let before = Height::new(block.header.height.get().saturating_sub(1));
+                Some((before, block.header.parent))
             }
+            _ => None,
+        });
+        if let Some(ledger) = &self.nodes[node].ledger {
+            let (height, digest) = replayed.unwrap_or_else(|| (ledger.height(), ledger.digest()));
+            self.checker.restarted(node, height, digest)?;
         }
         self.carry_out(node, outputs)?;
         self.connect(node)
@@ -213,17 +216,30 @@ impl Mesh {
     }
 
     fn step(&mut self, node: NodeIndex, input: LedgerInput) -> Result<(), Violation> {
-        match self.nodes[node].step(self.now_us, input) {
-            None => Ok(()),
-            Some(Ok(outputs)) => self.carry_out(node, outputs),
-            Some(Err(fatal)) => {
-                let reason = chain(&fatal);
-                if reason.contains("the simulated machine has stopped") {
-                    return self.crash(node);
+        let fatal = match self.nodes[node].step(self.now_us, input) {
+            None => return Ok(()),
+            Some(Err(fatal)) => fatal,
+            Some(Ok(outputs)) => {
+                let life = self.nodes[node].life;
+                self.carry_out(node, outputs)?;
+                // A send of it may have been the moment of a crash.
+                if self.nodes[node].ledger.is_none() || self.nodes[node].life != life {
+                    return Ok(());
                 }
-                self.stopped(node, reason)
+                match self.nodes[node].make_durable() {
+                    Ok(()) => {
+                        self.checker.made_durable(node);
+                        return Ok(());
+                    }
+                    Err(fatal) => fatal,
+                }
             }
+        };
+        let reason = chain(&fatal);
+        if reason.contains("the simulated machine has stopped") {
+            return self.crash(node);
         }
+        self.stopped(node, reason)
     }
 
     /// A node refused to go on. Only one that met a second signature of its own key may do that.

@@ -82,6 +82,11 @@ impl Node {
         Some(self.ledger.as_mut()?.step(now, input))
     }
 
+    /// Makes durable what the outputs of a step did not have to wait for.
+    pub(super) fn make_durable(&mut self) -> Result<(), Fatal> {
+        self.ledger.as_mut().map_or(Ok(()), LedgerState::make_durable)
+    }
+
     /// Lets the disk stop at its next operation but `operations`.
     pub(super) fn stop_disk_after(&mut self, operations: u64) {
         let at = self.disk.counts().operations + 1 + operations;

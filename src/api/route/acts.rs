@@ -17,17 +17,22 @@ use althing_contracts::{
 
 use super::{
     Answer, Shared, find,
-    once::{Reply, once},
+    once::{Done, Reply, once},
 };
 use crate::api::{
     backend::Backend,
     body::parse,
     problem::Problem,
-    view::act::{AcceptedView, ReasonRequest, ResumeRequest, ReviewRequest, SubmitRequest, VoteRequest},
+    view::act::{
+        AcceptedView, ReasonRequest, ResumeRequest, ReviewRequest, ReviseRequest, SubmitRequest, VoteRequest,
+    },
 };
 
 /// Longest time from a final answer until the node's own view shows it.
 const VIEW_LAG_MAX: Duration = Duration::from_secs(5);
+
+/// A request about one proposal.
+type Asked = (web::Data<Shared>, web::Path<String>, HttpRequest, web::Payload);
 
 /// What a request asks of the ledger.
 struct Act {
@@ -47,8 +52,7 @@ enum Subject {
 
 /// Opens a proposal.
 #[utoipa::path(post, path = "/v1/proposals", tag = "proposals", request_body = SubmitRequest,
-    params(("Idempotency-Key" = String, Header, description = "a new value for each new request")),
-    responses((status = 201, body = AcceptedView), (status = "4XX", body = Problem)))]
+    responses((status = 201, body = AcceptedView)))]
 pub(crate) async fn submit(shared: web::Data<Shared>, request: HttpRequest, payload: web::Payload) -> Answer {
     let backend = shared.backend.clone();
     let work = |body: web::Bytes| async move {
@@ -61,17 +65,23 @@ pub(crate) async fn submit(shared: web::Data<Shared>, request: HttpRequest, payl
     once(&shared, &request, payload, work).await
 }
 
+/// Replaces the content of a proposal in review; what was said about the revision before is void.
+#[utoipa::path(post, path = "/v1/proposals/{id}/revisions", tag = "proposals", request_body = ReviseRequest,
+    responses((status = 200, body = AcceptedView)))]
+pub(crate) async fn revise(asked: Asked) -> Answer {
+    on_proposal(asked, |proposal, body| {
+        let ReviseRequest { member, replaces, document, plan_hash } = parse(body)?;
+        let call = Call::Revise { proposal: proposal.id, replaces, document, plan_hash };
+        Ok((member, Role::Author, call))
+    })
+    .await
+}
+
 /// Signs a proposal off, or refuses it.
 #[utoipa::path(post, path = "/v1/proposals/{id}/reviews", tag = "proposals", request_body = ReviewRequest,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
-pub(crate) async fn review(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Answer {
-    on_proposal(&shared, id, &request, payload, |proposal, body| {
+    responses((status = 200, body = AcceptedView)))]
+pub(crate) async fn review(asked: Asked) -> Answer {
+    on_proposal(asked, |proposal, body| {
         let ReviewRequest { member, revision, plan_hash, verdict, reason } = parse(body)?;
         let call = Call::Review { proposal: proposal.id, revision, plan_hash, verdict, reason };
         Ok((member, Role::Reviewer, call))
@@ -81,15 +91,9 @@ pub(crate) async fn review(
 
 /// Casts a ballot.
 #[utoipa::path(post, path = "/v1/proposals/{id}/votes", tag = "proposals", request_body = VoteRequest,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
-pub(crate) async fn vote(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Answer {
-    on_proposal(&shared, id, &request, payload, |proposal, body| {
+    responses((status = 200, body = AcceptedView)))]
+pub(crate) async fn vote(asked: Asked) -> Answer {
+    on_proposal(asked, |proposal, body| {
         let VoteRequest { member, revision, plan_hash, choice } = parse(body)?;
         Ok((member, Role::Voter, Call::Vote { proposal: proposal.id, revision, plan_hash, choice }))
     })
@@ -98,15 +102,9 @@ pub(crate) async fn vote(
 
 /// Withdraws a proposal that is not decided.
 #[utoipa::path(post, path = "/v1/proposals/{id}/cancel", tag = "proposals", request_body = ReasonRequest,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
-pub(crate) async fn cancel(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Answer {
-    on_proposal(&shared, id, &request, payload, |proposal, body| {
+    responses((status = 200, body = AcceptedView)))]
+pub(crate) async fn cancel(asked: Asked) -> Answer {
+    on_proposal(asked, |proposal, body| {
         let ReasonRequest { member, reason } = parse(body)?;
         Ok((member, Role::Author, Call::Cancel { proposal: proposal.id, reason }))
     })
@@ -115,15 +113,9 @@ pub(crate) async fn cancel(
 
 /// Stops a queued proposal.
 #[utoipa::path(post, path = "/v1/proposals/{id}/veto", tag = "proposals", request_body = ReasonRequest,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
-pub(crate) async fn veto(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Answer {
-    on_proposal(&shared, id, &request, payload, |proposal, body| {
+    responses((status = 200, body = AcceptedView)))]
+pub(crate) async fn veto(asked: Asked) -> Answer {
+    on_proposal(asked, |proposal, body| {
         let ReasonRequest { member, reason } = parse(body)?;
         Ok((member, Role::Guardian, Call::Veto { proposal: proposal.id, reason }))
     })
@@ -132,15 +124,9 @@ pub(crate) async fn veto(
 
 /// Gives a running execution up and rolls it back.
 #[utoipa::path(post, path = "/v1/executions/{id}/abort", tag = "executions", request_body = ReasonRequest,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
-pub(crate) async fn abort(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Answer {
-    on_proposal(&shared, id, &request, payload, |proposal, body| {
+    responses((status = 200, body = AcceptedView)))]
+pub(crate) async fn abort(asked: Asked) -> Answer {
+    on_proposal(asked, |proposal, body| {
         let ReasonRequest { member, reason } = parse(body)?;
         Ok((member, Role::Executor, Call::Abort { proposal: proposal.id, reason }))
     })
@@ -149,15 +135,9 @@ pub(crate) async fn abort(
 
 /// Continues a failed execution.
 #[utoipa::path(post, path = "/v1/executions/{id}/resume", tag = "executions", request_body = ResumeRequest,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = AcceptedView), (status = "4XX", body = Problem)))]
-pub(crate) async fn resume(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Answer {
-    on_proposal(&shared, id, &request, payload, |proposal, body| {
+    responses((status = 200, body = AcceptedView)))]
+pub(crate) async fn resume(asked: Asked) -> Answer {
+    on_proposal(asked, |proposal, body| {
         let ResumeRequest { member } = parse(body)?;
         let role = if member == proposal.author { Role::Author } else { Role::Executor };
         Ok((member, role, Call::Resume { proposal: proposal.id }))
@@ -165,14 +145,8 @@ pub(crate) async fn resume(
     .await
 }
 
-/// Makes the call of an act on the proposal that `id` names.
-async fn on_proposal<P>(
-    shared: &Shared,
-    id: web::Path<String>,
-    request: &HttpRequest,
-    payload: web::Payload,
-    prepare: P,
-) -> Answer
+/// Makes the call of an act on the proposal that a request names.
+async fn on_proposal<P>((shared, id, request, payload): Asked, prepare: P) -> Answer
 where
     P: FnOnce(&Proposal, &[u8]) -> Result<(MemberId, Role, Call), Problem> + Send + 'static,
 {
@@ -186,7 +160,7 @@ where
         };
         carry_out(backend, act, StatusCode::OK).await
     };
-    once(shared, request, payload, work).await
+    once(&shared, &request, payload, work).await
 }
 
 async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> Reply {
@@ -196,7 +170,7 @@ async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> R
     let view = view_of(backend.as_ref(), &accepted).await;
     let proposal = subject(&view.state, &member, &act.subject, &accepted)?;
     let shown = AcceptedView::new(&accepted, proposal);
-    Ok((status, serde_json::to_value(shown).expect("views have only string keys")))
+    Ok(Done::new(status, view.state.height().max(accepted.height), &shown))
 }
 
 /// Tells a stranger from a member whose key is elsewhere, before any key is looked for.

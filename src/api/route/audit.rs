@@ -6,22 +6,21 @@ use futures::{Stream, stream};
 use tokio::io::AsyncReadExt as _;
 
 use super::{Answer, Shared};
-use crate::api::{problem::Problem, view::node::HeadView};
+use crate::api::{height::Pinned, problem::Problem, view::node::HeadView};
 
 /// Bytes of a bundle that are read and sent at a time.
 const CHUNK_LEN: usize = 64 * 1024;
 
 /// Shows the last final block.
 #[utoipa::path(get, path = "/v1/audit/head", tag = "audit", responses((status = 200, body = HeadView)))]
-pub(crate) async fn head(shared: web::Data<Shared>) -> Answer {
-    Ok(HttpResponse::Ok().json(HeadView::new(&shared.backend.view())))
+pub(crate) async fn head(view: Pinned) -> Answer {
+    Ok(HttpResponse::Ok().json(HeadView::new(&view)))
 }
 
 /// Downloads the auditor's bundle: genesis, every block with its certificate, and what an outsider needs to check
 /// them offline.
 #[utoipa::path(get, path = "/v1/audit/export", tag = "audit",
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
-        (status = "4XX", body = Problem)))]
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)))]
 pub(crate) async fn export(shared: web::Data<Shared>) -> Answer {
     let backend = shared.backend.clone();
     let permit = shared.streams.clone().try_acquire_owned().map_err(|_| super::events::too_many_streams())?;

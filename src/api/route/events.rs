@@ -37,7 +37,7 @@ pub struct EventQuery {
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     params(EventQuery, ("Last-Event-ID" = Option<u64>, Header)),
     responses((status = 200, content_type = "text/event-stream", body = CloudEvent),
-        (status = 410, body = Problem), (status = "4XX", body = Problem)))]
+        (status = 410, body = Problem)))]
 pub(crate) async fn tail(
     shared: web::Data<Shared>,
     query: web::Query<EventQuery>,

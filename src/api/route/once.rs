@@ -5,17 +5,32 @@
 use std::future::Future;
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode, web};
+use althing_contracts::quantity::Height;
 use bytes::Bytes;
 
 use super::{Answer, Shared};
 use crate::api::{
-    body,
+    body, height,
     idempotency::{self, Begin, Ticket},
     problem::{PROBLEM_MEDIA_TYPE, Problem},
 };
 
 /// What a request was answered with.
-pub(crate) type Reply = Result<(StatusCode, serde_json::Value), Problem>;
+pub(crate) type Reply = Result<Done, Problem>;
+
+/// A request that was carried out.
+pub(crate) struct Done {
+    status: StatusCode,
+    height: Height,
+    body: Bytes,
+}
+
+impl Done {
+    /// An answer that shows the ledger at a height.
+    pub(crate) fn new(status: StatusCode, height: Height, shown: &impl serde::Serialize) -> Self {
+        Self { status, height, body: json(shown) }
+    }
+}
 
 /// Runs `work` over the body unless this request was answered before.
 ///
@@ -44,8 +59,13 @@ where
 
 async fn run(ticket: Ticket, work: impl Future<Output = Reply>) -> idempotency::Answer {
     let (keep, answer) = match work.await {
-        Ok((status, value)) => (true, answer(status, &value)),
-        Err(problem) => (!problem.retryable, answer(problem.status_code(), &problem)),
+        Ok(Done { status, height, body }) => {
+            (true, idempotency::Answer { status, height: Some(height), body })
+        }
+        Err(problem) => {
+            let (status, body) = (problem.status_code(), json(&problem));
+            (!problem.retryable, idempotency::Answer { status, height: None, body })
+        }
     };
     if keep {
         ticket.finish(answer.clone());
@@ -53,14 +73,17 @@ async fn run(ticket: Ticket, work: impl Future<Output = Reply>) -> idempotency::
     answer
 }
 
-fn answer(status: StatusCode, value: &impl serde::Serialize) -> idempotency::Answer {
-    let body = serde_json::to_vec(value).expect("views have only string keys");
-    idempotency::Answer { status, body: body.into() }
+fn json(value: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("views have only string keys").into()
 }
 
 fn respond(answer: idempotency::Answer) -> HttpResponse {
     let media_type = if answer.status.is_success() { "application/json" } else { PROBLEM_MEDIA_TYPE };
-    HttpResponse::build(answer.status).content_type(media_type).body(answer.body)
+    let mut response = HttpResponse::build(answer.status);
+    if let Some(height) = answer.height {
+        response.insert_header(height::header(height));
+    }
+    response.content_type(media_type).body(answer.body)
 }
 
 fn broke_off() -> Problem {

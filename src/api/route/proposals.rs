@@ -10,9 +10,13 @@ use althing_contracts::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Shared, find, once::once};
+use super::{
+    Answer, Shared, find,
+    once::{Done, once},
+};
 use crate::api::{
     body::parse,
+    height::{self, Pinned},
     history,
     problem::Problem,
     view::{
@@ -94,17 +98,15 @@ impl ProposalQuery {
 
 /// Lists proposals, newest first.
 #[utoipa::path(get, path = "/v1/proposals", tag = "proposals", params(ProposalQuery),
-    responses((status = 200, body = Page<ProposalSummary>), (status = "4XX", body = Problem)))]
-pub(crate) async fn list(shared: web::Data<Shared>, query: web::Query<ProposalQuery>) -> Answer {
-    let view = shared.backend.view();
+    responses((status = 200, body = Page<ProposalSummary>)))]
+pub(crate) async fn list(view: Pinned, query: web::Query<ProposalQuery>) -> Answer {
     Ok(HttpResponse::Ok().json(query.list(&view.state, ProposalSummary::new)?))
 }
 
 /// Shows a whole proposal. The `ETag` changes with every block that changes it.
-#[utoipa::path(get, path = "/v1/proposals/{id}", tag = "proposals", params(("id" = String, Path)),
-    responses((status = 200, body = ProposalView), (status = 304), (status = "4XX", body = Problem)))]
-pub(crate) async fn show(shared: web::Data<Shared>, id: web::Path<String>, request: HttpRequest) -> Answer {
-    let view = shared.backend.view();
+#[utoipa::path(get, path = "/v1/proposals/{id}", tag = "proposals",
+    responses((status = 200, body = ProposalView), (status = 304)))]
+pub(crate) async fn show(view: Pinned, id: web::Path<String>, request: HttpRequest) -> Answer {
     let shown = ProposalView::new(&view.state, find(&view.state, &id)?);
     let body = serde_json::to_vec(&shown).expect("views have only string keys");
     let tag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
@@ -117,8 +119,7 @@ pub(crate) async fn show(shared: web::Data<Shared>, id: web::Path<String>, reque
 
 /// Makes a dry run of a document; nothing is changed or recorded.
 #[utoipa::path(post, path = "/v1/proposals/plan", tag = "proposals", request_body = PlanRequest,
-    params(("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = PlanReport), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = PlanReport)))]
 pub(crate) async fn plan(shared: web::Data<Shared>, request: HttpRequest, payload: web::Payload) -> Answer {
     let backend = shared.backend.clone();
     let work = |body: web::Bytes| async move {
@@ -130,50 +131,51 @@ pub(crate) async fn plan(shared: web::Data<Shared>, request: HttpRequest, payloa
             track: view::kebab(&view.state.track_of(&document)),
             findings: view.state.findings(&document).iter().map(FindingView::from).collect(),
         };
-        Ok((StatusCode::OK, serde_json::to_value(report).expect("views have only string keys")))
+        Ok(Done::new(StatusCode::OK, view.state.height(), &report))
     };
     once(&shared, &request, payload, work).await
 }
 
 /// Shows the plan of the current revision.
-#[utoipa::path(get, path = "/v1/proposals/{id}/plan", tag = "proposals", params(("id" = String, Path)),
-    responses((status = 200, body = PlanView), (status = "4XX", body = Problem)))]
-pub(crate) async fn plan_of(shared: web::Data<Shared>, id: web::Path<String>) -> Answer {
-    let view = shared.backend.view();
+#[utoipa::path(get, path = "/v1/proposals/{id}/plan", tag = "proposals",
+    responses((status = 200, body = PlanView)))]
+pub(crate) async fn plan_of(view: Pinned, id: web::Path<String>) -> Answer {
     let proposal = find(&view.state, &id)?;
     Ok(HttpResponse::Ok().json(PlanView::new(&proposal.plan, &proposal.document)))
 }
 
 /// Shows the vote on the current revision.
-#[utoipa::path(get, path = "/v1/proposals/{id}/votes", tag = "proposals", params(("id" = String, Path)),
-    responses((status = 200, body = VoteView), (status = "4XX", body = Problem)))]
-pub(crate) async fn votes(shared: web::Data<Shared>, id: web::Path<String>) -> Answer {
-    let view = shared.backend.view();
+#[utoipa::path(get, path = "/v1/proposals/{id}/votes", tag = "proposals",
+    responses((status = 200, body = VoteView)))]
+pub(crate) async fn votes(view: Pinned, id: web::Path<String>) -> Answer {
     Ok(HttpResponse::Ok().json(VoteView::new(find(&view.state, &id)?)))
 }
 
 /// Explains why a proposal is where it is, with figures, and who may vote.
-#[utoipa::path(get, path = "/v1/proposals/{id}/explain", tag = "proposals", params(("id" = String, Path)),
-    responses((status = 200, body = ExplainView), (status = "4XX", body = Problem)))]
-pub(crate) async fn explain(shared: web::Data<Shared>, id: web::Path<String>) -> Answer {
-    let view = shared.backend.view();
+#[utoipa::path(get, path = "/v1/proposals/{id}/explain", tag = "proposals",
+    responses((status = 200, body = ExplainView)))]
+pub(crate) async fn explain(view: Pinned, id: web::Path<String>) -> Answer {
     Ok(HttpResponse::Ok().json(ExplainView::new(&view.state, find(&view.state, &id)?)))
 }
 
 /// Lists what happened to a proposal since its current revision was submitted.
 #[utoipa::path(get, path = "/v1/proposals/{id}/timeline", tag = "proposals",
-    params(("id" = String, Path), PageQuery),
-    responses((status = 200, body = Page<CloudEvent>), (status = "4XX", body = Problem)))]
+    params(PageQuery),
+    responses((status = 200, body = Page<CloudEvent>)))]
 pub(crate) async fn timeline(
     shared: web::Data<Shared>,
+    view: Pinned,
     id: web::Path<String>,
     query: web::Query<PageQuery>,
 ) -> Answer {
     let (size, after) = (query.size()?, query.after::<u64>()?);
-    let view = shared.backend.view();
     let proposal = find(&view.state, &id)?;
     let after = after.map(EventSequence::new);
     let (records, next) = history::of(shared.backend.as_ref(), proposal, after, size).await?;
+    // Events may be of blocks after the view.
+    let newest = records.last().map_or(view.state.height(), |record| record.height.max(view.state.height()));
     let items = records.iter().map(|record| CloudEvent::new(view.network, record)).collect();
-    Ok(HttpResponse::Ok().json(Page { items, next_page_token: next.map(|sequence| sequence.to_string()) }))
+    Ok(HttpResponse::Ok()
+        .insert_header(height::header(newest))
+        .json(Page { items, next_page_token: next.map(|sequence| sequence.to_string()) }))
 }

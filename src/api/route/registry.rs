@@ -5,7 +5,7 @@ use althing_contracts::name::{MemberId, TargetId};
 
 use super::{Answer, Shared};
 use crate::api::{
-    problem::Problem,
+    height::Pinned,
     view::{
         node::{NodeView, PeerView},
         page::{Page, PageQuery},
@@ -15,10 +15,9 @@ use crate::api::{
 
 /// Lists governed targets with what is applied to them.
 #[utoipa::path(get, path = "/v1/targets", tag = "mesh", params(PageQuery),
-    responses((status = 200, body = Page<TargetView>), (status = "4XX", body = Problem)))]
-pub(crate) async fn targets(shared: web::Data<Shared>, query: web::Query<PageQuery>) -> Answer {
+    responses((status = 200, body = Page<TargetView>)))]
+pub(crate) async fn targets(view: Pinned, query: web::Query<PageQuery>) -> Answer {
     let (size, after) = (query.size()?, query.after::<TargetId>()?);
-    let view = shared.backend.view();
     let rest = view.state.targets().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
     let shown = rest.map(|(id, target)| (id.clone(), TargetView::new(id, target)));
     Ok(HttpResponse::Ok().json(Page::take(shown, size)))
@@ -26,10 +25,9 @@ pub(crate) async fn targets(shared: web::Data<Shared>, query: web::Query<PageQue
 
 /// Lists members.
 #[utoipa::path(get, path = "/v1/members", tag = "mesh", params(PageQuery),
-    responses((status = 200, body = Page<MemberView>), (status = "4XX", body = Problem)))]
-pub(crate) async fn members(shared: web::Data<Shared>, query: web::Query<PageQuery>) -> Answer {
+    responses((status = 200, body = Page<MemberView>)))]
+pub(crate) async fn members(view: Pinned, query: web::Query<PageQuery>) -> Answer {
     let (size, after) = (query.size()?, query.after::<MemberId>()?);
-    let view = shared.backend.view();
     let rest = view.state.members().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
     let shown = rest.map(|(id, member)| (id.clone(), MemberView::new(id, member)));
     Ok(HttpResponse::Ok().json(Page::take(shown, size)))
@@ -44,8 +42,8 @@ pub(crate) async fn peers(shared: web::Data<Shared>) -> Answer {
 
 /// Shows this node.
 #[utoipa::path(get, path = "/v1/node", tag = "mesh", responses((status = 200, body = NodeView)))]
-pub(crate) async fn node(shared: web::Data<Shared>) -> Answer {
+pub(crate) async fn node(shared: web::Data<Shared>, view: Pinned) -> Answer {
     let backend = shared.backend.as_ref();
-    let shown = NodeView::new(&backend.facts(), backend.takes_writes(), &backend.view(), &backend.peers());
+    let shown = NodeView::new(&backend.facts(), backend.takes_writes(), &view, &backend.peers());
     Ok(HttpResponse::Ok().json(shown))
 }

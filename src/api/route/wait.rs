@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use althing_actors::ledger::message::LedgerView;
-use althing_contracts::transaction::ProposalId;
+use althing_contracts::{quantity::Height, transaction::ProposalId};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Answer, Shared, events::too_many_streams, find};
 use crate::api::{
+    height::{self, Pinned},
     history,
     problem::Problem,
     view::{
@@ -39,26 +40,33 @@ pub struct WaitQuery {
 
 /// Waits until a proposal reaches a stage, ends otherwise, or the time is up.
 #[utoipa::path(get, path = "/v1/proposals/{id}/wait", tag = "proposals",
-    params(("id" = String, Path), WaitQuery),
-    responses((status = 200, body = WaitView), (status = "4XX", body = Problem)))]
+    params(WaitQuery),
+    responses((status = 200, body = WaitView)))]
 pub(crate) async fn wait(
     shared: web::Data<Shared>,
+    view: Pinned,
     id: web::Path<String>,
     query: web::Query<WaitQuery>,
 ) -> Answer {
     let _permit = shared.streams.clone().try_acquire_owned().map_err(|_| too_many_streams())?;
     let timeout = query.timeout_ms.map_or(WAIT_MAX / 2, Duration::from_millis).min(WAIT_MAX);
-    let id = find(&shared.backend.view().state, &id)?.id;
-    Ok(HttpResponse::Ok().json(watch(&shared, id, query.goal, Instant::now() + timeout).await?))
+    let id = find(&view.state, &id)?.id;
+    let (seen, shown) = watch(&shared, id, query.goal, Instant::now() + timeout).await?;
+    Ok(HttpResponse::Ok().insert_header(height::header(seen)).json(shown))
 }
 
-async fn watch(shared: &Shared, id: ProposalId, goal: Goal, until: Instant) -> Result<WaitView, Problem> {
+async fn watch(
+    shared: &Shared,
+    id: ProposalId,
+    goal: Goal,
+    until: Instant,
+) -> Result<(Height, WaitView), Problem> {
     let mut follower = shared.backend.feed().view;
     let mut closing = shared.closing.clone();
     loop {
         let view = follower.borrow_and_update().clone();
-        let shown = look(shared, &view, id, goal).await?;
-        if shown.progress != Progress::Pending {
+        let shown = (view.state.height(), look(shared, &view, id, goal).await?);
+        if shown.1.progress != Progress::Pending {
             return Ok(shown);
         }
         tokio::select! {

@@ -30,6 +30,25 @@ pub struct SubmitRequest {
     pub plan_hash: Digest,
 }
 
+/// Replaces the content of a proposal in review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviseRequest {
+    /// The author of the proposal.
+    #[serde(rename = "as")]
+    #[schema(value_type = String, example = "acme/alice")]
+    pub member: MemberId,
+    /// The revision that is replaced; refused when it is not the current one.
+    #[schema(value_type = u32)]
+    pub replaces: Revision,
+    /// The change as it shall be.
+    #[schema(value_type = document::ProposalDocument)]
+    pub document: ProposalDocument,
+    /// Hash of the new plan that the author saw.
+    #[schema(value_type = String)]
+    pub plan_hash: Digest,
+}
+
 /// Signs a proposal off, or refuses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

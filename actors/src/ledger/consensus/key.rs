@@ -7,7 +7,7 @@ use althing_contracts::{
     digest::Digest,
     signature::{PublicKey, Signature, SigningMessage},
 };
-use ed25519_consensus::SigningKey;
+use ed25519_zebra::SigningKey;
 
 use crate::ledger::wire::{SignedProposal, SignedVote};
 
@@ -24,7 +24,7 @@ impl ConsensusKey {
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
         let secret = Box::new(SigningKey::from(seed));
-        let public = PublicKey::Ed25519(secret.verification_key().to_bytes());
+        let public = PublicKey::Ed25519(secret.verification_key().into());
         Self { secret, public }
     }
 

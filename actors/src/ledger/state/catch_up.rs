@@ -1,21 +1,36 @@
-//! Owns following blocks that others decided: asks for them, checks every certificate and every transaction in one
-//! batch, executes every block, and serves this node's own.
+//! Owns following blocks that others decided: asks for them, checks the certificates and transactions of many blocks in
+//! one batch, executes every block, and serves this node's own.
 
 use althing_contracts::{
-    block::Block,
+    block::{Block, Header},
+    certificate::Certificate,
     digest::{Digest, Purpose},
-    signature::{Signed, verify_batch},
+    signature::Signed,
     transaction::{UnverifiedTransaction, VerifiedTransaction},
 };
 use bytes::Bytes;
-use rand_core::OsRng;
 
 use super::{Fatal, LedgerOutput, LedgerState, Misbehaviour};
 use crate::{
     ledger::{consensus::proposer, log::disk::Disk, message::CertifiedBlock},
     port::NodeId,
+    signatures::are_valid,
     sync::{SyncRequest, SyncResponse, Wanted},
 };
+
+/// Signatures of a batch over several blocks, unless one block has more: a batch gains little beyond, but for the keys
+/// that sign in several blocks and are prepared once for all of them.
+const SIGNATURES_PER_BATCH: usize = 8_192;
+
+/// A block of another node whose signatures are to be checked.
+struct Fetched {
+    bytes: Bytes,
+    header: Header,
+    digest: Digest,
+    certificate: Certificate,
+    transactions: Vec<VerifiedTransaction>,
+    signed: Vec<Signed>,
+}
 
 impl<D: Disk> LedgerState<D> {
     /// Asks for blocks if this node is behind.
@@ -50,37 +65,72 @@ impl<D: Disk> LedgerState<D> {
         if blocks.is_empty() {
             self.sync.failed(&from, now_us);
         }
-        for block in blocks {
-            if !self.follow(block)? {
-                self.blame(from, Misbehaviour::InvalidHistory);
-                self.sync.failed(&from, now_us);
-                break;
-            }
+        if !self.follow_all(blocks)? {
+            self.blame(from, Misbehaviour::InvalidHistory);
+            self.sync.failed(&from, now_us);
         }
         Ok(())
     }
 
-    /// Takes one block that others decided; `false` when it proves nothing.
-    fn follow(&mut self, certified: CertifiedBlock) -> Result<bool, Fatal> {
+    /// Takes blocks that others decided, in order; `false` when one proves nothing.
+    fn follow_all(&mut self, blocks: Vec<CertifiedBlock>) -> Result<bool, Fatal> {
+        let mut blocks = blocks.into_iter();
+        while !blocks.as_slice().is_empty() {
+            let mut read = Vec::new();
+            let mut signatures = 0_usize;
+            let mut are_all_read = true;
+            while signatures < SIGNATURES_PER_BATCH
+                && let Some(block) = blocks.next()
+            {
+                let Some(fetched) = self.read_fetched(block) else {
+                    are_all_read = false;
+                    break;
+                };
+                signatures = signatures.saturating_add(fetched.signed.len());
+                read.push(fetched);
+            }
+            let signed: Vec<Signed> = read.iter().flat_map(|fetched| &fetched.signed).copied().collect();
+            let are_all_valid = are_valid(&signed);
+            for fetched in read {
+                if !((are_all_valid || are_valid(&fetched.signed)) && self.follow(fetched)?) {
+                    return Ok(false);
+                }
+            }
+            if !are_all_read {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads a block whose certificate is of this roster; its signatures are still to be checked.
+    fn read_fetched(&self, certified: CertifiedBlock) -> Option<Fetched> {
         let CertifiedBlock { block: bytes, certificate } = certified;
+        let block = Block::decode(&bytes).ok()?;
+        certificate.verify_shape(&self.roster).ok()?;
+        let mut signed = certificate.signed(self.network).collect();
+        let transactions = self.read_transactions(block.transactions(), &mut signed)?;
+        let (header, digest) = (block.header().clone(), block.digest());
+        Some(Fetched { bytes: Bytes::from(bytes), header, digest, certificate, transactions, signed })
+    }
+
+    /// Takes one block whose signatures are valid; `false` when it proves nothing.
+    fn follow(&mut self, fetched: Fetched) -> Result<bool, Fatal> {
+        let Fetched { bytes, header, digest, certificate, transactions, .. } = fetched;
         let next = self.height().next();
         if certificate.height < next {
             // Consensus was faster.
             return Ok(true);
         }
-        let Ok(block) = Block::decode(&bytes) else { return Ok(false) };
-        let header = block.header();
         let is_next = header.height == next && header.parent == self.head.digest;
-        let is_certified = certificate.height == next && certificate.block == block.digest();
+        let is_certified = certificate.height == next && certificate.block == digest;
         let has_turn = proposer(&self.roster, header.height, header.round) == Some(header.proposer);
-        if !(is_next && is_certified && has_turn) || certificate.verify_shape(&self.roster).is_err() {
+        if !(is_next && is_certified && has_turn) {
             return Ok(false);
         }
-        let precommits = certificate.signed(self.network).collect();
-        let Some(transactions) = self.verify(block.transactions(), precommits) else { return Ok(false) };
         if self.candidates.get(&certificate.block).is_none() {
-            let Some(executed) = self.execute(header, &transactions) else { return Ok(false) };
-            self.file_candidate(&Bytes::from(bytes), executed)?;
+            let Some(executed) = self.execute(&header, &transactions) else { return Ok(false) };
+            self.file_candidate(&bytes, executed)?;
         }
         if let Some(driver) = &mut self.driver {
             driver.abandon();
@@ -90,15 +140,21 @@ impl<D: Disk> LedgerState<D> {
         Ok(true)
     }
 
-    /// The transactions of a block as verified ones, in one batch with `others`. Those that wait here were verified
-    /// when they came. `None` when one cannot be read or any signature is not valid.
-    pub(super) fn verify(
+    /// The transactions of a block as verified ones. `None` when one cannot be read or any signature is not valid.
+    pub(super) fn verify(&self, transactions: &[Vec<u8>]) -> Option<Vec<VerifiedTransaction>> {
+        let mut signed = Vec::new();
+        let verified = self.read_transactions(transactions, &mut signed)?;
+        are_valid(&signed).then_some(verified)
+    }
+
+    /// The transactions of a block; the caller may use them once everything that this adds to `signed` was found valid.
+    /// Those that wait here were verified when they came. `None` when one cannot be read.
+    fn read_transactions(
         &self,
         transactions: &[Vec<u8>],
-        others: Vec<Signed>,
+        signed: &mut Vec<Signed>,
     ) -> Option<Vec<VerifiedTransaction>> {
-        let mut signed = others;
-        let verified: Vec<VerifiedTransaction> = transactions
+        transactions
             .iter()
             .map(|bytes| {
                 let id = Digest::of(Purpose::Transaction, bytes);
@@ -107,19 +163,8 @@ impl<D: Disk> LedgerState<D> {
                 }
                 let unverified = UnverifiedTransaction::decode(bytes, self.network).ok()?;
                 signed.push(unverified.signed());
-                // Handed out only after the batch below was found valid.
                 Some(unverified.assume_verified())
             })
-            .collect::<Option<_>>()?;
-        are_valid(&signed).then_some(verified)
-    }
-}
-
-/// Whether all signatures are valid; a single one is cheaper to check alone.
-fn are_valid(signed: &[Signed]) -> bool {
-    match signed {
-        [] => true,
-        [single] => single.verify().is_ok(),
-        many => verify_batch(many, OsRng).is_ok(),
+            .collect()
     }
 }

@@ -95,7 +95,7 @@ impl<D: Disk> LedgerState<D> {
         let block = CommittedBlock {
             digest: certificate.block,
             certificate,
-            events: number_events(before, &executed.header, executed.events),
+            events: Arc::new(number_events(before, &executed.header, executed.events)),
             outcomes: executed.outcomes,
             state: executed.state,
             header: executed.header,
@@ -105,6 +105,7 @@ impl<D: Disk> LedgerState<D> {
         self.history.push(block.header.height, filed);
         self.outputs.push(LedgerOutput::Committed(Arc::new(block)));
         self.recheck_waiting();
+        self.check_arrivals();
         Ok(())
     }
 
@@ -120,6 +121,7 @@ impl<D: Disk> LedgerState<D> {
             self.mempool.remove(id);
             self.scratch.forget(id);
             self.local.remove(id);
+            self.arrivals.settle(*id);
         }
         let height = block.header.height;
         self.candidates.clear();

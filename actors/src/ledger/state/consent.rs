@@ -132,8 +132,9 @@ impl<D: Disk> LedgerState<D> {
             && proposer(&self.roster, header.height, header.round) == Some(header.proposer)
     }
 
-    fn verify_and_execute(&self, block: &Block) -> Option<Executed> {
-        let transactions = self.verify(block.transactions(), Vec::new())?;
+    fn verify_and_execute(&mut self, block: &Block) -> Option<Executed> {
+        self.check_arrivals();
+        let transactions = self.verify(block.transactions())?;
         self.execute(block.header(), &transactions)
     }
 
@@ -180,6 +181,7 @@ impl<D: Disk> LedgerState<D> {
     }
 
     fn build(&mut self, context: BlockContext) -> Result<Digest, Fatal> {
+        self.check_arrivals();
         let (waiting, verified): (Vec<PooledTransaction>, Vec<VerifiedTransaction>) =
             self.mempool.candidates().into_iter().map(|waiting| (waiting.clone(), waiting.verified)).unzip();
         let executed = ledger::build(&self.head.state, context, &verified);

@@ -6,7 +6,7 @@ use althing_contracts::{
     block::Header,
     certificate::Certificate,
     digest::Digest,
-    event::{Event, EventRecord},
+    event::Event,
     quantity::{Height, TimeMs},
     reject::Reject,
     state::State,
@@ -19,7 +19,7 @@ use crate::{
         consensus::{DriverFault, EntryError},
         log::{LogError, record::RecordPosition},
         mempool::PooledTransaction,
-        message::{Final, ShownHead},
+        message::{EventBatch, Final, ShownHead},
     },
     port::{NodeId, Topic, Verdict},
 };
@@ -55,6 +55,8 @@ pub enum LedgerInput {
     },
     /// A transaction of this node's own users.
     Submit(PooledTransaction),
+    /// Transactions of this node's own users that came together.
+    SubmitAll(Vec<PooledTransaction>),
     /// Transactions of another node, verified already.
     Forwarded(Vec<PooledTransaction>),
     /// The time that [`LedgerOutput::Wake`] asked for has come; too early does no harm.
@@ -144,7 +146,7 @@ pub struct CommittedBlock {
     /// What makes it final.
     pub certificate: Certificate,
     /// Its events with their numbers.
-    pub events: Vec<EventRecord>,
+    pub events: EventBatch,
     /// Its transactions with the events of each.
     pub outcomes: Vec<(TransactionId, Vec<Event>)>,
     /// The state after it.

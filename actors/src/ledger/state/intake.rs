@@ -24,7 +24,7 @@ impl<D: Disk> LedgerState<D> {
         };
         match message {
             Message::Transactions(transactions) => {
-                self.on_foreign(from, &transactions);
+                self.on_arrived(from, transactions);
                 Ok(())
             }
             Message::Status(status) => {
@@ -40,7 +40,7 @@ impl<D: Disk> LedgerState<D> {
     pub(super) fn on_gossip(&mut self, from: NodeId, token: u64, bytes: &[u8]) {
         let verdict = match LedgerMessage::decode(bytes) {
             Ok(Message::Decided(certificate)) => self.on_head(from, certificate),
-            Ok(Message::Transactions(transactions)) => self.on_foreign(from, &transactions),
+            Ok(Message::Transactions(transactions)) => self.on_gossiped(from, transactions),
             Ok(_) | Err(_) => Verdict::Reject,
         };
         self.outputs.push(LedgerOutput::Judged { token, verdict });
@@ -161,6 +161,7 @@ impl<D: Disk> LedgerState<D> {
         let Some(evidence) = self.detector.observe(vote) else { return Ok(()) };
         self.log.append(RecordKind::Evidence, &super::open::encode_evidence(&evidence))?;
         self.outputs.push(LedgerOutput::Evidence(Box::new(evidence)));
+        self.is_bound = true;
         Ok(())
     }
 

@@ -116,6 +116,7 @@ impl<D: Disk> LedgerState<D> {
             candidates: Candidates::default(),
             ahead: Ahead::default(),
             mempool: Mempool::default(),
+            arrivals: super::Arrivals::default(),
             scratch: Scratch::default(),
             local: BTreeSet::new(),
             to_forward: Vec::new(),
@@ -128,6 +129,7 @@ impl<D: Disk> LedgerState<D> {
             clock: ClockWatch::default(),
             now,
             outputs: Vec::new(),
+            is_bound: false,
             wake_us: None,
             next_status_us: now.monotonic_us,
             next_forward_us: 0,
@@ -261,7 +263,7 @@ impl Replay {
         let events: Vec<Event> = executed.events;
         let block = CommittedBlock {
             digest: certificate.block,
-            events: number_events(before, &executed.header, events),
+            events: std::sync::Arc::new(number_events(before, &executed.header, events)),
             outcomes: executed.outcomes,
             state: executed.state,
             header: executed.header,

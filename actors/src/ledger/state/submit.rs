@@ -3,14 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use althing_contracts::{
-    reject::Reject,
-    state::{Applied, Input, State},
-    transaction::{TransactionId, UnverifiedTransaction},
-};
-use bytes::Bytes;
-
-use super::{LedgerOutput, LedgerState, Misbehaviour, TransactionOutcome};
+use super::{LedgerOutput, LedgerState, TransactionOutcome};
 use crate::{
     ledger::{
         consensus::Driver,
@@ -19,7 +12,12 @@ use crate::{
         message::Final,
         wire::{LedgerMessage, Message, TRANSACTIONS_PER_MESSAGE_MAX},
     },
-    port::{NodeId, Topic, Verdict},
+    port::Topic,
+};
+use althing_contracts::{
+    reject::Reject,
+    state::{Applied, Input, State},
+    transaction::TransactionId,
 };
 
 /// Most waiting transactions that are judged again after a block; the oldest, which a block left out.
@@ -31,11 +29,14 @@ const FORWARD_MAX: usize = 256;
 /// Bytes after which a message with transactions is full.
 const FORWARD_LEN_MAX: usize = 512 * 1024;
 
-/// The state as it would be after the waiting transactions, and which of them have to wait longer.
+/// The state as it would be after the judged transactions, which of them have to wait longer, and which were not judged.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     state: Option<State>,
     unready: BTreeSet<TransactionId>,
+    /// Came since the last block: no block has left them out.
+    fresh: BTreeSet<TransactionId>,
+    unjudged: BTreeSet<TransactionId>,
 }
 
 enum Standing {
@@ -48,11 +49,13 @@ enum Standing {
 impl Scratch {
     /// Whether a waiting transaction can go into the next block.
     pub(super) fn has_ready(&self, mempool: &Mempool) -> bool {
-        mempool.len() > self.unready.len()
+        mempool.len() > self.unready.len().saturating_add(self.unjudged.len())
     }
 
     pub(super) fn forget(&mut self, id: &TransactionId) {
         self.unready.remove(id);
+        self.fresh.remove(id);
+        self.unjudged.remove(id);
     }
 }
 
@@ -79,37 +82,24 @@ impl<D: Disk> LedgerState<D> {
     }
 
     /// Transactions of another node, with verified signatures.
-    pub(super) fn on_forwarded(&mut self, transactions: Vec<PooledTransaction>) {
+    pub(super) fn on_forwarded(&mut self, transactions: impl IntoIterator<Item = PooledTransaction>) {
         for transaction in transactions {
             let id = transaction.verified.id();
             if self.mempool.insert(transaction) == Inserted::New {
-                self.admit_waiting(id);
+                self.scratch.fresh.insert(id);
+                self.scratch.unjudged.insert(id);
             }
         }
+        self.judge_unjudged();
     }
 
-    /// Transactions of another node as bytes; one bad signature refuses the message.
-    pub(super) fn on_foreign(&mut self, from: NodeId, transactions: &[Vec<u8>]) -> Verdict {
-        match self.pool(transactions) {
-            Ok(pooled) => {
-                self.on_forwarded(pooled);
-                Verdict::Accept
-            }
-            Err(how) => {
-                self.blame(from, how);
-                Verdict::Reject
-            }
+    /// Judges transactions of other nodes as far as something depends on it. On a validator that is only whether the
+    /// next height has to start: building a block judges them anyway, and so does the first block that leaves them out.
+    fn judge_unjudged(&mut self) {
+        while !(self.is_deciding() || self.driver.is_some() && self.scratch.has_ready(&self.mempool)) {
+            let Some(id) = self.scratch.unjudged.pop_first() else { return };
+            self.admit_waiting(id);
         }
-    }
-
-    fn pool(&self, transactions: &[Vec<u8>]) -> Result<Vec<PooledTransaction>, Misbehaviour> {
-        let decodes = |bytes: &Vec<u8>| UnverifiedTransaction::decode(bytes, self.network).is_ok();
-        if !transactions.iter().all(decodes) {
-            return Err(Misbehaviour::Malformed);
-        }
-        let verified = self.verify(transactions, Vec::new()).ok_or(Misbehaviour::Signature)?;
-        let bytes = transactions.iter().map(|bytes| Bytes::copy_from_slice(bytes));
-        Ok(bytes.zip(verified).map(|(bytes, verified)| PooledTransaction { bytes, verified }).collect())
     }
 
     /// Judges a transaction that has just begun to wait; `false` when it waits no longer.
@@ -133,12 +123,17 @@ impl<D: Disk> LedgerState<D> {
         true
     }
 
-    /// Judges the oldest waiting transactions again after a block.
+    /// Judges the oldest waiting transactions after a block that left them out.
     pub(super) fn recheck_waiting(&mut self) {
         self.scratch.state = None;
+        let fresh = std::mem::take(&mut self.scratch.fresh);
         for waiting in self.mempool.oldest(RECHECK_MAX) {
             let id = waiting.verified.id();
+            if fresh.contains(&id) {
+                continue;
+            }
             self.scratch.unready.remove(&id);
+            self.scratch.unjudged.remove(&id);
             match self.standing(&waiting) {
                 Standing::Ready => {}
                 Standing::Waiting => {
@@ -152,6 +147,7 @@ impl<D: Disk> LedgerState<D> {
                 }
             }
         }
+        self.judge_unjudged();
     }
 
     fn standing(&mut self, waiting: &PooledTransaction) -> Standing {
