@@ -41,6 +41,7 @@ use self::{
     backend::NodeBackend,
     mesh::BoundMesh,
     ports::{BoundAttester, BoundLedger},
+    proof::Proof,
 };
 use crate::api::{Api, ApiConfig, listen::ListenError};
 
@@ -51,6 +52,7 @@ mod keys;
 mod mesh;
 pub mod metrics;
 mod ports;
+mod proof;
 mod targets;
 
 pub use ports::SystemClock;
@@ -148,7 +150,7 @@ impl Node {
         let ledger = part("ledger", LedgerHandle::start(&watcher, options))?;
         let signer_options = signer::actor::SignerOptions {
             keys: keys.members.clone(),
-            journal: config.node.data_dir.join("signer.journal"),
+            journal: key_use_journal(&config),
             feed: ledger.feed(),
             clock: ports::clock(),
             arbiter: arbiter(&mut arbiters),
@@ -168,7 +170,8 @@ impl Node {
         let parts = Parts { config, genesis, watcher, ledger: bound, submitter, prober };
         let local = parts.local_provider()?;
         let actors = parts.actors(signer, local.as_ref(), &mut arbiters)?;
-        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders());
+        let proof = parts.proof(keys.node, keys.members.holders(), actors.auditor.clone());
+        let backend = NodeBackend::new(&parts, &mesh, keys.members.holders(), proof);
         let api = Api::start(&api_config(&parts.config), Arc::new(backend))?;
         let name = parts.config.node.name;
         info!(node = %name, places = ?api.places, "node started");
@@ -296,6 +299,15 @@ impl Parts {
         part("executor", executor::actor::start(&self.watcher, options))
     }
 
+    fn proof<'a>(
+        &self,
+        key: signer::testimony::NodeKey,
+        holders: impl Iterator<Item = &'a (MemberId, Role)>,
+        auditor: Option<Watched<auditor::actor::AuditorActor>>,
+    ) -> Proof {
+        Proof::new(key, self.genesis.network(), holders, key_use_journal(&self.config), auditor)
+    }
+
     fn auditor(&self) -> Result<Watched<auditor::actor::AuditorActor>, NodeError> {
         let member: Option<MemberId> = self.submitter.members(Role::Auditor).next().cloned();
         let attester = member.clone().map(|member| {
@@ -332,6 +344,11 @@ async fn start_mesh(
         Some((mesh::inward(event), events))
     });
     Ok((mesh, inbound.boxed()))
+}
+
+/// Where the signer keeps the uses of the members' keys.
+fn key_use_journal(config: &Config) -> PathBuf {
+    config.node.data_dir.join("signer.journal")
 }
 
 fn api_config(config: &Config) -> ApiConfig {

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use althing_actors::auditor::bundle::verify;
 use althing_chaos::process::{
     client::NodeClient,
     mesh::ProcessMesh,
@@ -74,6 +75,25 @@ fn the_heads_of_the_validators_reach_the_auditor_and_agree_with_its_own_applicat
         assert_eq!(counter(auditor, &format!("althing_auditor_heads_total{{outcome=\"{wrong}\"}}")), 0);
     }
     assert_eq!(counter(auditor, "althing_auditor_alarms_total{alarm=\"split_view\"}"), 0);
+}
+
+#[test]
+fn the_bundle_of_each_node_ties_every_signature_of_its_members_to_one_use() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mesh = started(folder.path());
+    vote_on(&mesh);
+    mesh.wait_for_agreement(AGREE_TIMEOUT).expect("all nodes hold the same state");
+    for node in mesh.nodes() {
+        let mut connection = node.client().connect().expect("the API answers");
+        let bundle =
+            connection.request("GET", "/v1/audit/export", &[], &[]).expect("a bundle is exported").body;
+        let report = verify(&bundle[..], None).expect("the bundle verifies");
+        let [found] = &report.key_uses[..] else { panic!("{} testifies: {report:?}", node.name()) };
+        assert_eq!((found.decided, found.undecided.len()), (found.uses, 0), "{found:?}");
+        // The proposal and its review, by the members of acme and birch.
+        let expected = u64::from(["acme", "birch"].contains(&node.name()));
+        assert_eq!(found.uses, expected, "{}: {found:?}", node.name());
+    }
 }
 
 #[test]

@@ -19,6 +19,10 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
+mod reading;
+
+pub use reading::Tip;
+
 /// Names the format and its version.
 const MAGIC: [u8; 8] = *b"althjrn1";
 const HEADER_LEN: usize = 16;
@@ -144,16 +148,7 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(|source| disk(path, "opened", source))?;
         let file_len = file.metadata().map_err(|source| disk(path, "read", source))?.len();
-        let mut journal = Self {
-            file,
-            path: path.to_owned(),
-            sequence: 0,
-            head: Digest::ZERO,
-            len: HEADER_LEN as u64,
-            pending: Vec::new(),
-            stopped: false,
-            record: PhantomData,
-        };
+        let mut journal = Self::over(file, path);
         if file_len < HEADER_LEN as u64 {
             journal.create(kind)?;
             return Ok((journal, Recovery { records: 0, cut_bytes: 0 }));
@@ -227,6 +222,19 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
     /// The digest of the last record; [`Digest::ZERO`] when there is none.
     pub fn head(&self) -> Digest {
         self.head
+    }
+
+    fn over(file: File, path: &Path) -> Self {
+        Self {
+            file,
+            path: path.to_owned(),
+            sequence: 0,
+            head: Digest::ZERO,
+            len: HEADER_LEN as u64,
+            pending: Vec::new(),
+            stopped: false,
+            record: PhantomData,
+        }
     }
 
     fn create(&mut self, kind: Kind) -> Result<(), JournalError> {

@@ -6,3 +6,4 @@ pub mod message;
 pub mod metrics;
 pub mod state;
 pub mod submitter;
+pub mod testimony;

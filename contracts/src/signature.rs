@@ -19,6 +19,8 @@ pub enum SigningPurpose {
     ConsensusVote,
     /// A validator's consensus proposal.
     ConsensusProposal,
+    /// A node's statement about the use of its members' keys.
+    KeyUses,
     /// A node's greeting when it joins a peer, and other node-to-node statements.
     Node,
 }
@@ -29,6 +31,7 @@ impl SigningPurpose {
             Self::Transaction => "althing 2026 v1 sign transaction",
             Self::ConsensusVote => "althing 2026 v1 sign consensus vote",
             Self::ConsensusProposal => "althing 2026 v1 sign consensus proposal",
+            Self::KeyUses => "althing 2026 v1 sign key uses",
             Self::Node => "althing 2026 v1 sign node",
         }
     }

@@ -1,6 +1,6 @@
 //! Owns how each view is shown to people.
 
-use althing_actors::auditor::bundle::Report;
+use althing_actors::auditor::bundle::{CertifiedSplit, NodeKeyUses, Report};
 use althing_contracts::{document::Action, quantity::TimeMs};
 
 use super::{
@@ -383,6 +383,8 @@ impl Render for Report {
                 Some(format!("{} receipts, {} health attestations", self.receipts, self.health_attestations)),
             ),
             ("audits", Some(self.audits.to_string())),
+            ("key uses", Some(key_uses(self)).filter(|text| !text.is_empty())),
+            ("split views", Some(split_views(self)).filter(|text| !text.is_empty())),
             ("invariants", Some(format!("{} hold after every block", invariants.join(" ")))),
             ("exporter", Some(self.exporter.to_string())),
         ])
@@ -391,4 +393,29 @@ impl Render for Report {
     fn names(&self) -> Vec<String> {
         vec![self.head.to_string()]
     }
+}
+
+/// What the nodes that testified did with their keys, a line for each, and every use without a decision.
+fn key_uses(report: &Report) -> String {
+    let node = |by: &NodeKeyUses| {
+        let open = by.undecided.iter().map(|used| {
+            let transaction = used.transaction.short();
+            format!("use {} ({} by {}, transaction {transaction})", used.number, used.purpose, used.member)
+        });
+        let open: Vec<_> = open.collect();
+        let rest = match (by.uses - by.decided, open.is_empty()) {
+            (_, true) => "each has its decision".to_owned(),
+            (count, false) => format!("{count} without a decision: {}", open.join(", ")),
+        };
+        format!("{} of {} on a node of {}, {rest}", by.decided, by.uses, by.org)
+    };
+    report.key_uses.iter().map(node).collect::<Vec<_>>().join("; ")
+}
+
+fn split_views(report: &Report) -> String {
+    let split = |split: &CertifiedSplit| {
+        let (height, first, second) = (split.height, split.first.short(), split.second.short());
+        format!("height {height}: {first} and {second}, {} validators signed both", split.signers_of_both)
+    };
+    report.split_views.iter().map(split).collect::<Vec<_>>().join("; ")
 }

@@ -22,7 +22,7 @@ use althing_netconfig::{config, mesh::MeshHandle};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Parts, metrics, ports};
+use super::{Parts, metrics, ports, proof::Proof};
 use crate::api::backend::{ActError, Backend, Check, ExportError, NodeFacts, NodeRole, Peer};
 
 mod readiness;
@@ -35,6 +35,7 @@ pub(super) struct NodeBackend {
     submitter: Submitter,
     mesh: MeshHandle,
     read_only: watch::Receiver<Option<&'static str>>,
+    proof: Proof,
 }
 
 impl NodeBackend {
@@ -42,6 +43,7 @@ impl NodeBackend {
         parts: &Parts,
         mesh: &MeshHandle,
         holders: impl Iterator<Item = &'a (MemberId, Role)>,
+        proof: Proof,
     ) -> Self {
         let section = &parts.config.node;
         let facts = NodeFacts {
@@ -59,6 +61,7 @@ impl NodeBackend {
             submitter: parts.submitter.clone(),
             mesh: mesh.clone(),
             read_only: parts.watcher.read_only(),
+            proof,
         }
     }
 
@@ -145,7 +148,9 @@ impl Backend for NodeBackend {
         let file = tempfile::tempfile()?;
         let sink = std::io::BufWriter::new(file);
         let ledger = ports::BoundLedger(self.ledger.clone());
-        let written = bundle::export_ledger(&self.genesis, exporter, &ledger, &self.view(), sink).await;
+        let view = self.view();
+        let additions = self.proof.additions().await;
+        let written = bundle::export_ledger(&self.genesis, exporter, &ledger, &view, &additions, sink).await;
         let (sink, _trailer) = written.map_err(not_exported)?;
         let mut file = sink.into_inner().map_err(|error| ExportError::Write(error.into_error()))?;
         file.rewind()?;

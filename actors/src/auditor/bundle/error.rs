@@ -7,7 +7,11 @@ use althing_contracts::{
     state::StageProofError,
 };
 
-use super::format::{BUNDLE_VERSION, Kind};
+use super::{
+    format::{BUNDLE_VERSION, Kind},
+    key_uses::KeyUseFlaw,
+    split_view::SplitViewFlaw,
+};
 use crate::auditor::{explain::explain, replay::ReplayError};
 
 /// Where in a bundle something does not hold.
@@ -127,7 +131,7 @@ pub enum Flaw {
     Chain,
     /// A record in the wrong place.
     #[error(
-        "a {found} record may not stand here: a bundle is one genesis, the blocks with their evidence, the stage proofs, one trailer"
+        "a {found} record may not stand here: a bundle is one genesis, the key uses of nodes, the blocks with their evidence, the stage proofs and split views, one trailer"
     )]
     Order {
         /// What stands here.
@@ -167,6 +171,12 @@ pub enum Flaw {
     /// A proof that leads elsewhere.
     #[error("{0}: the proof was changed, or it is of another block")]
     StageProof(StageProofError),
+    /// What a node testifies of its keys does not hold.
+    #[error(transparent)]
+    KeyUses(#[from] KeyUseFlaw),
+    /// Two certificates that prove no split view.
+    #[error(transparent)]
+    SplitView(#[from] SplitViewFlaw),
     /// The trailer says something else than the records.
     #[error(
         "the trailer says {field} {said}, the records say {is}: records and trailer are of different exports"

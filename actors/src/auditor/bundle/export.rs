@@ -5,12 +5,14 @@ use std::io::Write;
 use althing_contracts::{genesis::Genesis, name::Line, quantity::Height};
 
 use super::{
+    key_uses::KEY_USES_PER_RECORD_MAX,
     trailer::Trailer,
     writer::{BundleWriter, ExportError},
 };
 use crate::{
-    auditor::port::History,
+    auditor::{heads::SplitView, port::History},
     ledger::message::{CertifiedBlock, LedgerView, READ_BLOCKS_MAX, ReadError},
+    signer::testimony::{KeyUseStatement, KeyUseWitness},
 };
 
 /// Writes blocks from height 1 on, in order, as one bundle.
@@ -30,6 +32,15 @@ pub fn export<W: Write>(
     writer.finish()
 }
 
+/// What a node adds to the ledger that every node has.
+#[derive(Debug, Default)]
+pub struct Additions<'a> {
+    /// Testifies about the use of the keys that the node holds.
+    pub witness: Option<&'a KeyUseWitness>,
+    /// Split views that its auditor found.
+    pub split_views: Vec<SplitView>,
+}
+
 /// Writes a running node's ledger up to `view`, a page of blocks at a time, and where each proposal stands there.
 ///
 /// # Errors
@@ -39,9 +50,12 @@ pub async fn export_ledger<W: Write>(
     exporter: Line,
     history: &dyn History,
     view: &LedgerView,
+    additions: &Additions<'_>,
     sink: W,
 ) -> Result<(W, Trailer), ExportError> {
     let mut writer = BundleWriter::begin(sink, genesis, exporter)?;
+    // After the view was taken: each use is recorded before its transaction can be final.
+    additions.witness.map_or(Ok(()), |witness| testify(&mut writer, witness))?;
     let last = view.header.as_ref().map_or(Height::ZERO, |header| header.height);
     while writer.height() < last {
         let from = writer.height().next();
@@ -55,5 +69,25 @@ pub async fn export_ledger<W: Write>(
     let proofs = view.state.proposals().filter_map(|proposal| view.state.prove(proposal.id));
     // At genesis there is no block whose state root a proof could lead to.
     proofs.filter(|_| last > Height::ZERO).try_for_each(|proof| writer.stage_proof(&proof))?;
+    additions.split_views.iter().try_for_each(|split| writer.split_view(split))?;
     writer.finish()
+}
+
+/// Writes the statement, then the uses that it covers: the journal grows meanwhile.
+fn testify<W: Write>(writer: &mut BundleWriter<W>, witness: &KeyUseWitness) -> Result<(), ExportError> {
+    let signed = witness.testify()?;
+    writer.key_use_statement(&signed)?;
+    let KeyUseStatement::V1 { uses: mut left, .. } = signed.statement;
+    let (mut page, mut written) = (Vec::new(), Ok(()));
+    witness.read(|used| {
+        if left == 0 || written.is_err() {
+            return;
+        }
+        left -= 1;
+        page.push(used);
+        if left == 0 || page.len() == KEY_USES_PER_RECORD_MAX {
+            written = writer.key_uses(std::mem::take(&mut page));
+        }
+    })?;
+    written
 }

@@ -25,6 +25,10 @@ pub const CERTIFICATE_LEN_MAX: usize = 16 * 1024;
 pub const BLOCK_RECORD_LEN_MAX: usize = 4 + BLOCK_LEN_MAX + CERTIFICATE_LEN_MAX;
 /// Largest evidence of one receipt: a provider's named facts, without logs.
 pub const EVIDENCE_LEN_MAX: usize = 64 * 1024;
+/// Largest statement of a node about its keys: 1,000 keys of members with the longest names.
+const KEY_USE_STATEMENT_LEN_MAX: usize = 256 * 1024;
+/// Largest page of key uses.
+const KEY_USES_LEN_MAX: usize = 64 * 1024;
 /// Largest trailer: fixed fields and the exporter's name.
 const TRAILER_LEN_MAX: usize = 1024;
 
@@ -40,6 +44,12 @@ pub enum Kind {
     Evidence,
     /// Where a proposal stands under the last block's state root; after the last block.
     StageProof,
+    /// What a node states of the use of its keys; before the first block, its key uses follow.
+    KeyUseStatement,
+    /// Uses of keys in the order of the node's journal.
+    KeyUses,
+    /// Two certified blocks at one height; after the last block.
+    SplitView,
     /// What the bundle should hold, once, last.
     Trailer,
 }
@@ -52,6 +62,9 @@ impl Kind {
             Self::Block => 2,
             Self::Evidence => 3,
             Self::StageProof => 4,
+            Self::KeyUseStatement => 5,
+            Self::KeyUses => 6,
+            Self::SplitView => 7,
             Self::Trailer => 255,
         }
     }
@@ -63,6 +76,9 @@ impl Kind {
             2 => Some(Self::Block),
             3 => Some(Self::Evidence),
             4 => Some(Self::StageProof),
+            5 => Some(Self::KeyUseStatement),
+            6 => Some(Self::KeyUses),
+            7 => Some(Self::SplitView),
             255 => Some(Self::Trailer),
             _ => None,
         }
@@ -76,6 +92,9 @@ impl Kind {
             Self::Block => "block",
             Self::Evidence => "evidence",
             Self::StageProof => "stage proof",
+            Self::KeyUseStatement => "key-use statement",
+            Self::KeyUses => "key uses",
+            Self::SplitView => "split view",
             Self::Trailer => "trailer",
         }
     }
@@ -87,6 +106,9 @@ impl Kind {
             Self::Block => BLOCK_RECORD_LEN_MAX,
             Self::Evidence => EVIDENCE_LEN_MAX,
             Self::StageProof => STAGE_PROOF_LEN_MAX,
+            Self::KeyUseStatement => KEY_USE_STATEMENT_LEN_MAX,
+            Self::KeyUses => KEY_USES_LEN_MAX,
+            Self::SplitView => 1 + 2 * CERTIFICATE_LEN_MAX,
             Self::Trailer => TRAILER_LEN_MAX,
         }
     }

@@ -11,7 +11,7 @@ use althing_contracts::{
 };
 use serde::Serialize;
 
-use super::super::replay::Replayed;
+use super::{super::replay::Replayed, key_uses::NodeKeyUses, split_view::CertifiedSplit};
 
 /// What a bundle proves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,6 +48,10 @@ pub struct Report {
     pub evidence: u64,
     /// Proofs of where a proposal stands that lead to the last state root.
     pub stage_proofs: u64,
+    /// What each node that testified in the bundle did with its keys.
+    pub key_uses: Vec<NodeKeyUses>,
+    /// Heights at which two blocks are certified: the network broke its promise.
+    pub split_views: Vec<CertifiedSplit>,
     /// Invariants that were judged after every block.
     pub invariants: Vec<&'static str>,
     /// Who says to have written the bundle; nothing rests on it.

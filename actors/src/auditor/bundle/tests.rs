@@ -1,3 +1,5 @@
+mod key_uses;
+
 use althing_contracts::{
     canonical,
     digest::Digest,
@@ -417,7 +419,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_verifier_panic(noise in prop::collection::vec(any::<u8>(), 0..400), tag in 1_u8..5) {
+    fn no_bytes_make_the_verifier_panic(noise in prop::collection::vec(any::<u8>(), 0..400), tag in 1_u8..8) {
         let mut bytes = header().to_vec();
         bytes.extend_from_slice(&noise);
         prop_assert!(check(&bytes).is_err());

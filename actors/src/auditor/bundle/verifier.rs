@@ -16,8 +16,10 @@ use althing_contracts::{
 use super::{
     error::{BundleError, Flaw, Place},
     format::Kind,
+    key_uses::KeyUses,
     reader::{Record, RecordReader},
     report::{self, Counts, Report},
+    split_view::{CertifiedSplit, SplitViewRecord},
     trailer::Trailer,
 };
 use crate::{
@@ -60,6 +62,9 @@ pub fn verify(reader: impl Read, expected_genesis: Option<Digest>) -> Result<Rep
             Kind::Block => verifier.block(&record.payload).map_err(at)?,
             Kind::Evidence => verifier.evidence(&record.payload).map_err(at)?,
             Kind::StageProof => verifier.stage_proof(&record.payload).map_err(at)?,
+            Kind::KeyUseStatement => verifier.key_use_statement(&record.payload).map_err(at)?,
+            Kind::KeyUses => verifier.key_uses(&record.payload).map_err(at)?,
+            Kind::SplitView => verifier.split_view(&record.payload).map_err(at)?,
             Kind::Trailer => {
                 let report = verifier.finish(&record).map_err(at)?;
                 if records.is_at_end()? {
@@ -86,6 +91,8 @@ struct Verifier {
     judge: Judge,
     last: Option<Replayed>,
     evidence_named: BTreeSet<Digest>,
+    key_uses: KeyUses,
+    split_views: Vec<CertifiedSplit>,
     counts: Counts,
 }
 
@@ -101,6 +108,8 @@ impl Verifier {
         }
         let replay = Replay::begin(&genesis).map_err(Flaw::GenesisInvalid)?;
         Ok(Self {
+            key_uses: KeyUses::new(&genesis),
+            split_views: Vec::new(),
             name: genesis.name,
             network,
             replay,
@@ -112,9 +121,10 @@ impl Verifier {
     }
 
     fn block(&mut self, payload: &[u8]) -> Result<(), Flaw> {
-        if self.counts.stage_proofs > 0 {
+        if self.counts.stage_proofs > 0 || !self.split_views.is_empty() {
             return Err(Flaw::Order { found: Kind::Block });
         }
+        self.key_uses.close()?;
         let certified: CertifiedBlock = decode(Kind::Block, payload)?;
         let before = self.replay.state().clone();
         let block = self.replay.apply(&certified).map_err(Flaw::Replay)?;
@@ -122,6 +132,7 @@ impl Verifier {
         if let Some(violation) = violations.into_iter().next() {
             return Err(Flaw::Invariant(violation));
         }
+        self.key_uses.decide(&block.transactions)?;
         self.counts.add(&block, certified.certificate.precommits.len());
         self.evidence_named.extend(block.events.iter().filter_map(|event| match event {
             Event::StepReported { evidence, .. } => Some(*evidence),
@@ -151,8 +162,34 @@ impl Verifier {
         Ok(())
     }
 
+    /// Key uses come before the blocks, so that a reader needs no memory of the blocks to compare them.
+    fn key_use_statement(&mut self, payload: &[u8]) -> Result<(), Flaw> {
+        self.before_blocks(Kind::KeyUseStatement)?;
+        let signed = decode(Kind::KeyUseStatement, payload)?;
+        Ok(self.key_uses.state(self.network, signed)?)
+    }
+
+    fn key_uses(&mut self, payload: &[u8]) -> Result<(), Flaw> {
+        self.before_blocks(Kind::KeyUses)?;
+        Ok(self.key_uses.page(decode(Kind::KeyUses, payload)?)?)
+    }
+
+    fn before_blocks(&self, found: Kind) -> Result<(), Flaw> {
+        if self.last.is_some() || self.counts.stage_proofs > 0 || !self.split_views.is_empty() {
+            return Err(Flaw::Order { found });
+        }
+        Ok(())
+    }
+
+    fn split_view(&mut self, payload: &[u8]) -> Result<(), Flaw> {
+        let record: SplitViewRecord = decode(Kind::SplitView, payload)?;
+        self.split_views.push(record.verify(self.network, self.replay.state().roster())?);
+        Ok(())
+    }
+
     fn finish(self, record: &Record) -> Result<Report, Flaw> {
         let trailer: Trailer = decode(Kind::Trailer, &record.payload)?;
+        self.key_uses.close()?;
         if let Some(last) = &self.last {
             Judge::finish(last, &self.replay).map_err(Flaw::Invariant)?;
         }
@@ -179,6 +216,8 @@ impl Verifier {
             audits: self.counts.audits,
             evidence: self.counts.evidence,
             stage_proofs: self.counts.stage_proofs,
+            key_uses: self.key_uses.report(),
+            split_views: self.split_views,
             invariants: Judge::ids(),
             exporter: trailer.exporter,
         })

@@ -14,9 +14,16 @@ use althing_contracts::{
 
 use super::{
     format::{self, Chain, Kind},
+    key_uses::KeyUsePage,
+    split_view::SplitViewRecord,
     trailer::Trailer,
 };
-use crate::ledger::message::{CertifiedBlock, ReadError};
+use crate::{
+    auditor::heads::SplitView,
+    journal::JournalError,
+    ledger::message::{CertifiedBlock, ReadError},
+    signer::{journal::KeyUseRecord, testimony::SignedKeyUses},
+};
 
 /// Why a bundle could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +55,15 @@ pub enum ExportError {
         found: Height,
         /// As needed.
         expected: Height,
+    },
+    /// The node could not read its own journal of key uses.
+    #[error("the journal of key uses cannot be read")]
+    KeyUses(#[from] JournalError),
+    /// Key uses after a block.
+    #[error("key uses were given after block {height}; they belong before the first")]
+    Late {
+        /// The last block written.
+        height: Height,
     },
     /// A record above its bound.
     #[error("{len} bytes are too long for a {kind} record, at most {max} are allowed")]
@@ -106,6 +122,38 @@ impl<W: Write> BundleWriter<W> {
         self.trailer.head = header.digest();
         self.trailer.state_root = header.state_root;
         Ok(())
+    }
+
+    /// Writes what a node states of its keys, before the first block; its uses follow.
+    ///
+    /// # Errors
+    /// The destination fails, or a block was written.
+    pub fn key_use_statement(&mut self, signed: &SignedKeyUses) -> Result<(), ExportError> {
+        self.before_blocks()?;
+        self.record(Kind::KeyUseStatement, &canonical::encode(signed))
+    }
+
+    /// Writes some uses of the node that stated last, at most
+    /// [`KEY_USES_PER_RECORD_MAX`](super::KEY_USES_PER_RECORD_MAX) of them.
+    ///
+    /// # Errors
+    /// The destination fails, a block was written, or they are too many.
+    pub fn key_uses(&mut self, uses: Vec<KeyUseRecord>) -> Result<(), ExportError> {
+        self.before_blocks()?;
+        self.record(Kind::KeyUses, &canonical::encode(&KeyUsePage::V1(uses)))
+    }
+
+    fn before_blocks(&self) -> Result<(), ExportError> {
+        let height = self.trailer.height;
+        if height > Height::ZERO { Err(ExportError::Late { height }) } else { Ok(()) }
+    }
+
+    /// Writes two certificates of one height; no block may follow.
+    ///
+    /// # Errors
+    /// The destination fails.
+    pub fn split_view(&mut self, split: &SplitView) -> Result<(), ExportError> {
+        self.record(Kind::SplitView, &canonical::encode(&SplitViewRecord::V1(split.clone())))
     }
 
     /// Writes the evidence behind a receipt: the exact bytes that the receipt's digest is of.

@@ -1,0 +1,341 @@
+//! Owns what nodes testify about the use of their keys, against the ledger: every transaction that a testifying node's
+//! key signed has exactly one use, and every use without a decision is named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_contracts::{
+    canonical,
+    digest::{Digest, Purpose},
+    genesis::Genesis,
+    name::{MemberId, OrgId},
+    quantity::{Sequence, TimeMs},
+    role::Role,
+    signature::PublicKey,
+    transaction::{TransactionId, VerifiedTransaction},
+};
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Serialize;
+
+use crate::{
+    journal::Tip,
+    signer::{
+        journal::{KeyUse, KeyUseRecord},
+        testimony::{KeyUseStatement, SignedKeyUses},
+    },
+};
+
+/// Most uses in one record, so that it stays below its bound: a use takes up to 213 bytes.
+pub const KEY_USES_PER_RECORD_MAX: usize = 256;
+/// Most uses without a decision that a report names for one node; the rest are counted.
+pub const UNDECIDED_NAMED_MAX: usize = 100;
+
+/// Some uses in the order of their journal. The variant is the version of the layout.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum KeyUsePage {
+    /// Version 1.
+    V1(Vec<KeyUseRecord>),
+}
+
+/// What a bundle says of one node's keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeKeyUses {
+    /// The node that testifies, by its key on the mesh.
+    pub node: PublicKey,
+    /// Its organisation.
+    pub org: OrgId,
+    /// Keys that it holds.
+    pub keys: u64,
+    /// Uses in its journal.
+    pub uses: u64,
+    /// Uses of which the transaction is in the ledger.
+    pub decided: u64,
+    /// Uses of which no transaction is in this ledger; at most [`UNDECIDED_NAMED_MAX`] of them.
+    pub undecided: Vec<UndecidedUse>,
+}
+
+/// A signature that was given and is in no block of the bundle: refused, lost, expired, not final yet, or kept back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UndecidedUse {
+    /// Its place in the journal, from 1.
+    pub number: u64,
+    /// By the node's clock.
+    pub time: TimeMs,
+    /// What for.
+    pub purpose: &'static str,
+    /// Whose key.
+    pub member: MemberId,
+    /// Which key.
+    pub role: Role,
+    /// The transaction's sequence.
+    pub sequence: Sequence,
+    /// What was signed.
+    pub transaction: TransactionId,
+}
+
+/// Why a testimony does not hold.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyUseFlaw {
+    /// Nobody stated anything before.
+    #[error("the uses follow no statement of a node: the statement was dropped")]
+    NoStatement,
+    /// Not of this network.
+    #[error("{node} is no node of this network: what it states proves nothing")]
+    Stranger {
+        /// As given.
+        node: PublicKey,
+    },
+    /// A node states twice.
+    #[error("node {node} states the uses of its keys twice: a bundle holds one statement of a node")]
+    Twice {
+        /// Which.
+        node: PublicKey,
+    },
+    /// A forged statement.
+    #[error("node {node} did not sign the statement about its keys: it is forged or was changed")]
+    Signature {
+        /// Which.
+        node: PublicKey,
+    },
+    /// A key that the node cannot hold.
+    #[error(
+        "node {node} of {org} states to hold the {role} key of {member}, which that organisation has not"
+    )]
+    ForeignKey {
+        /// Which node.
+        node: PublicKey,
+        /// Its organisation.
+        org: OrgId,
+        /// Whose key.
+        member: MemberId,
+        /// Which key.
+        role: Role,
+    },
+    /// The uses are not those of the statement.
+    #[error(
+        "the {found} uses of node {node} end in {head}, its statement covers {stated} that end in {stated_head}: a use was \
+         changed, dropped, added or moved after the node had signed"
+    )]
+    Chain {
+        /// Which node.
+        node: PublicKey,
+        /// Uses in the bundle.
+        found: u64,
+        /// Digest over them.
+        head: Digest,
+        /// Uses that were stated.
+        stated: u64,
+        /// Digest that was stated.
+        stated_head: Digest,
+    },
+    /// A use of a key that was not stated.
+    #[error("use {number} of node {node} is of the {role} key of {member}, which its statement leaves out")]
+    OtherKey {
+        /// Which node.
+        node: PublicKey,
+        /// Which use.
+        number: u64,
+        /// Whose key.
+        member: MemberId,
+        /// Which key.
+        role: Role,
+    },
+    /// Two uses of one transaction.
+    #[error("use {number} of node {node} is of transaction {transaction}, which has a use already")]
+    Doubled {
+        /// Which node.
+        node: PublicKey,
+        /// Which use.
+        number: u64,
+        /// Of what.
+        transaction: TransactionId,
+    },
+    /// A signature without a use.
+    #[error(
+        "transaction {transaction} is signed with the {role} key of {member}, and node {node}, which holds it, has no use \
+         for it: the key was used outside its signer, or the journal is not whole"
+    )]
+    Unrecorded {
+        /// What was signed.
+        transaction: TransactionId,
+        /// Whose key.
+        member: MemberId,
+        /// Which key.
+        role: Role,
+        /// A node that holds it.
+        node: PublicKey,
+    },
+    /// A use that says something else than the transaction.
+    #[error(
+        "use {number} of node {node} says another {field} than transaction {transaction}: the journal was falsified"
+    )]
+    Differs {
+        /// Which node.
+        node: PublicKey,
+        /// Which use.
+        number: u64,
+        /// Which field.
+        field: &'static str,
+        /// Of what.
+        transaction: TransactionId,
+    },
+}
+
+/// What is known of the uses after some records.
+#[derive(Debug, Default)]
+pub(super) struct KeyUses {
+    /// Every node of the network with its organisation.
+    known: BTreeMap<PublicKey, OrgId>,
+    /// Every key of every member.
+    members: BTreeSet<(MemberId, Role)>,
+    nodes: Vec<Testimony>,
+    /// Which node testifies about a key; the first when several hold it.
+    holders: BTreeMap<(MemberId, Role), usize>,
+    open: BTreeMap<TransactionId, OpenUse>,
+}
+
+/// One node's testimony.
+#[derive(Debug)]
+struct Testimony {
+    node: PublicKey,
+    org: OrgId,
+    keys: BTreeSet<(MemberId, Role)>,
+    stated: Tip,
+    read: Tip,
+    decided: u64,
+}
+
+/// A use whose transaction has not come yet.
+#[derive(Debug)]
+struct OpenUse {
+    node: usize,
+    number: u64,
+    record: KeyUseRecord,
+}
+
+impl KeyUses {
+    pub(super) fn new(genesis: &Genesis) -> Self {
+        let validators = genesis.organisations.iter().map(|(org, known)| (known.validator.node, org.clone()));
+        let observers = genesis.observers.values().map(|known| (known.node, known.org.clone()));
+        let members = genesis.members.iter();
+        Self {
+            known: validators.chain(observers).collect(),
+            members: members
+                .flat_map(|(member, known)| known.keys.keys().map(|role| (member.clone(), *role)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a node's statement; its uses follow.
+    pub(super) fn state(&mut self, network: Digest, signed: SignedKeyUses) -> Result<(), KeyUseFlaw> {
+        self.close()?;
+        let is_signed = signed.signed(network).verify().is_ok();
+        let KeyUseStatement::V1 { node, keys, uses, head } = signed.statement;
+        let org = self.known.get(&node).cloned().ok_or(KeyUseFlaw::Stranger { node })?;
+        if self.nodes.iter().any(|known| known.node == node) {
+            return Err(KeyUseFlaw::Twice { node });
+        }
+        if !is_signed {
+            return Err(KeyUseFlaw::Signature { node });
+        }
+        let is_foreign = |key: &&(MemberId, Role)| key.0.org() != org || !self.members.contains(*key);
+        if let Some((member, role)) = keys.iter().find(is_foreign).cloned() {
+            return Err(KeyUseFlaw::ForeignKey { node, org, member, role });
+        }
+        for key in &keys {
+            self.holders.entry(key.clone()).or_insert(self.nodes.len());
+        }
+        let stated = Tip { records: uses, head };
+        self.nodes.push(Testimony { node, org, keys, stated, read: Tip::START, decided: 0 });
+        Ok(())
+    }
+
+    /// Takes some uses of the node that stated last.
+    pub(super) fn page(&mut self, KeyUsePage::V1(uses): KeyUsePage) -> Result<(), KeyUseFlaw> {
+        let index = self.nodes.len().checked_sub(1).ok_or(KeyUseFlaw::NoStatement)?;
+        let Testimony { node, keys, read, .. } = &mut self.nodes[index];
+        let node = *node;
+        for record in uses {
+            *read = read.after(&record);
+            let number = read.records;
+            let KeyUseRecord::V1 { member, role, transaction, .. } = &record;
+            if !keys.contains(&(member.clone(), *role)) {
+                return Err(KeyUseFlaw::OtherKey { node, number, member: member.clone(), role: *role });
+            }
+            let transaction = *transaction;
+            if self.open.insert(transaction, OpenUse { node: index, number, record }).is_some() {
+                return Err(KeyUseFlaw::Doubled { node, number, transaction });
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the uses of the node that stated last: they are those that it signed.
+    pub(super) fn close(&self) -> Result<(), KeyUseFlaw> {
+        match self.nodes.last() {
+            Some(Testimony { node, stated, read, .. }) if stated != read => Err(KeyUseFlaw::Chain {
+                node: *node,
+                found: read.records,
+                head: read.head,
+                stated: stated.records,
+                stated_head: stated.head,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ties the transactions of a block to their uses.
+    pub(super) fn decide(&mut self, transactions: &[VerifiedTransaction]) -> Result<(), KeyUseFlaw> {
+        transactions.iter().try_for_each(|transaction| self.decide_one(transaction))
+    }
+
+    fn decide_one(&mut self, transaction: &VerifiedTransaction) -> Result<(), KeyUseFlaw> {
+        let (id, body) = (transaction.id(), transaction.body());
+        let Some(used) = self.open.remove(&id) else {
+            return match self.holders.get(&(body.sender.clone(), body.role)) {
+                None => Ok(()),
+                Some(holder) => Err(KeyUseFlaw::Unrecorded {
+                    transaction: id,
+                    member: body.sender.clone(),
+                    role: body.role,
+                    node: self.nodes[*holder].node,
+                }),
+            };
+        };
+        let by = &mut self.nodes[used.node];
+        let differs =
+            |field| KeyUseFlaw::Differs { node: by.node, number: used.number, field, transaction: id };
+        let KeyUseRecord::V1 { purpose, member, role, sequence, body: digest, .. } = used.record;
+        let checks = [
+            ("member", member == body.sender),
+            ("role", role == body.role),
+            ("sequence", sequence == body.sequence),
+            ("purpose", purpose == KeyUse::of(&body.call)),
+            ("body", digest == Digest::of(Purpose::Journal, &canonical::encode(body))),
+        ];
+        if let Some((field, _)) = checks.into_iter().find(|(_, holds)| !holds) {
+            return Err(differs(field));
+        }
+        by.decided += 1;
+        Ok(())
+    }
+
+    /// What there is to say of each node that testified, in the order of the bundle.
+    pub(super) fn report(self) -> Vec<NodeKeyUses> {
+        let mut undecided: Vec<Vec<UndecidedUse>> = self.nodes.iter().map(|_| Vec::new()).collect();
+        for (transaction, OpenUse { node, number, record }) in self.open {
+            let KeyUseRecord::V1 { time, purpose, member, role, sequence, .. } = record;
+            let purpose = purpose.name();
+            undecided[node].push(UndecidedUse { number, time, purpose, member, role, sequence, transaction });
+        }
+        let nodes = self.nodes.into_iter().zip(undecided);
+        let report = |(by, mut undecided): (Testimony, Vec<UndecidedUse>)| {
+            undecided.sort_by_key(|used| used.number);
+            undecided.truncate(UNDECIDED_NAMED_MAX);
+            let (node, org, keys) = (by.node, by.org, by.keys.len() as u64);
+            NodeKeyUses { node, org, keys, uses: by.read.records, decided: by.decided, undecided }
+        };
+        nodes.map(report).collect()
+    }
+}
