@@ -146,7 +146,9 @@ impl LedgerActor {
             }
             self.perform(output, ctx);
         }
-        self.ledger.make_durable()?;
+        if !committed.is_empty() {
+            self.ledger.make_durable()?;
+        }
         committed.into_iter().for_each(|block| self.store(block));
         Ok(())
     }

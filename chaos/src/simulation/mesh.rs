@@ -261,9 +261,10 @@ impl Mesh {
             Some(Err(fatal)) => fatal,
             Some(Ok(outputs)) => {
                 let life = self.nodes[node].life;
+                let is_final = outputs.iter().any(|output| matches!(output, LedgerOutput::Committed(_)));
                 self.carry_out(node, outputs)?;
                 // A send of it may have been the moment of a crash.
-                if self.nodes[node].ledger.is_none() || self.nodes[node].life != life {
+                if !is_final || self.nodes[node].ledger.is_none() || self.nodes[node].life != life {
                     return Ok(());
                 }
                 match self.nodes[node].make_durable() {
