@@ -35,8 +35,8 @@ use althing_contracts::{
 use bytes::Bytes;
 
 use self::{
-    ahead::Ahead, arrivals::Arrivals, candidates::Candidates, clock::ClockWatch, commit::History, heads::Heads,
-    submit::Scratch,
+    ahead::Ahead, arrivals::Arrivals, candidates::Candidates, clock::ClockWatch, commit::History,
+    heads::Heads, submit::Scratch,
 };
 use crate::{
     ledger::{
