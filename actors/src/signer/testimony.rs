@@ -11,7 +11,7 @@ use althing_contracts::{
     signature::{PublicKey, Signature, Signed, SigningMessage, SigningPurpose},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
-use ed25519_consensus::SigningKey;
+use ed25519_zebra::SigningKey;
 
 use super::journal::{KEY_USE_JOURNAL, KeyUseRecord};
 use crate::journal::{Journal, JournalError, Tip};
@@ -80,7 +80,7 @@ impl NodeKey {
     /// The public half, by which the mesh knows the node.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey::Ed25519(self.0.verification_key().to_bytes())
+        PublicKey::Ed25519(self.0.verification_key().into())
     }
 
     /// Signs a statement about the use of the node's keys.
