@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use althing_contracts::{
-    document::{Action, HealthCheck},
+    document::HealthCheck,
     name::{Line, MemberId, OrgId},
     proposal::Proposal,
     quantity::{DurationMs, TimeMs},
