@@ -98,6 +98,18 @@ pub struct Target {
     pub busy: Option<ProposalId>,
 }
 
+impl Target {
+    /// How many of its endpoints a deployed service answers on; 0 once the last service is removed.
+    #[must_use]
+    pub fn serving_endpoints(&self) -> usize {
+        let instances = self.applied.values().map(|action| match action {
+            Action::Deploy { instances, .. } => usize::from(*instances),
+            Action::Configure { .. } | Action::Remove { .. } => 0,
+        });
+        instances.max().unwrap_or(0).min(self.record.endpoints.len())
+    }
+}
+
 impl State {
     /// The state at height 0.
     ///

@@ -22,6 +22,7 @@ use super::{
     archive::Archive,
     data_dir::DataDir,
     handle::Surroundings,
+    index::BlockPositions,
     log::disk::FileDisk,
     mempool::PooledTransaction,
     message::{
@@ -35,6 +36,7 @@ use super::{
 };
 use crate::{
     port::{MeshEvent, Verdict},
+    sync::{SYNC_BLOCKS_MAX, SyncRequest, SyncResponse},
     watcher::{Lifeline, StartError},
 };
 
@@ -283,7 +285,7 @@ impl LedgerActor {
         ctx.stop();
     }
 
-    fn on_mesh(&mut self, event: MeshEvent) -> Option<LedgerInput> {
+    fn on_mesh(&mut self, event: MeshEvent, ctx: &mut Context<Self>) -> Option<LedgerInput> {
         match event {
             MeshEvent::Direct { from, message } => Some(LedgerInput::Direct { from, message }),
             MeshEvent::Gossip { from, message, verdict, .. } => {
@@ -296,7 +298,7 @@ impl LedgerActor {
                 Some(LedgerInput::Gossip { from, token, message })
             }
             MeshEvent::Request { request, reply, .. } => {
-                self.serve(&request, reply);
+                self.serve(&request, reply, ctx);
                 None
             }
             MeshEvent::Connected(node) => Some(LedgerInput::Connected(node)),
@@ -304,11 +306,33 @@ impl LedgerActor {
         }
     }
 
-    fn serve(&self, request: &Bytes, reply: oneshot::Sender<Bytes>) {
-        if let Some(response) = self.ledger.serve(request) {
+    /// Answers a node that asks for blocks; those that are too old for the memory are found through the index.
+    fn serve(&self, request: &Bytes, reply: oneshot::Sender<Bytes>, ctx: &mut Context<Self>) {
+        let Ok(from) = SyncRequest::decode(request).map(|request| request.from()) else { return };
+        if from == Height::ZERO || from > self.ledger.height() || self.ledger.remembers(from) {
             // The asker may have gone.
-            let _gone = reply.send(response);
+            let _gone = self.ledger.serve(request).map(|response| reply.send(response));
+            return;
         }
+        let positions = self.archive.positions(from, SYNC_BLOCKS_MAX).into_actor(self);
+        ctx.spawn(positions.map(|positions, this: &mut Self, _| {
+            let positions = positions.inspect_err(|error| warn!(%error, "old blocks cannot be served"));
+            let blocks = this.filed_blocks(positions.unwrap_or_default()).map_while(Result::ok);
+            // The asker may have gone.
+            let _gone = reply.send(SyncResponse::fill(blocks).encode());
+        }));
+    }
+
+    /// Reads blocks whose places the index knows.
+    fn filed_blocks(
+        &self,
+        positions: Vec<BlockPositions>,
+    ) -> impl Iterator<Item = Result<CertifiedBlock, Fatal>> + '_ {
+        let filed = |BlockPositions { block, decision, .. }| Filed { block, decision };
+        positions.into_iter().map(filed).map(|filed| {
+            let read = self.ledger.read_filed(filed);
+            read.inspect_err(|error| error!(%error, "a final block cannot be read"))
+        })
     }
 }
 
@@ -346,7 +370,7 @@ impl Handler<Inbound> for LedgerActor {
     type Result = ();
 
     fn handle(&mut self, Inbound(events): Inbound, ctx: &mut Self::Context) {
-        let inputs: Vec<_> = events.into_iter().filter_map(|event| self.on_mesh(event)).collect();
+        let inputs: Vec<_> = events.into_iter().filter_map(|event| self.on_mesh(event, ctx)).collect();
         self.feed(inputs, ctx);
     }
 }
@@ -382,13 +406,12 @@ impl Handler<ReadBlocks> for LedgerActor {
         if !blocks.is_empty() || from > self.ledger.height() {
             return Box::pin(std::future::ready(Ok(blocks)).into_actor(self));
         }
-        let position = self.archive.position(from);
-        Box::pin(position.into_actor(self).map(move |position, this: &mut Self, _| {
-            let Some(position) = position? else { return Err(ReadError::Pruned { first: from.next() }) };
-            let filed = Filed { block: position.block, decision: position.decision };
-            let block = this.ledger.read_filed(filed);
-            let block = block.map_err(|error| ReadError::Store(std::io::Error::other(error)))?;
-            Ok(vec![block])
+        let positions = self.archive.positions(from, limit);
+        Box::pin(positions.into_actor(self).map(move |positions, this: &mut Self, _| {
+            let mut blocks = this.filed_blocks(positions?);
+            let Some(first) = blocks.next() else { return Err(ReadError::Pruned { first: from.next() }) };
+            let first = first.map_err(|error| ReadError::Store(std::io::Error::other(error)))?;
+            Ok(bounded(std::iter::once(first).chain(blocks.map_while(Result::ok))))
         }))
     }
 }

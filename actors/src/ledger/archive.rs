@@ -33,7 +33,7 @@ pub(super) struct Archive {
 enum Command {
     Put(Arc<CommittedBlock>),
     Events { after: EventSequence, limit: usize, reply: Reply<Vec<EventRecord>> },
-    Position { height: Height, reply: Reply<Option<BlockPositions>> },
+    Positions { from: Height, limit: usize, reply: Reply<Vec<BlockPositions>> },
 }
 
 type Reply<T> = oneshot::Sender<Result<T, ReadError>>;
@@ -62,13 +62,14 @@ impl Archive {
         async { answer.await.unwrap_or_else(|_| Err(gone())) }
     }
 
-    /// Where a block is in the log.
-    pub(super) fn position(
+    /// Where blocks are in the log, in order from a height on, as far as there are any.
+    pub(super) fn positions(
         &self,
-        height: Height,
-    ) -> impl Future<Output = Result<Option<BlockPositions>, ReadError>> + use<> {
+        from: Height,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<BlockPositions>, ReadError>> + use<> {
         let (reply, answer) = oneshot::channel();
-        self.tell(Command::Position { height, reply });
+        self.tell(Command::Positions { from, limit, reply });
         async { answer.await.unwrap_or_else(|_| Err(gone())) }
     }
 
@@ -105,11 +106,16 @@ fn run(mut index: Index, queue: &mpsc::Receiver<Command>) {
             Command::Events { after, limit, reply } => {
                 let _gone = reply.send(index.events_after(after, limit).map_err(unreadable));
             }
-            Command::Position { height, reply } => {
-                let _gone = reply.send(index.block_position(height).map_err(unreadable));
+            Command::Positions { from, limit, reply } => {
+                let _gone = reply.send(positions(&index, from, limit).map_err(unreadable));
             }
         }
     }
+}
+
+fn positions(index: &Index, from: Height, limit: usize) -> Result<Vec<BlockPositions>, IndexError> {
+    let heights = std::iter::successors(Some(from), |height| Some(height.next()));
+    heights.take(limit).map_while(|height| index.block_position(height).transpose()).collect()
 }
 
 fn unreadable(error: IndexError) -> ReadError {

@@ -134,9 +134,19 @@ pub(super) fn find(proposal: &Proposal, step: u16) -> Result<(&PlannedStep, &Ste
     planned.zip(progress).ok_or(Reject::Step { step, why: StepRefusal::Unknown })
 }
 
-fn check_claim(cast: &Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
+/// The planned step and its progress, for a sender who may act on its target.
+pub(super) fn find_for_executor<'a>(
+    cast: &'a Cast<'_>,
+    sender: &MemberId,
+    step: u16,
+) -> Result<(&'a PlannedStep, &'a StepProgress), Reject> {
     let (planned, progress) = find(cast.proposal, step)?;
     check_executor(cast.registry, sender, &planned.target)?;
+    Ok((planned, progress))
+}
+
+fn check_claim(cast: &Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
+    let (planned, progress) = find_for_executor(cast, sender, step)?;
     let refuse = |why| Err(Reject::Step { step, why });
     if planned.stage != cast.proposal.execution.stage {
         return refuse(StepRefusal::OtherStage);

@@ -101,7 +101,7 @@ fn check_report(cast: &Cast<'_>, target: &TargetId, health: &HealthReport) -> Re
     if health.succeeded > health.samples {
         return Err(Reject::Evidence { problem: "more requests succeeded than were sent" });
     }
-    let serves = cast.registry.targets.get(target).is_some_and(|target| !target.record.endpoints.is_empty());
+    let serves = cast.registry.targets.get(target).is_some_and(|target| target.serving_endpoints() > 0);
     let Some(check) = cast.proposal.document.health.as_ref().filter(|_| serves) else { return Ok(()) };
     if health.healthy && !holds(check, health) {
         return Err(Reject::Evidence { problem: "the figures do not meet the proposal's health check" });

@@ -51,8 +51,7 @@ pub(super) fn give_up(cast: &mut Cast<'_>) -> Result<(), Reject> {
 
 /// Takes the undo of the last step that is not undone.
 pub(super) fn claim(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
-    let (planned, progress) = execution::find(cast.proposal, step)?;
-    execution::check_executor(cast.registry, sender, &planned.target)?;
+    let (_, progress) = execution::find_for_executor(cast, sender, step)?;
     let refuse = |why| Err(Reject::Step { step, why });
     if !progress.needs_undo() {
         return refuse(StepRefusal::NothingToUndo);

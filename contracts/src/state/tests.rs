@@ -2,6 +2,7 @@
 
 use crate::{
     digest::Digest,
+    document::Action,
     quantity::{DurationMs, Weight},
     role::Role,
     stage::Stage,
@@ -160,4 +161,19 @@ fn a07_a_genesis_cannot_be_applied_again() {
     let unverified =
         crate::transaction::UnverifiedTransaction::decode(&foreign.encode(), world.network()).unwrap();
     assert!(unverified.verify().is_err());
+}
+
+#[test]
+fn a_target_serves_on_an_endpoint_for_each_instance_and_on_none_once_its_last_service_is_removed() {
+    let name = crate::testing::name;
+    let mut target = World::new(4).state.target(&crate::testing::target("acme-north")).unwrap().clone();
+    assert_eq!(target.serving_endpoints(), 0);
+    for (instances, serving) in [(1, 1), (2, 2), (16, 2)] {
+        let (service, version, artefact) = (name("web"), name("v1"), Digest::ZERO);
+        let deployed = Action::Deploy { service, version, artefact, instances };
+        target.applied.insert(name("web"), deployed);
+        assert_eq!(target.serving_endpoints(), serving);
+    }
+    target.applied.insert(name("web"), Action::Remove { resource: name("web") });
+    assert_eq!(target.serving_endpoints(), 0);
 }

@@ -61,6 +61,14 @@ fn a_sound_file_is_read_with_defaults_and_paths_beside_it() {
 }
 
 #[test]
+fn an_unknown_field_of_a_target_or_its_command_is_refused() {
+    let target = refusal("stop_within_ms = 3000", "shell = true");
+    assert!(target.contains("unknown field `shell`"), "{target}");
+    let command = refusal("program = \"{artefact}\"", "program = \"{artefact}\"\nshell = true");
+    assert!(command.contains("unknown field `shell`"), "{command}");
+}
+
+#[test]
 fn an_unknown_field_is_shown_with_line_column_and_caret() {
     assert_eq!(
         refusal("max_peers = 16", "max_pears = 16"),

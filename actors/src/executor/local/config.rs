@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use althing_contracts::name::{Name, TargetId};
-use serde::Deserialize;
 
 /// Most instances of a service; the bound of the document.
 pub const INSTANCES_MAX: u8 = 16;
@@ -12,41 +11,32 @@ pub const INSTANCES_MAX: u8 = 16;
 pub const PLACEHOLDERS: [&str; 5] = ["{artefact}", "{listen}", "{version}", "{target}", "{instance}"];
 
 /// One target of the provider `local`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalTarget {
     /// Where the provider keeps the target's state, artefacts and logs; nobody else writes there.
     pub root: PathBuf,
     /// Where artefacts are looked for, by their BLAKE3 digest; the file names do not matter.
     pub artefacts: PathBuf,
     /// Services that may be deployed, with the one command that runs each.
-    #[serde(default)]
     pub commands: BTreeMap<Name, CommandTemplate>,
     /// Files that may be configured; a relative path is below `root`.
-    #[serde(default)]
     pub files: BTreeMap<Name, PathBuf>,
     /// Most instances of one service, 1 to 16.
-    #[serde(default = "default_instances_max")]
     pub instances_max: u8,
     /// Size in bytes at which an instance's log is cut; one older part of this size is kept.
-    #[serde(default = "default_log_len_max")]
     pub log_len_max: u64,
     /// Longest time from the start of an instance to its first accepted connection.
-    #[serde(default = "default_ready_within_ms")]
     pub ready_within_ms: u64,
     /// Time between asking an instance to end and ending it.
-    #[serde(default = "default_stop_within_ms")]
     pub stop_within_ms: u64,
 }
 
 /// A command. The environment of the node is not passed on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandTemplate {
     /// Absolute path of the program, or `{artefact}` to run the artefact itself.
     pub program: String,
     /// Arguments; see [`PLACEHOLDERS`].
-    #[serde(default)]
     pub args: Vec<String>,
 }
 
@@ -70,22 +60,6 @@ pub(super) struct Values<'a> {
     pub(super) version: &'a str,
     pub(super) target: &'a str,
     pub(super) instance: &'a str,
-}
-
-const fn default_instances_max() -> u8 {
-    INSTANCES_MAX
-}
-
-const fn default_log_len_max() -> u64 {
-    1024 * 1024
-}
-
-const fn default_ready_within_ms() -> u64 {
-    10_000
-}
-
-const fn default_stop_within_ms() -> u64 {
-    2_000
 }
 
 impl LocalTarget {
@@ -150,32 +124,53 @@ fn unknown_placeholder(arg: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn target(text: &str) -> Result<(), String> {
-        let config: LocalTarget = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-        config.check(&TargetId::new("acme-1").unwrap()).map_err(|error| error.to_string())
+    fn sound() -> LocalTarget {
+        LocalTarget {
+            root: "/r".into(),
+            artefacts: "/a".into(),
+            commands: BTreeMap::new(),
+            files: BTreeMap::new(),
+            instances_max: INSTANCES_MAX,
+            log_len_max: 1_024,
+            ready_within_ms: 1_000,
+            stop_within_ms: 1_000,
+        }
+    }
+
+    fn with_command(program: &str, args: &[&str]) -> LocalTarget {
+        let args = args.iter().map(ToString::to_string).collect();
+        let command = CommandTemplate { program: program.to_owned(), args };
+        LocalTarget { commands: BTreeMap::from([(Name::new("web").unwrap(), command)]), ..sound() }
+    }
+
+    fn refused(target: &LocalTarget) -> String {
+        target.check(&TargetId::new("acme-1").unwrap()).unwrap_err().to_string()
     }
 
     #[test]
-    fn what_cannot_work_is_refused_when_it_is_read() {
-        let paths = "root = '/r'\nartefacts = '/a'\n";
-        assert_eq!(target(paths), Ok(()));
+    fn what_cannot_work_is_refused_before_the_first_order() {
+        assert_eq!(sound().check(&TargetId::new("acme-1").unwrap()), Ok(()));
         assert_eq!(
-            target("root = 'r'\nartefacts = '/a'").unwrap_err(),
+            refused(&LocalTarget { root: "r".into(), ..sound() }),
             "target acme-1: root, artefacts must be absolute paths"
         );
         assert_eq!(
-            target(&format!("{paths}[commands.web]\nprogram = '/bin/web'\nargs = ['{{port}}']")).unwrap_err(),
+            refused(&LocalTarget { instances_max: 0, ..sound() }),
+            "target acme-1: instances_max must be from 1 to 16"
+        );
+        assert_eq!(
+            refused(&with_command("/bin/web", &["{port}"])),
             "target acme-1: commands.web.args holds {port}, which is none of {artefact}, {listen}, {version}, \
              {target}, {instance}"
         );
         assert_eq!(
-            target(&format!("{paths}[commands.web]\nprogram = 'web'")).unwrap_err(),
+            refused(&with_command("web", &[])),
             "target acme-1: commands.web.program must be an absolute path or `{artefact}`"
         );
+        let files = BTreeMap::from([(Name::new("conf").unwrap(), PathBuf::from("../etc/passwd"))]);
         assert_eq!(
-            target(&format!("{paths}files = {{ conf = '../etc/passwd' }}")).unwrap_err(),
+            refused(&LocalTarget { files, ..sound() }),
             "target acme-1: files holds `..` in ../etc/passwd"
         );
-        assert!(target(&format!("{paths}shell = true")).unwrap_err().contains("unknown field `shell`"));
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use althing_contracts::{
-    document::{Action, HealthCheck},
+    document::HealthCheck,
     name::{Line, MemberId, OrgId},
     proposal::Proposal,
     quantity::{DurationMs, TimeMs},
@@ -32,7 +32,7 @@ pub struct JudgeKey {
 pub struct Probe {
     /// The endpoints of the instances that should run.
     pub endpoints: Vec<Line>,
-    /// Whether the target is registered with endpoints at all.
+    /// Whether a deployed service answers on any of the target's endpoints.
     pub serves: bool,
     /// The proposal's own check.
     pub check: Option<HealthCheck>,
@@ -125,14 +125,10 @@ fn half_of_window(proposal: &Proposal) -> Option<TimeMs> {
 }
 
 fn probe_of(proposal: &Proposal, target: &Target) -> Probe {
-    let instances = target.applied.values().map(|action| match action {
-        Action::Deploy { instances, .. } => usize::from(*instances),
-        Action::Configure { .. } | Action::Remove { .. } => 0,
-    });
-    let endpoints = &target.record.endpoints;
+    let serving = target.serving_endpoints();
     Probe {
-        endpoints: endpoints.iter().take(instances.max().unwrap_or(0)).cloned().collect(),
-        serves: !endpoints.is_empty(),
+        endpoints: target.record.endpoints.iter().take(serving).cloned().collect(),
+        serves: serving > 0,
         check: proposal.document.health.clone(),
     }
 }

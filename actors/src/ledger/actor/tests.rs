@@ -223,6 +223,18 @@ fn reopened(mesh: &TestMesh) -> Result<Digest, store::StoreError> {
 }
 
 #[actix_rt::test]
+async fn blocks_that_are_too_old_for_the_memory_are_served_and_read_through_the_index() {
+    let mut mesh = TestMesh::of(0..VALIDATORS);
+    let last = mesh.make_blocks(150).await;
+    let page = mesh.ledger(0).read_blocks(Height::new(2), 10).await.unwrap();
+    let heights: Vec<u64> = page.iter().map(|block| block.certificate.height.get()).collect();
+    assert_eq!(heights, (2..12).collect::<Vec<_>>());
+    mesh.start(OBSERVER);
+    mesh.reaches(OBSERVER, last, PATIENCE).await;
+    assert_eq!(mesh.blamed(), []);
+}
+
+#[actix_rt::test]
 async fn a_validator_that_was_away_catches_up_while_the_mesh_works() {
     catch_up(MISSED_BLOCKS, PATIENCE).await;
 }

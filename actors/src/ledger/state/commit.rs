@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Most heights whose place in the log is kept in memory; older ones are found through the index.
-const HISTORY_MAX: usize = 100_000;
+const HISTORY_MAX: usize = if cfg!(test) { 64 } else { 100_000 };
 
 /// Where the log has the last blocks.
 #[derive(Debug, Default)]
@@ -145,6 +145,12 @@ impl<D: Disk> LedgerState<D> {
         let followers = self.sync.peers().filter(|peer| !self.validators.contains_key(*peer));
         let sends = followers.map(|to| LedgerOutput::Send { to: *to, message: message.clone() });
         self.outputs.extend(sends);
+    }
+
+    /// Whether it is in memory where the log has a final block.
+    #[must_use]
+    pub fn remembers(&self, height: Height) -> bool {
+        self.history.get(height).is_some()
     }
 
     /// Reads final blocks in order from the log, as far as it is in memory where they are.
