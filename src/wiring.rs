@@ -148,12 +148,13 @@ impl Node {
             arbiter: arbiter(&mut arbiters),
         };
         let ledger = part("ledger", LedgerHandle::start(&watcher, options))?;
+        let signing = arbiter(&mut arbiters);
         let signer_options = signer::actor::SignerOptions {
             keys: keys.members.clone(),
             journal: key_use_journal(&config),
             feed: ledger.feed(),
             clock: ports::clock(),
-            arbiter: arbiter(&mut arbiters),
+            arbiter: signing.clone(),
         };
         let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
         proposal::stages::follow(ledger.feed().events.subscribe());
@@ -163,6 +164,7 @@ impl Node {
             ledger: bound.clone(),
             clock: ports::clock(),
             read_only: watcher.read_only(),
+            arbiter: signing,
         };
         let submitter = Submitter::start(keys.members.holders(), &submitter_options);
         evidence::report(ledger.evidence(), keys.members.holders(), submitter.clone());

@@ -111,7 +111,7 @@ impl LedgerHandle {
         // On the ledger's own thread: an event wakes one thread, and the next batch gathers while this one is handled.
         thread.spawn(pump(events, actor.clone()));
         let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
-        tokio::spawn(admission::run(submitted, actor.clone(), network));
+        thread.spawn(admission::run(submitted, actor.clone(), network));
         Ok(Self { network, submissions, actor, outlets })
     }
 

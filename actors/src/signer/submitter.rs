@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use actix::ArbiterHandle;
 use althing_contracts::{
     name::MemberId,
     quantity::{DurationMs, Sequence, TimeMs},
@@ -59,6 +60,8 @@ pub struct SubmitterOptions {
     pub clock: Arc<dyn Clock>,
     /// Names the actor whose failures made the node read-only, if one did.
     pub read_only: watch::Receiver<Option<&'static str>>,
+    /// Where the lanes run: the signer's own thread is best, so that a call wakes one thread less.
+    pub arbiter: ArbiterHandle,
 }
 
 /// Why a call has no final answer.
@@ -123,7 +126,7 @@ impl Submitter {
             let (sender, jobs) = mpsc::channel(LANE_LEN_MAX);
             let lane =
                 Lane { member: member.clone(), role: *role, options: options.clone(), next: Sequence::ZERO };
-            tokio::spawn(lane.run(jobs));
+            options.arbiter.spawn(lane.run(jobs));
             ((member.clone(), *role), sender)
         };
         Self { lanes: Arc::new(holders.into_iter().map(lane).collect()) }

@@ -52,7 +52,8 @@ fn bench_with(providers: Vec<Arc<dyn Provider>>, panics: bool) -> Bench {
     };
     let signer = start_signer(&watcher, signer).unwrap();
     let read_only = watcher.read_only();
-    let options = SubmitterOptions { signer, ledger: ledger.clone(), clock: ledger.clone(), read_only };
+    let (clock, lanes) = (ledger.clone(), arbiter.handle());
+    let options = SubmitterOptions { signer, ledger: ledger.clone(), clock, read_only, arbiter: lanes };
     let submitter = Submitter::start(keys.holders(), &options);
     let org = OrgId::new("acme").unwrap();
     let seen = Arc::new(Panicking(ledger.clone(), panics.into()));

@@ -83,7 +83,9 @@ fn bench_with(faults: Vec<(bool, SubmitError)>, clock: Option<Arc<dyn Clock>>) -
     };
     let signer = start(&watcher, options).unwrap();
     let read_only = watcher.read_only();
-    let options = SubmitterOptions { signer, ledger: flaky.clone(), clock: ledger, read_only };
+    let lanes = arbiter.handle();
+    let options =
+        SubmitterOptions { signer, ledger: flaky.clone(), clock: ledger, read_only, arbiter: lanes };
     let submitter = Submitter::start(keys.holders(), &options);
     Bench { ledger: flaky, submitter, watcher, arbiter, _dir: dir }
 }

@@ -91,7 +91,8 @@ impl Mesh {
         let signer = crate::signer::actor::start(&watcher, signer).unwrap();
         let read_only = watcher.read_only();
         let clock = self.ledger.clone();
-        let options = SubmitterOptions { signer, ledger: ledger.clone(), clock, read_only };
+        let options =
+            SubmitterOptions { signer, ledger: ledger.clone(), clock, read_only, arbiter: arbiter.handle() };
         let options = ExecutorOptions {
             org: OrgId::new(org).unwrap(),
             journal: path("intents"),
