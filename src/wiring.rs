@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use actix::Arbiter;
+use actix::{Arbiter, ArbiterHandle};
 use althing_actors::{
     auditor, executor,
     executor::{health::Prober, local::LocalProvider},
@@ -11,7 +11,7 @@ use althing_actors::{
         LedgerHandle, LedgerOptions,
         state::{LedgerSettings, LedgerTiming},
     },
-    port::Provider,
+    port::{self, Provider},
     proposal,
     signer::{
         self,
@@ -30,8 +30,12 @@ use althing_netconfig::{
     keys::KeyError,
     mesh::{Mesh, MeshConfig, MeshError, MeshHandle},
 };
-use tokio::sync::{mpsc, watch};
-use tracing::{error, info};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use tokio::sync::{oneshot, watch};
+use tracing::info;
 
 use self::{
     backend::NodeBackend,
@@ -50,9 +54,6 @@ mod ports;
 mod targets;
 
 pub use ports::SystemClock;
-
-/// Mesh events on their way to the ledger; the mesh holds its own, larger queue behind it.
-const MESH_EVENTS_MAX: usize = 1_024;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +131,7 @@ impl Node {
         let node = mesh_config.identity.node_id();
         let watcher = Watcher::new(RestartLimits::default());
         let mut arbiters = Vec::new();
-        let (mesh, inbound) = start_mesh(mesh_config).await?;
+        let (mesh, inbound) = start_mesh(mesh_config, &arbiter(&mut arbiters)).await?;
         let options = LedgerOptions {
             settings: LedgerSettings {
                 genesis: (*genesis).clone(),
@@ -315,20 +316,22 @@ impl Parts {
     }
 }
 
+/// Starts the mesh on a thread of its own: its many small tasks wake one another without waking other threads.
 async fn start_mesh(
     config: MeshConfig,
-) -> Result<(MeshHandle, mpsc::Receiver<althing_actors::port::MeshEvent>), MeshError> {
-    let (mesh, mut events) = Mesh::start(config).await?;
-    let (forward, inbound) = mpsc::channel(MESH_EVENTS_MAX);
-    tokio::spawn(async move {
-        while let Some(event) = events.recv().await {
-            if forward.send(mesh::inward(event)).await.is_err() {
-                error!("the ledger no longer listens to the mesh");
-                return;
-            }
-        }
+    thread: &ArbiterHandle,
+) -> Result<(MeshHandle, BoxStream<'static, port::MeshEvent>), MeshError> {
+    let (started, start) = oneshot::channel();
+    thread.spawn(async move {
+        // Whoever starts the node may have given up.
+        let _gone = started.send(Mesh::start(config).await);
     });
-    Ok((mesh, inbound))
+    let (mesh, events) = start.await.map_err(|_| MeshError::Setup("its thread has ended".into()))??;
+    let inbound = stream::unfold(events, |mut events| async {
+        let event = events.recv().await?;
+        Some((mesh::inward(event), events))
+    });
+    Ok((mesh, inbound.boxed()))
 }
 
 fn api_config(config: &Config) -> ApiConfig {
@@ -339,7 +342,7 @@ fn part<T>(part: &'static str, started: Result<T, StartError>) -> Result<T, Node
     started.map_err(|source| NodeError::Part { part, source })
 }
 
-fn arbiter(arbiters: &mut Vec<Arbiter>) -> actix::ArbiterHandle {
+fn arbiter(arbiters: &mut Vec<Arbiter>) -> ArbiterHandle {
     let arbiter = Arbiter::new();
     let handle = arbiter.handle();
     arbiters.push(arbiter);

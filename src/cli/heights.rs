@@ -155,7 +155,7 @@ fn hold(mut try_lock: impl FnMut() -> Result<(), TryLockError>) -> io::Result<()
             Err(TryLockError::WouldBlock) if begun.elapsed() > LOCK_WAIT_MAX => {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => thread::park_timeout(LOCK_PAUSE),
         }
     }
 }

@@ -99,11 +99,7 @@ async fn a_revision_is_refused_with_the_reason() {
         (format!("{zeros} {file} --plan-hash {new} --as acme/author"), 3, "there is no proposal 000"),
         (format!("{id} nothing.toml --plan-hash {new} --as acme/author"), 3, "cannot read nothing.toml: "),
         (format!("{id} {file} --plan-hash {new}"), 2, "nobody is named to act as"),
-        (
-            format!("{id} {file} --as acme/author"),
-            2,
-            unconfirmed.as_str(),
-        ),
+        (format!("{id} {file} --as acme/author"), 2, unconfirmed.as_str()),
     ] {
         expect(&served, &format!("proposal revise {words}"), code, message).await;
     }

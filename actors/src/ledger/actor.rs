@@ -28,7 +28,7 @@ use super::{
         CertifiedBlock, Final, LedgerView, READ_BLOCKS_MAX, READ_EVENTS_MAX, ReadBlocks, ReadError,
         ReadEvents, SubmitError,
     },
-    metrics,
+    metrics::{self, Meters},
     snapshot::{Snapshot, SnapshotStore},
     state::{CommittedBlock, Fatal, Filed, LedgerInput, LedgerOutput, LedgerState, Now, TransactionOutcome},
     store::{self, Store},
@@ -58,6 +58,7 @@ pub(super) struct LedgerActor {
     verdicts: BTreeMap<u64, oneshot::Sender<Verdict>>,
     next_token: u64,
     timer: Option<SpawnHandle>,
+    meters: Meters,
     began: Instant,
     _directory: DataDir,
     // Last: whoever is told by them that this life ended finds the directory free.
@@ -102,6 +103,7 @@ impl LedgerActor {
             verdicts: BTreeMap::new(),
             next_token: 0,
             timer: None,
+            meters: Meters::new(),
             began,
             _directory: directory,
             lifeline,
@@ -121,7 +123,7 @@ impl LedgerActor {
         if let Err(fatal) = outputs.and_then(|outputs| self.carry_out(outputs, ctx)) {
             self.fail(&fatal, ctx);
         }
-        metrics::observe(&self.ledger);
+        self.meters.observe(&self.ledger);
         let view = self.surroundings.outlets.view.borrow();
         let clock_offset_ms = self.ledger.clock_offset_ms();
         let clock_turned = view.clock_offset_ms.is_some() != clock_offset_ms.is_some();
@@ -152,8 +154,8 @@ impl LedgerActor {
     fn perform(&mut self, output: LedgerOutput, ctx: &mut Context<Self>) {
         let mesh = &self.surroundings.mesh;
         match output {
-            LedgerOutput::Send { to, message } => metrics::sent(mesh.send(to, message)),
-            LedgerOutput::Publish { topic, message } => metrics::sent(mesh.publish(topic, message)),
+            LedgerOutput::Send { to, message } => self.meters.sent(mesh.send(to, message)),
+            LedgerOutput::Publish { topic, message } => self.meters.sent(mesh.publish(topic, message)),
             LedgerOutput::Judged { token, verdict } => {
                 // The mesh may have given up on the verdict.
                 let _late = self.verdicts.remove(&token).map(|judge| judge.send(verdict));

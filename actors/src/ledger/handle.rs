@@ -12,7 +12,7 @@ use althing_contracts::{
     state::State,
     transaction::Equivocation,
 };
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream::BoxStream};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
@@ -51,8 +51,8 @@ pub struct LedgerOptions {
     pub data_dir: PathBuf,
     /// The mesh.
     pub mesh: Arc<dyn Mesh>,
-    /// What the mesh tells.
-    pub events: mpsc::Receiver<MeshEvent>,
+    /// What the mesh tells, in order; ends with the mesh.
+    pub events: BoxStream<'static, MeshEvent>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// A thread of its own: it waits for the disk.
@@ -104,10 +104,12 @@ impl LedgerHandle {
         let network = settings.genesis.network();
         let outlets = Arc::new(Outlets::new(&settings, network)?);
         let surroundings = Surroundings { settings, data_dir, mesh, clock, outlets: Arc::clone(&outlets) };
+        let thread = arbiter.clone();
         let actor = watcher.supervise(NAME, move |lifeline| {
             LedgerActor::start_in(&arbiter, surroundings.clone(), lifeline)
         })?;
-        tokio::spawn(pump(events, actor.clone()));
+        // On the ledger's own thread: an event wakes one thread, and the next batch gathers while this one is handled.
+        thread.spawn(pump(events, actor.clone()));
         let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
         tokio::spawn(admission::run(submitted, actor.clone(), network));
         Ok(Self { network, submissions, actor, outlets })
@@ -213,11 +215,8 @@ impl Outlets {
 
 /// Carries what the mesh tells to whichever life of the ledger there is; waits while it is busy, so that the mesh
 /// holds its peers back.
-async fn pump(events: mpsc::Receiver<MeshEvent>, actor: Watched<LedgerActor>) {
-    let events = futures::stream::unfold(events, |mut events| async {
-        events.recv().await.map(|event| (event, events))
-    });
-    let mut batches = std::pin::pin!(events.ready_chunks(INBOUND_BATCH_MAX));
+async fn pump(events: BoxStream<'static, MeshEvent>, actor: Watched<LedgerActor>) {
+    let mut batches = events.ready_chunks(INBOUND_BATCH_MAX);
     while let Some(batch) = batches.next().await {
         if actor.send(Inbound(batch)).await.is_err() {
             metrics::inbound_lost();

@@ -1,6 +1,8 @@
 //! Owns the metrics of the ledger.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 use super::{
     log::disk::Disk,
@@ -79,13 +81,42 @@ pub(super) fn describe() {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "gauges are floats, and heights stay far below 2^52")]
-pub(super) fn observe<D: Disk>(ledger: &LedgerState<D>) {
-    gauge!(HEIGHT).set(ledger.height().get() as f64);
-    gauge!(HIGHEST_SEEN).set(ledger.highest_seen().get() as f64);
-    gauge!(ROUND).set(f64::from(ledger.round()));
-    gauge!(MEMPOOL).set(ledger.mempool_len() as f64);
-    gauge!(CLOCK_OFFSET).set(ledger.clock_offset_ms().unwrap_or_default() as f64 / 1_000.0);
+/// What changes with every message, looked up once.
+#[derive(Debug)]
+pub(super) struct Meters {
+    height: Gauge,
+    highest_seen: Gauge,
+    round: Gauge,
+    mempool: Gauge,
+    clock_offset: Gauge,
+    messages: [Counter; 2],
+}
+
+impl Meters {
+    pub(super) fn new() -> Self {
+        Self {
+            height: gauge!(HEIGHT),
+            highest_seen: gauge!(HIGHEST_SEEN),
+            round: gauge!(ROUND),
+            mempool: gauge!(MEMPOOL),
+            clock_offset: gauge!(CLOCK_OFFSET),
+            messages: TAKEN.map(|taken| counter!(MESSAGES, "taken" => taken)),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats, and heights stay far below 2^52")]
+    pub(super) fn observe<D: Disk>(&self, ledger: &LedgerState<D>) {
+        self.height.set(ledger.height().get() as f64);
+        self.highest_seen.set(ledger.highest_seen().get() as f64);
+        self.round.set(f64::from(ledger.round()));
+        self.mempool.set(ledger.mempool_len() as f64);
+        self.clock_offset.set(ledger.clock_offset_ms().unwrap_or_default() as f64 / 1_000.0);
+    }
+
+    /// A message was handed to the mesh, which took it or not.
+    pub(super) fn sent(&self, taken: bool) {
+        self.messages[usize::from(taken)].increment(1);
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a block has far fewer than 2^52 transactions")]
@@ -94,10 +125,6 @@ pub(super) fn committed(block: &CommittedBlock) {
     counter!(TRANSACTIONS).increment(block.outcomes.len() as u64);
     counter!(EXTRA_ROUNDS).increment(u64::from(block.certificate.round.get()));
     histogram!(BLOCK_TRANSACTIONS).record(block.outcomes.len() as f64);
-}
-
-pub(super) fn sent(taken: bool) {
-    counter!(MESSAGES, "taken" => TAKEN[usize::from(taken)]).increment(1);
 }
 
 pub(super) fn inbound_lost() {

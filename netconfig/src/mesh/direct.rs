@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use libp2p_stream::{Control, IncomingStreams};
-use metrics::counter;
+use metrics::{Counter, counter};
 use tokio::{
     sync::{Semaphore, mpsc},
     time,
@@ -164,6 +164,7 @@ impl Direct {
             peer,
             messages,
             queued_bytes: Arc::clone(&outbox.queued_bytes),
+            sent_bytes: counter!(names::DIRECT_SENT_BYTES),
         };
         self.outboxes.insert(node, outbox);
         self.writers.insert(node, AbortOnDropHandle::new(tokio::spawn(writer.run())));
@@ -183,6 +184,7 @@ struct Writer {
     peer: PeerId,
     messages: mpsc::Receiver<Bytes>,
     queued_bytes: Arc<AtomicUsize>,
+    sent_bytes: Counter,
 }
 
 impl Writer {
@@ -258,7 +260,7 @@ impl Writer {
                 batch.clear();
                 stream.write_all(&message).await?;
             }
-            counter!(names::DIRECT_SENT_BYTES).increment(u64::from(len));
+            self.sent_bytes.increment(u64::from(len));
             next = if batch.len() < BATCH_LEN_MAX { self.messages.try_recv().ok() } else { None };
         }
         stream.write_all(batch).await?;
@@ -280,7 +282,12 @@ async fn accept(mut incoming: IncomingStreams, events: mpsc::Sender<Delivery>) {
         let Some(from) = identity::node_id(&peer) else { continue };
         let new = || Reading { room: Arc::new(Semaphore::new(UNREAD_BYTES_MAX)), reader: None };
         let reading = readings.entry(peer).or_insert_with(new);
-        let reader = Reader { from, events: events.clone(), room: Arc::clone(&reading.room) };
+        let reader = Reader {
+            from,
+            events: events.clone(),
+            room: Arc::clone(&reading.room),
+            received_bytes: counter!(names::DIRECT_RECEIVED_BYTES),
+        };
         reading.reader = Some(AbortOnDropHandle::new(tokio::spawn(reader.run(stream))));
     }
 }
@@ -290,6 +297,7 @@ struct Reader {
     from: NodeId,
     events: mpsc::Sender<Delivery>,
     room: Arc<Semaphore>,
+    received_bytes: Counter,
 }
 
 impl Reader {
@@ -321,7 +329,7 @@ impl Reader {
     /// Hands a frame to the node when there is room for it; `None` when the node is gone.
     async fn deliver(&self, message: Bytes) -> Option<()> {
         let len = u32::try_from(message.len()).expect("frames are bounded");
-        counter!(names::DIRECT_RECEIVED_BYTES).increment(u64::from(len));
+        self.received_bytes.increment(u64::from(len));
         let room = Arc::clone(&self.room).acquire_many_owned(len).await.ok()?;
         let event = MeshEvent::Direct { from: self.from, message };
         self.events.send(Delivery::with_room(event, room)).await.ok()

@@ -104,6 +104,9 @@ fn sample() -> (SimDisk, Vec<Vec<u8>>) {
         log.sync().unwrap();
     }
     assert!(disk.list().unwrap().len() > 4);
+    // Opening cuts the room after the last record: every byte that is left counts.
+    let disk = disk.kill();
+    open(&disk).unwrap();
     (disk.kill(), written)
 }
 
@@ -224,7 +227,7 @@ fn what_a_killed_process_left_with_the_kernel_is_durable_once_it_was_read() {
         let (mut log, _) = open(&disk).unwrap();
         let syncs = disk.counts().syncs;
         disk.set_faults(Faults {
-            stop_at_operation: Some(disk.counts().operations + 2),
+            stop_at_operation: Some(disk.counts().operations + 3),
             ..Faults::default()
         });
         log.append(RecordKind::Consensus, b"vote").unwrap();
@@ -273,9 +276,10 @@ fn what_a_failed_sync_lost_is_never_reported_durable() {
 fn a_full_disk_stops_the_log_and_loses_nothing_synced() {
     let disk = SimDisk::new();
     let (mut log, _) = open(&disk).unwrap();
+    // Not enough to lengthen the segment ahead, which is no failure yet.
+    disk.set_faults(Faults { capacity: Some(600), ..Faults::default() });
     log.append(RecordKind::Block, &payload(0, 300)).unwrap();
     log.sync().unwrap();
-    disk.set_faults(Faults { capacity: Some(600), ..Faults::default() });
     log.append(RecordKind::Block, &payload(1, 300)).unwrap();
     let LogError::Disk { source, .. } = log.sync().unwrap_err() else { panic!("another error") };
     assert_eq!(source.kind(), io::ErrorKind::StorageFull);

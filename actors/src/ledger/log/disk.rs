@@ -5,7 +5,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -41,6 +41,18 @@ pub trait Disk: Send + 'static {
     /// # Errors
     /// As the file system says; a part of `bytes` may have been written.
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes all of `bytes` at `offset`, over what is there and beyond the end of the file.
+    ///
+    /// # Errors
+    /// As the file system says; some sectors of `bytes` may have been written.
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Lengthens a file with zeros to `len`: writes into that room change no length, which makes their syncs cheaper.
+    ///
+    /// # Errors
+    /// As the file system says; the file may be of any length up to `len`.
+    fn reserve(&mut self, name: &str, len: u64) -> io::Result<()>;
 
     /// Replaces the first bytes of a file by `bytes`, at most [`OVERWRITE_LEN_MAX`]: whole or not at all.
     ///
@@ -123,7 +135,7 @@ impl FileDisk {
     /// The open file for writing, opened on first use.
     fn writing(&mut self, name: &str) -> io::Result<&File> {
         if self.writing.as_ref().is_none_or(|(open, _)| open != name) {
-            let file = OpenOptions::new().read(true).append(true).open(self.path(name)?)?;
+            let file = OpenOptions::new().read(true).write(true).open(self.path(name)?)?;
             self.writing = Some((name.to_owned(), file));
         }
         self.writing.as_ref().map(|(_, file)| file).ok_or_else(|| ErrorKind::NotFound.into())
@@ -159,21 +171,30 @@ impl Disk for FileDisk {
 
     fn create(&mut self, name: &str) -> io::Result<()> {
         let path = self.path(name)?;
-        let file = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         self.writing = Some((name.to_owned(), file));
         Ok(())
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.writing(name)?;
-        file.write_all(bytes)
+        let file = self.writing(name)?;
+        file.write_all_at(bytes, file.metadata()?.len())
+    }
+
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.writing(name)?.write_all_at(bytes, offset)
+    }
+
+    fn reserve(&mut self, name: &str, len: u64) -> io::Result<()> {
+        let len = i64::try_from(len).map_err(|_| ErrorKind::InvalidInput)?;
+        Ok(nix::fcntl::posix_fallocate(self.writing(name)?, 0, len)?)
     }
 
     fn overwrite(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() > OVERWRITE_LEN_MAX {
             return Err(ErrorKind::InvalidInput.into());
         }
-        // A file opened for appending takes no offset on Linux, so it has a handle of its own.
+        // Beside the file that is written to, so that neither is opened again and again.
         if self.overwriting.as_ref().is_none_or(|(open, _)| open != name) {
             let file = OpenOptions::new().write(true).open(self.path(name)?)?;
             self.overwriting = Some((name.to_owned(), file));
@@ -243,15 +264,17 @@ mod tests {
         disk.truncate("a.seg", 4).unwrap();
         disk.append("a.seg", b"!").unwrap();
         disk.overwrite("a.seg", b"O").unwrap();
+        disk.reserve("a.seg", 4_096).unwrap();
+        disk.write_at("a.seg", 5, b"?").unwrap();
         disk.rename("a.seg", "b.seg").unwrap();
         disk.sync_dir().unwrap();
 
         let disk = FileDisk::open(&directory).unwrap();
-        let mut bytes = [0; 8];
-        assert_eq!(disk.read("b.seg", 0, &mut bytes).unwrap(), 5);
-        assert_eq!(&bytes[..5], b"Onet!");
+        let mut bytes = [1; 8];
+        assert_eq!(disk.read("b.seg", 0, &mut bytes).unwrap(), 8);
+        assert_eq!(&bytes, b"Onet!?\0\0");
         assert_eq!(disk.list().unwrap(), ["b.seg"]);
-        assert_eq!(disk.len("b.seg").unwrap(), 5);
+        assert_eq!(disk.len("b.seg").unwrap(), 4_096);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&directory), mode(&directory.join("b.seg"))), (0o700, 0o600));
     }

@@ -1,6 +1,6 @@
 //! Owns the metrics of the store.
 
-use metrics::{Unit, counter, describe_counter, describe_histogram};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
 /// Times the log was made durable.
 pub const SYNCS_TOTAL: &str = "althing_log_syncs_total";
@@ -29,4 +29,33 @@ pub fn describe() {
         counter!(name).increment(0);
     }
     describe_histogram!(SYNC_SECONDS, Unit::Seconds, "time to make the log durable, write included");
+}
+
+/// What changes with every sync, looked up once.
+pub(super) struct Meters {
+    syncs: Counter,
+    bytes: Counter,
+    sync_seconds: Histogram,
+}
+
+impl Meters {
+    pub(super) fn new() -> Self {
+        Self {
+            syncs: counter!(SYNCS_TOTAL),
+            bytes: counter!(BYTES_TOTAL),
+            sync_seconds: histogram!(SYNC_SECONDS),
+        }
+    }
+
+    pub(super) fn synced(&self, bytes: u64, took: std::time::Duration) {
+        self.syncs.increment(1);
+        self.bytes.increment(bytes);
+        self.sync_seconds.record(took.as_secs_f64());
+    }
+}
+
+impl std::fmt::Debug for Meters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meters").finish_non_exhaustive()
+    }
 }

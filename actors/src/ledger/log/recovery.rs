@@ -54,6 +54,7 @@ impl<D: Disk> Log<D> {
             disk,
             network,
             segments: Vec::new(),
+            room_end: 0,
             next: 0,
             link: Link::start(network),
             pending: Vec::new(),
@@ -61,6 +62,7 @@ impl<D: Disk> Log<D> {
             marked,
             segment_len_max,
             is_poisoned: false,
+            meters: metrics::Meters::new(),
         };
         let mut last = None;
         for (index, first) in firsts.iter().enumerate() {
@@ -157,6 +159,7 @@ impl<D: Disk> Log<D> {
             let position = walk.position;
             match walk.step()? {
                 Found::Record(..) => last = Some(position),
+                Found::Damage(_) if is_last && walk.is_blank()? => break None,
                 Found::Damage(damage) => break Some(damage),
                 Found::End => break None,
             }
@@ -170,7 +173,9 @@ impl<D: Disk> Log<D> {
         self.link = walk.previous.unwrap_or(self.link);
         self.next = end.number;
         self.segments.push(Span { first, len: u64::from(end.offset) });
-        Ok((last, self.cut(&name, u64::from(end.offset), len)?))
+        self.room_end = u64::from(end.offset);
+        let torn = self.cut(&name, u64::from(end.offset), len)?;
+        Ok((last, torn.filter(|_| damage.is_some())))
     }
 
     /// Cuts a segment at `offset` for good.

@@ -194,6 +194,20 @@ impl<'a, D: Disk> SegmentReader<'a, D> {
         Ok(is_unwritten && !self.is_followed(offset, number)?)
     }
 
+    /// Whether there is nothing but zeros from `offset` on: room that no record has taken.
+    fn is_blank(&mut self, offset: u64) -> Result<bool, LogError> {
+        let mut at = offset;
+        while at < self.len {
+            let next = self.len.min(at + CHUNK_LEN_MIN as u64);
+            let part = self.bytes(at, usize::try_from(next - at).expect("at most a chunk"))?;
+            if part.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at = next;
+        }
+        Ok(true)
+    }
+
     /// Whether a sector that the range touches is all zeros from `offset` on.
     fn has_zero_sector(&mut self, offset: u64, len: u64) -> Result<bool, LogError> {
         let end = self.len.min(offset + len);
@@ -260,6 +274,11 @@ impl<'a, D: Disk> Walk<'a, D> {
     /// Whether what is at the walk's position is a torn tail.
     pub(super) fn is_torn(&mut self, damage: Damage) -> Result<bool, LogError> {
         self.reader.is_torn(u64::from(self.position.offset), self.position.number, damage)
+    }
+
+    /// Whether nothing was written from the walk's position on.
+    pub(super) fn is_blank(&mut self) -> Result<bool, LogError> {
+        self.reader.is_blank(u64::from(self.position.offset))
     }
 
     /// The error that names the walk's position.

@@ -26,7 +26,7 @@ pub struct SimDisk {
 pub struct Faults {
     /// From this operation on every call fails, as if the machine stopped; only changes and syncs count.
     pub stop_at_operation: Option<u64>,
-    /// This append writes half of its bytes and fails.
+    /// This append or write writes half of its bytes and fails.
     pub fail_append: Option<u64>,
     /// This sync fails. What it should have made durable is lost at the next crash, whatever later syncs say.
     pub fail_sync: Option<u64>,
@@ -52,7 +52,7 @@ struct Shared {
 pub struct Counts {
     /// Changes and syncs of any sort.
     pub operations: u64,
-    /// Appends.
+    /// Appends and writes.
     pub appends: u64,
     /// Syncs of files.
     pub syncs: u64,
@@ -76,6 +76,8 @@ struct SimFile {
 #[derive(Debug, Clone)]
 enum Change {
     Append(Vec<u8>),
+    Write(usize, Vec<u8>),
+    Reserve(usize),
     Truncate(usize),
     Overwrite(Vec<u8>),
 }
@@ -179,8 +181,11 @@ impl Shared {
         Ok(&mut self.files[number])
     }
 
-    fn used(&self) -> u64 {
-        self.names.values().map(|file| self.files[*file].current.len() as u64).sum()
+    /// Bytes that the files may still grow by.
+    fn room(&self) -> usize {
+        let used = self.names.values().map(|file| self.files[*file].current.len() as u64).sum();
+        let room = self.faults.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(used));
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     fn change_name(&mut self, change: NameChange) {
@@ -237,7 +242,11 @@ impl SimFile {
                     self.durable.extend(torn(bytes, self.durable.len(), random));
                     break;
                 }
-                Change::Truncate(_) | Change::Overwrite(_) => break,
+                Change::Write(at, bytes) => {
+                    write_torn(&mut self.durable, at, &bytes, random);
+                    break;
+                }
+                Change::Reserve(_) | Change::Truncate(_) | Change::Overwrite(_) => break,
             }
         }
         self.current.clone_from(&self.durable);
@@ -249,6 +258,11 @@ impl Change {
     fn apply(self, bytes: &mut Vec<u8>) {
         match self {
             Self::Append(more) => bytes.extend(more),
+            Self::Write(at, new) => {
+                bytes.resize(bytes.len().max(at + new.len()), 0);
+                bytes[at..at + new.len()].copy_from_slice(&new);
+            }
+            Self::Reserve(len) => bytes.resize(bytes.len().max(len), 0),
             Self::Truncate(len) => bytes.truncate(len),
             Self::Overwrite(start) => {
                 bytes.resize(bytes.len().max(start.len()), 0);
@@ -268,6 +282,19 @@ fn torn(mut bytes: Vec<u8>, at: usize, random: &mut Random) -> Vec<u8> {
         bytes[start..end].fill(0);
     }
     bytes
+}
+
+/// Lets a crash come into a write: each sector of it is on the disk or is not, in no order.
+fn write_torn(durable: &mut Vec<u8>, at: usize, bytes: &[u8], random: &mut Random) {
+    let (mut from, end) = (at, at + bytes.len());
+    let written = 1 + random.below(4);
+    while from < end {
+        let next = end.min((from / SECTOR_LEN + 1) * SECTOR_LEN);
+        if random.below(4) < written {
+            Change::Write(from, bytes[from - at..next - at].to_vec()).apply(durable);
+        }
+        from = next;
+    }
 }
 
 impl Disk for SimDisk {
@@ -293,8 +320,7 @@ impl Disk for SimDisk {
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut shared = self.operation()?;
         shared.counts.appends += 1;
-        let room = shared.faults.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(shared.used()));
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let room = shared.room();
         let is_failing = shared.faults.fail_append == Some(shared.counts.appends);
         let file = shared.file(name)?;
         if is_failing {
@@ -303,6 +329,35 @@ impl Disk for SimDisk {
         }
         file.change(Change::Append(bytes[..bytes.len().min(room)].to_vec()));
         if bytes.len() > room { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let at = usize::try_from(offset).map_err(|_| ErrorKind::InvalidInput)?;
+        let mut shared = self.operation()?;
+        shared.counts.appends += 1;
+        let is_failing = shared.faults.fail_append == Some(shared.counts.appends);
+        let room = shared.room();
+        let file = shared.file(name)?;
+        let fits = room.saturating_add(file.current.len().saturating_sub(at)).min(bytes.len());
+        let written = if is_failing { bytes.len() / 2 } else { fits };
+        file.change(Change::Write(at, bytes[..written].to_vec()));
+        match (is_failing, fits < bytes.len()) {
+            (true, _) => Err(io::Error::other("simulated failure of an append")),
+            (_, true) => Err(ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn reserve(&mut self, name: &str, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).map_err(|_| ErrorKind::InvalidInput)?;
+        let mut shared = self.operation()?;
+        let room = shared.room();
+        let file = shared.file(name)?;
+        if len.saturating_sub(file.current.len()) > room {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        file.change(Change::Reserve(len));
+        Ok(())
     }
 
     fn overwrite(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -121,9 +121,17 @@ fn the_bytes_of_a_log_are_pinned() {
     log.sync().unwrap();
     log.append(RecordKind::Decision, b"certificate").unwrap();
     log.sync().unwrap();
-    let hex = |name: &str| hex::encode(disk.bytes(name).unwrap());
-    assert_eq!(hex("00000000000000000000.seg"), include_str!("fixtures/segment.hex").trim());
-    assert_eq!(hex("durable.mark"), include_str!("fixtures/mark.hex").trim());
+    let segment = disk.bytes("00000000000000000000.seg").unwrap();
+    let (records, room) = segment.split_at(usize::try_from(log.end_of_last()).unwrap());
+    assert_eq!(hex::encode(records), include_str!("fixtures/segment.hex").trim());
+    assert!(
+        records.len() + room.len() == usize::try_from(ROOM_LEN).unwrap()
+            && room.iter().all(|byte| *byte == 0)
+    );
+    assert_eq!(hex::encode(disk.bytes("durable.mark").unwrap()), include_str!("fixtures/mark.hex").trim());
+    let disk = disk.kill();
+    assert_eq!(open(&disk).1.torn_tail, None, "room is no torn tail");
+    assert_eq!(disk.bytes("00000000000000000000.seg").unwrap(), records);
 }
 
 #[test]

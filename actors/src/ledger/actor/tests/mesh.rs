@@ -17,6 +17,7 @@ use althing_contracts::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
@@ -121,12 +122,12 @@ impl TestMesh {
     /// Starts a node on what its directory holds and connects it.
     pub(super) fn start(&mut self, node: usize) {
         let arbiter = Arbiter::new();
-        let (inbox, events) = mpsc::channel(EVENTS_MAX);
+        let (inbox, mut events) = mpsc::channel(EVENTS_MAX);
         let options = LedgerOptions {
             settings: self.settings(node),
             data_dir: self.data_dir(node),
             mesh: Arc::new(Port { node: id(node), hub: Arc::clone(&self.hub) }),
-            events,
+            events: stream::poll_fn(move |context| events.poll_recv(context)).boxed(),
             clock: Arc::new(TestClock(Instant::now())),
             arbiter: arbiter.handle(),
         };
