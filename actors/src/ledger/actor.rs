@@ -147,7 +147,9 @@ impl LedgerActor {
             self.perform(output, ctx);
         }
         self.ledger.make_durable()?;
-        committed.into_iter().for_each(|block| self.store(block));
+        for block in committed {
+            self.store(block);
+        }
         Ok(())
     }
 
