@@ -151,7 +151,9 @@ impl LedgerActor {
         if !committed.is_empty() {
             self.ledger.make_durable()?;
         }
-        committed.into_iter().for_each(|block| self.store(block));
+        for block in committed {
+            self.store(block);
+        }
         Ok(())
     }
 

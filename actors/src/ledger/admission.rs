@@ -20,9 +20,9 @@ pub(super) const SUBMISSIONS_MAX: usize = 4_096;
 /// Most submissions of a batch: checking it takes some milliseconds.
 const BATCH_LEN_MAX: usize = 256;
 /// From so many submissions at once on, the next batch is gathered for a while.
-const BUSY_LEN: usize = 8;
-/// How long it is gathered: a batch is cheaper by half, and a block takes several times as long.
-const GATHER_TIME: Duration = Duration::from_millis(5);
+const BUSY_LEN: usize = 4;
+/// How long it is gathered: a batch is cheaper by half, and a block takes longer.
+const GATHER_TIME: Duration = Duration::from_millis(10);
 
 /// Who waits for a transaction.
 pub(super) type Reply = oneshot::Sender<Result<Final, SubmitError>>;

@@ -108,6 +108,8 @@ struct Head {
     header: Option<Header>,
     certificate: Option<Certificate>,
     committed_us: u64,
+    /// Its transactions, if it was made since this node started.
+    len: usize,
 }
 
 impl<D: Disk> LedgerState<D> {
@@ -216,7 +218,9 @@ impl<D: Disk> LedgerState<D> {
                 Ok(())
             }
             LedgerInput::SubmitAll(transactions) => {
-                transactions.into_iter().for_each(|transaction| self.on_submit(transaction));
+                for transaction in transactions {
+                    self.on_submit(transaction);
+                }
                 Ok(())
             }
             LedgerInput::Forwarded(transactions) => {
@@ -240,6 +244,9 @@ impl<D: Disk> LedgerState<D> {
     /// Does what the driver asks for and starts heights while there is work.
     fn progress(&mut self) -> Result<(), Fatal> {
         self.drain_acts()?;
+        if !self.is_deciding() && !self.is_gathering() {
+            self.check_arrivals();
+        }
         while self.has_work() {
             self.start_height(&[])?;
             self.drain_acts()?;

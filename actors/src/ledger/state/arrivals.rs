@@ -1,6 +1,6 @@
-//! Owns transactions of other nodes from their arrival until their signatures are checked. While a height runs they
-//! wait here, so that one batch checks all that came meanwhile; a block, this node's turn to propose and the end of the
-//! height empty the list. Refuses to check a signature that was checked before.
+//! Owns transactions of other nodes from their arrival until their signatures are checked. While a height runs or a block
+//! is gathered they wait here, so that one batch checks all that came meanwhile; a block, this node's turn to propose and
+//! the end of the wait empty the list. Refuses to check a signature that was checked before.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -99,7 +99,7 @@ impl<D: Disk> LedgerState<D> {
             Ok(arrived) => self.arrivals.push(arrived),
             Err(how) => return self.blame(from, how),
         }
-        if self.arrivals.is_full() || !self.is_deciding() {
+        if self.arrivals.is_full() || !(self.is_deciding() || self.is_gathering()) {
             self.check_arrivals();
         }
     }

@@ -108,7 +108,6 @@ impl<D: Disk> LedgerState<D> {
         self.history.push(block.header.height, filed);
         self.outputs.push(LedgerOutput::Committed(Arc::new(block)));
         self.recheck_waiting();
-        self.check_arrivals();
         Ok(())
     }
 
@@ -119,6 +118,7 @@ impl<D: Disk> LedgerState<D> {
             header: Some(block.header.clone()),
             certificate: Some(block.certificate.clone()),
             committed_us: self.now.monotonic_us,
+            len: block.outcomes.len(),
         };
         for (id, _) in &block.outcomes {
             self.mempool.remove(id);

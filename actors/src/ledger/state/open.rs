@@ -187,7 +187,8 @@ struct Replay {
 
 impl Replay {
     fn new(state: State) -> Self {
-        let head = Head { state, digest: Digest::ZERO, header: None, certificate: None, committed_us: 0 };
+        let head =
+            Head { state, digest: Digest::ZERO, header: None, certificate: None, committed_us: 0, len: 0 };
         Self {
             head,
             last: Height::ZERO,
@@ -293,6 +294,7 @@ impl Replay {
             header: Some(block.header.clone()),
             certificate: Some(block.certificate.clone()),
             committed_us: 0,
+            len: 0,
         };
         replayed(&block);
         Ok(())

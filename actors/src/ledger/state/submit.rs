@@ -185,7 +185,7 @@ impl<D: Disk> LedgerState<D> {
     /// Whether this node knows of nothing that would move the head.
     fn is_current(&self) -> bool {
         let is_idle = self.driver.as_ref().is_none_or(Driver::is_decided);
-        is_idle && self.sync.highest_seen() <= self.height()
+        is_idle && !self.is_gathering() && self.sync.highest_seen() <= self.height()
     }
 
     fn final_before(&self, id: TransactionId) -> TransactionOutcome {

@@ -155,6 +155,21 @@ fn an_idle_mesh_makes_a_block_for_a_deadline_and_none_before() {
 }
 
 #[test]
+fn after_a_busy_block_the_next_one_is_gathered_for_a_while() {
+    let mut mesh = Mesh::new();
+    for node in &mut mesh.nodes {
+        (node.head.len, node.head.committed_us) = (1_000, at(10).monotonic_us);
+    }
+    mesh.step(20, 0, LedgerInput::Submit(submission(&World::new(NODES), "acme/author")));
+    mesh.all(109, &LedgerInput::Timer);
+    assert_eq!(mesh.heights(), [1; NODES]);
+    mesh.all(110, &LedgerInput::Timer);
+    assert_eq!(mesh.heights(), [2; NODES]);
+    mesh.step(111, 0, LedgerInput::Submit(submission(&World::new(NODES), "birch/author")));
+    assert_eq!(mesh.heights(), [3; NODES], "a block of one transaction is not busy");
+}
+
+#[test]
 fn what_the_rules_refuse_is_answered_without_a_block() {
     let mut mesh = Mesh::new();
     let world = World::new(NODES);

@@ -1,6 +1,7 @@
 //! Owns when this node acts by itself: when the next height starts, and when the next timer is due.
 
 use althing_contracts::{
+    block::BLOCK_TRANSACTIONS_MAX,
     certificate::Roster,
     quantity::{Height, TimeMs, Weight},
     signature::PublicKey,
@@ -9,15 +10,33 @@ use althing_contracts::{
 use super::{LedgerOutput, LedgerState};
 use crate::ledger::{consensus::Driver, log::disk::Disk, wire::Message};
 
+/// Transactions of a block after which the next one is gathered for a while.
+const BUSY_BLOCK_LEN: usize = 32;
+/// How long, from the busy block on. A height costs every validator some milliseconds whatever its block holds, and who
+/// flooded the block before waits for several anyway.
+const GATHER_US: u64 = 100_000;
+
 impl<D: Disk> LedgerState<D> {
     /// Whether the next height has to start: somebody waits for a block, a deadline of the state has passed, the
     /// heartbeat is due, or others have started.
     pub(super) fn has_work(&self) -> bool {
         let is_idle = self.driver.as_ref().is_some_and(Driver::is_decided);
         is_idle
-            && (self.scratch.has_ready(&self.mempool)
+            && (self.scratch.has_ready(&self.mempool) && !self.is_gathering()
                 || self.block_due() <= self.now.wall
                 || self.others_have_started())
+    }
+
+    /// Whether transactions wait for each other, so that a busy mesh makes few full blocks and not many small ones.
+    pub(super) fn is_gathering(&self) -> bool {
+        self.driver.is_some() && self.now.monotonic_us < self.gathers_until_us()
+    }
+
+    fn gathers_until_us(&self) -> u64 {
+        if self.head.len < BUSY_BLOCK_LEN || self.mempool.len() >= BLOCK_TRANSACTIONS_MAX {
+            return 0;
+        }
+        self.head.committed_us.saturating_add(GATHER_US)
     }
 
     /// When a block is due without a transaction.
@@ -57,7 +76,10 @@ impl<D: Disk> LedgerState<D> {
 
     fn next_due_us(&self) -> u64 {
         let consensus_us = match &self.driver {
-            Some(driver) if driver.is_decided() => Some(self.monotonic_us_at(self.block_due())),
+            Some(driver) if driver.is_decided() => {
+                let gathered_us = self.is_gathering().then(|| self.gathers_until_us());
+                gathered_us.into_iter().chain([self.monotonic_us_at(self.block_due())]).min()
+            }
             Some(driver) => driver.next_due_us(),
             None => None,
         };
