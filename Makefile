@@ -34,7 +34,7 @@ nextest: ## Run all tests
 soak: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --release --package althing-actors --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks)"
 
-bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, --short, --throughput)
+bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, --short, --throughput, --finality)
 	ops/ci/install-etcd.sh
 	$(CARGO) bench --locked --bench figures -- $(BENCH)
 

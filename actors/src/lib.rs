@@ -10,6 +10,7 @@ pub mod port;
 pub mod proposal;
 mod signatures;
 pub mod signer;
+mod span;
 pub mod sync;
 #[cfg(test)]
 mod test_ledger;

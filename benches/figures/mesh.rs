@@ -192,6 +192,6 @@ fn plan() -> Result<MeshPlan, Failure> {
         organisations: ORGANISATIONS.into_iter().map(organisation).collect::<Result<_, _>>()?,
         auditors: 1,
         port_base: 0,
-        transport: Transport::Quic,
+        transport: Transport::default(),
     })
 }

@@ -349,6 +349,27 @@ pub struct UnverifiedTransaction {
     signed: (PublicKey, SigningMessage, Signature),
 }
 
+impl Call {
+    /// The proposal that is spoken of; `None` for one that is about to be opened, and for what is about none.
+    #[must_use]
+    pub const fn proposal(&self) -> Option<ProposalId> {
+        match self {
+            Self::Submit { .. } | Self::ReportEquivocation { .. } => None,
+            Self::Revise { proposal, .. }
+            | Self::Cancel { proposal, .. }
+            | Self::Review { proposal, .. }
+            | Self::Vote { proposal, .. }
+            | Self::Veto { proposal, .. }
+            | Self::Claim { proposal, .. }
+            | Self::Receipt { proposal, .. }
+            | Self::AttestHealth { proposal, .. }
+            | Self::Resume { proposal }
+            | Self::Abort { proposal, .. }
+            | Self::Attest { proposal, .. } => Some(*proposal),
+        }
+    }
+}
+
 impl TransactionBody {
     /// The bytes to sign in `network`.
     #[must_use]

@@ -1,6 +1,6 @@
 //! Owns what this node adds to a bundle: its own testimony on its keys, and the split views that its auditor found.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use althing_actors::{
     auditor::{actor::AuditorActor, alarm::Alarm, bundle::Additions, message::ReadAlarms},
@@ -34,7 +34,7 @@ impl Proof {
     pub(super) async fn additions(&self) -> Additions<'_> {
         let alarms = match &self.auditor {
             Some(auditor) => auditor.send(ReadAlarms).await.unwrap_or_default(),
-            None => Default::default(),
+            None => Arc::default(),
         };
         let split_views = alarms.iter().filter_map(|alarm| match alarm {
             Alarm::SplitView(split) => Some(split.clone()),

@@ -14,7 +14,7 @@ use althing_contracts::{
     transaction::{Call, ProposalId},
 };
 use tokio::{sync::watch, task::spawn_blocking};
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, warn};
 
 use super::{
     alarm::Alarm,
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     ledger::message::{CertifiedBlock, LedgerFeed, LedgerView, ReadError},
+    span,
     watcher::{Lifeline, StartError, Watched, Watcher},
 };
 
@@ -159,7 +160,8 @@ impl AuditorActor {
     fn attest(&mut self, proposal: ProposalId, call: Call, ctx: &mut Context<Self>) {
         let Some(attester) = self.options.attester.clone() else { return };
         self.in_flight.insert(proposal);
-        let answer = async move { attester.attest(call).await }.into_actor(self);
+        let span = span::of(NAME, Some(proposal));
+        let answer = async move { attester.attest(call).await }.instrument(span).into_actor(self);
         ctx.spawn(answer.map(move |result, actor, _| actor.attested(proposal, result)));
     }
 

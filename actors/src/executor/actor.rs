@@ -24,7 +24,7 @@ use althing_contracts::{
 };
 use futures::stream;
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument as _, debug, error, info, warn};
 
 use super::{
     health::Prober,
@@ -38,6 +38,7 @@ use crate::{
     ledger::message::{Final, LedgerView},
     port::{Clock, Evidence, LedgerPort, Provider, ProviderError},
     signer::submitter::{ActError, Submitter},
+    span,
     watcher::{Lifeline, StartError, Watched, Watcher},
 };
 
@@ -134,6 +135,7 @@ impl ExecutorActor {
     }
 
     fn perform(&mut self, output: Output, ctx: &mut Context<Self>) {
+        let _span = span::of(NAME, Some(output.proposal())).entered();
         match output {
             Output::Claim { key, member } => {
                 let call = Call::Claim { proposal: key.proposal, step: key.step };
@@ -218,7 +220,7 @@ impl ExecutorActor {
         work: impl Future<Output = T> + 'static,
         answer: impl FnOnce(&mut Self, T) -> Input + 'static,
     ) {
-        let fed = work.into_actor(self).map(move |result, this, ctx| {
+        let fed = work.in_current_span().into_actor(self).map(move |result, this, ctx| {
             let input = answer(this, result);
             this.feed(input, ctx);
         });
@@ -231,7 +233,7 @@ impl ExecutorActor {
         work: impl Future<Output = Option<T>> + 'static,
         answer: impl FnOnce(T) -> Input + 'static,
     ) {
-        let fed = work.into_actor(self).map(move |result, this, ctx| {
+        let fed = work.in_current_span().into_actor(self).map(move |result, this, ctx| {
             if let Some(result) = result {
                 this.feed(answer(result), ctx);
             }

@@ -22,7 +22,7 @@ use althing_contracts::{
     proposal::{Order, StepClaim, Work},
     quantity::{DurationMs, Fence, Height, TimeMs},
     state::State,
-    transaction::{HealthReport, StepOutcome},
+    transaction::{HealthReport, ProposalId, StepOutcome},
 };
 
 use super::journal::StepKey;
@@ -203,6 +203,19 @@ pub enum Output {
         /// What was measured.
         health: HealthReport,
     },
+}
+
+impl Output {
+    /// The proposal that it serves.
+    pub const fn proposal(&self) -> ProposalId {
+        match self {
+            Self::Claim { key, .. }
+            | Self::Read { key, .. }
+            | Self::CarryOut { key, .. }
+            | Self::Report { key, .. } => key.proposal,
+            Self::Probe { key, .. } | Self::Attest { key, .. } => key.proposal,
+        }
+    }
 }
 
 impl ExecutorState {

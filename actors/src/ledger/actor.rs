@@ -209,6 +209,11 @@ impl LedgerActor {
             }
         }
         metrics::committed(block);
+        for record in block.events.iter() {
+            if let Some(proposal_id) = record.event.proposal() {
+                debug!(%proposal_id, height = %record.height, event = %record.sequence, "final");
+            }
+        }
     }
 
     /// Puts a block whose decision is durable into the index, and now and then its state into a snapshot.

@@ -1,10 +1,11 @@
-//! Owns the thread that keeps the index: writes in the order of the blocks, and reads that see every write before
-//! them. Keeps sled's pauses away from consensus; a full queue holds consensus back.
+//! Owns the thread that keeps the index: writes in the order of the blocks, several at once, and reads that see every
+//! block before them. Keeps sled's pauses away from consensus; a full queue holds consensus back.
 
 use std::{
     io,
     sync::{Arc, mpsc},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use althing_contracts::{
@@ -23,6 +24,10 @@ use super::{
 
 /// Blocks and reads that wait for the disk.
 const QUEUE_LEN_MAX: usize = 1_024;
+/// Blocks that are written together.
+const GATHERED_MAX: usize = 64;
+/// How long the next block is waited for: writes that come close together cost sled little more than one.
+const GATHER_TIME: Duration = Duration::from_millis(50);
 
 /// The index of a running ledger. Dropping it waits until everything is written.
 pub(super) struct Archive {
@@ -90,24 +95,59 @@ impl Drop for Archive {
     }
 }
 
-fn run(mut index: Index, queue: &mpsc::Receiver<Command>) {
-    let mut failed = false;
-    for command in queue {
+/// What the thread works on.
+struct Keeper {
+    index: Index,
+    /// Blocks that are not written yet, in order.
+    gathered: Vec<Arc<CommittedBlock>>,
+    has_failed: bool,
+}
+
+fn run(index: Index, queue: &mpsc::Receiver<Command>) {
+    let mut keeper = Keeper { index, gathered: Vec::new(), has_failed: false };
+    while let Some(command) = keeper.next(queue) {
         match command {
-            // After a failure the index is marked and rebuilt at the next start; a gap must not be written.
-            Command::Put(_) if failed => {}
-            Command::Put(block) => {
-                if let Err(error) = store::put(&mut index, &block) {
-                    failed = true;
-                    error!(%error, height = %block.header.height, "the index failed, history is unavailable until the node is restarted");
-                }
-            }
+            Command::Put(block) => keeper.gathered.push(block),
             // A reader that is gone needs no answer.
             Command::Events { after, limit, reply } => {
-                let _gone = reply.send(index.events_after(after, limit).map_err(unreadable));
+                keeper.write();
+                let _gone = reply.send(keeper.index.events_after(after, limit).map_err(unreadable));
             }
             Command::Positions { from, limit, reply } => {
-                let _gone = reply.send(positions(&index, from, limit).map_err(unreadable));
+                keeper.write();
+                let _gone = reply.send(positions(&keeper.index, from, limit).map_err(unreadable));
+            }
+        }
+    }
+    keeper.write();
+}
+
+impl Keeper {
+    /// The next command; writes what was gathered when none comes for a while. `None` when none will come.
+    fn next(&mut self, queue: &mpsc::Receiver<Command>) -> Option<Command> {
+        if self.gathered.len() >= GATHERED_MAX {
+            self.write();
+        }
+        if !self.gathered.is_empty() {
+            match queue.recv_timeout(GATHER_TIME) {
+                Ok(command) => return Some(command),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+                Err(mpsc::RecvTimeoutError::Timeout) => self.write(),
+            }
+        }
+        queue.recv().ok()
+    }
+
+    /// Writes the gathered blocks. After a failure the index is marked and rebuilt at the next start; a gap must not be
+    /// written.
+    fn write(&mut self) {
+        for block in std::mem::take(&mut self.gathered) {
+            if self.has_failed {
+                return;
+            }
+            if let Err(error) = store::put(&mut self.index, &block) {
+                self.has_failed = true;
+                error!(%error, height = %block.header.height, "the index failed, history is unavailable until the node is restarted");
             }
         }
     }

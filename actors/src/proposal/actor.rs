@@ -24,8 +24,10 @@ use crate::{
     ledger::message::{Final, LedgerView},
     port::{LedgerPort, Provider, TargetContext},
     signer::submitter::Submitter,
+    span,
     watcher::{Lifeline, StartError, Watched, Watcher},
 };
+use tracing::Instrument as _;
 
 /// Name of the actor in logs and metrics.
 pub const NAME: &str = "proposal";
@@ -131,7 +133,8 @@ impl Desk {
     }
 
     async fn act(self, member: MemberId, role: Role, call: Call) -> Result<Final, DeskError> {
-        Ok(self.submitter.act(&member, role, call).await?)
+        let span = span::of(NAME, call.proposal());
+        Ok(self.submitter.act(&member, role, call).instrument(span).await?)
     }
 
     /// Follows the ledger's views; each one is judged, so nothing is missed and nothing is polled.

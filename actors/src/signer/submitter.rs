@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
 use althing_contracts::{
+    event::Event,
     name::MemberId,
     quantity::{DurationMs, Sequence, TimeMs},
     reject::Reject,
     role::Role,
-    transaction::Call,
+    transaction::{Call, ProposalId},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     ledger::message::{Final, SubmitError},
     port::{Clock, LedgerPort},
+    span,
     watcher::{ActorUnavailable, Watched},
 };
 
@@ -166,7 +168,8 @@ impl Submitter {
         let lane = self.lanes.get(&(member.clone(), role));
         let lane = lane.ok_or_else(|| SignError::NoKey { member: member.clone(), role })?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { call, reply, span: tracing::Span::current() };
+        let span = span::of(super::actor::NAME, call.proposal());
+        let job = Job { call, reply, span };
         lane.try_send(job).map_err(|_| ActError::Busy)?;
         let begun = Instant::now();
         let answer = tokio::time::timeout(deadline, answer).await;
@@ -181,7 +184,10 @@ impl Lane {
             if reply.is_closed() {
                 continue;
             }
-            let result = self.carry(call).instrument(span).await;
+            let result = self.carry(call).instrument(span.clone()).await;
+            if let Ok(Some(id)) = result.as_ref().map(opened) {
+                span::opened(&span, id);
+            }
             // A caller that gave up learns the outcome from the ledger.
             let _gave_up = reply.send(result);
         }
@@ -257,6 +263,14 @@ impl Lane {
             let _either = tokio::time::timeout(RESUBMIT_AFTER, view.changed()).await;
         }
     }
+}
+
+/// The proposal that a transaction opened.
+fn opened(done: &Final) -> Option<ProposalId> {
+    done.events.iter().find_map(|event| match event {
+        Event::Submitted { proposal, .. } => Some(*proposal),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod crash;
+mod spans;
 mod story;
 
 use story::{Life, Mesh};
@@ -38,6 +39,20 @@ async fn a_decided_change_is_carried_out_and_judged_by_two_organisations() {
     let proposal = mesh.ledger.proposal(id);
     assert_eq!(proposal.ended.map(|ending| ending.stage), Some(Stage::Executed));
     assert_eq!(mesh.world.effects(), ["acme-north", "acme-south", "birch-north"]);
+    nodes.into_iter().for_each(story::Node::kill);
+}
+
+#[actix_rt::test]
+async fn what_the_actors_do_for_a_proposal_is_in_spans_with_its_id() {
+    let spans = spans::Spans::default();
+    tracing::subscriber::set_global_default(spans.clone()).unwrap();
+    let mesh = Mesh::new(&["200 OK"]).await;
+    let id = mesh.decide(deploy("v2", &[&["acme-north"]]));
+    let nodes = ["acme", "birch"].map(|org| mesh.node(org, Life::endless()));
+    mesh.ledger.wait(id, |proposal| proposal.ended.is_some()).await;
+    for actor in [NAME, crate::signer::actor::NAME] {
+        assert!(spans.has(actor, id), "{actor}: {spans:?}");
+    }
     nodes.into_iter().for_each(story::Node::kill);
 }
 

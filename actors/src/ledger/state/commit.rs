@@ -136,9 +136,10 @@ impl<D: Disk> LedgerState<D> {
         self.show_head();
     }
 
-    /// Tells the nodes that do not vote; validators know by their own votes.
+    /// Tells the nodes that do not vote; validators know by their own votes. A node that does not vote itself tells
+    /// those that may have no other neighbour, once it is level.
     fn announce(&mut self) {
-        if self.driver.is_none() {
+        if self.driver.is_none() && self.sync.highest_seen() > self.height() {
             return;
         }
         let message = LedgerMessage::encode(Message::Status(self.status()));

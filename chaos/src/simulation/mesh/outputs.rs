@@ -142,7 +142,7 @@ impl Mesh {
         let Some((node, from, message)) = self.judged.remove(&token) else { return Ok(()) };
         match verdict {
             Verdict::Accept => {
-                let is_head = matches!(LedgerMessage::decode(&message), Ok(Message::Status(_)));
+                let is_head = matches!(LedgerMessage::decode(&message), Ok(Message::Decided(_)));
                 let kind = if is_head { report::GOSSIPED_HEAD } else { report::GOSSIPED_TRANSACTION };
                 self.coverage.count(kind);
                 self.gossip(node, from, &message);

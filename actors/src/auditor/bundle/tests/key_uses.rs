@@ -1,3 +1,5 @@
+//! What a bundle says of key uses, and what it refuses.
+
 use std::path::Path;
 
 use althing_contracts::{
@@ -57,7 +59,7 @@ fn uses(story: &Story) -> Vec<KeyUseRecord> {
 }
 
 fn statement(uses: &[KeyUseRecord]) -> KeyUseStatement {
-    let tip = uses.iter().fold(Tip::START, |tip, used| tip.after(used));
+    let tip = uses.iter().fold(Tip::START, Tip::after);
     let (node, keys) = (node().public(), keys().into_iter().collect());
     KeyUseStatement::V1 { node, keys, uses: tip.records, head: tip.head }
 }

@@ -1,3 +1,5 @@
+//! How heads are shown, judged and passed on.
+
 use super::{super::heads::SHOW_INTERVAL_US, *};
 use crate::{ledger::message::ShownHead, port::Verdict};
 
