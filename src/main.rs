@@ -36,10 +36,12 @@ fn run(cli: Cli) -> Outcome {
     actix::System::with_tokio_rt(runtime).block_on(cli::run(cli))
 }
 
-/// Logs go to stderr: warnings, and more with `-v` or by `RUST_LOG`.
+/// Logs go to stderr: warnings, and more with `-v` or by `RUST_LOG`. Gossip warns of every head that a neighbour showed
+/// first, which is how heads spread.
 fn start_logs(verbose: u8) {
     let level = ["warn", "althing=info,warn", "info", "debug"][usize::from(verbose.min(3))];
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let chosen = || EnvFilter::new(format!("{level},libp2p_gossipsub=error"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| chosen());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }
 
