@@ -29,7 +29,7 @@ use crate::ledger::{
 /// The validator that is away; the others are just enough.
 const AWAY: usize = VALIDATORS - 1;
 /// How long the others wait for its proposals.
-const ABSENT_PROPOSE_MS: u64 = 20;
+const ABSENT_MS: u64 = 20;
 /// Blocks that it misses in the short form of the catch-up.
 const MISSED_BLOCKS: u64 = 300;
 /// Blocks that it misses in the long form.
@@ -255,7 +255,8 @@ async fn a_validator_that_was_away_for_ten_thousand_blocks_catches_up_while_the_
 async fn catch_up(missed: u64, patience: Duration) {
     let mut mesh = TestMesh::new();
     // One proposer in four is away, and nobody waits long for it.
-    mesh.timing.consensus.propose_ms = ABSENT_PROPOSE_MS;
+    mesh.timing.consensus.propose_ms = ABSENT_MS;
+    mesh.timing.consensus.precommit_ms = ABSENT_MS;
     mesh.keep_in_memory();
     (0..AWAY).for_each(|node| mesh.start(node));
     let began = Instant::now();
