@@ -9,7 +9,7 @@ use althing_actors::{
     executor::{health::Prober, local::LocalProvider},
     ledger::{
         LedgerHandle, LedgerOptions,
-        state::{LedgerSettings, LedgerTiming},
+        state::{LedgerSettings, LedgerTiming, REMEMBERED_MAX},
     },
     port::{self, Provider},
     proposal,
@@ -140,6 +140,7 @@ impl Node {
                 node,
                 role: keys.ledger,
                 timing: LedgerTiming::default(),
+                remembered_max: REMEMBERED_MAX,
             },
             data_dir: config.node.data_dir.clone(),
             mesh: Arc::new(BoundMesh(mesh.clone())),

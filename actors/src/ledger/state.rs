@@ -55,7 +55,7 @@ pub use self::{
         CommittedBlock, Fatal, Filed, LedgerInput, LedgerOutput, Misbehaviour, Now, TransactionOutcome,
     },
     open::Opened,
-    settings::{LedgerRole, LedgerSettings, LedgerTiming},
+    settings::{LedgerRole, LedgerSettings, LedgerTiming, REMEMBERED_MAX},
 };
 
 /// The ledger of one node.
@@ -223,10 +223,6 @@ impl<D: Disk> LedgerState<D> {
                 }
                 Ok(())
             }
-            LedgerInput::Forwarded(transactions) => {
-                self.on_forwarded(transactions);
-                Ok(())
-            }
             LedgerInput::Timer => self.on_timer(),
             LedgerInput::Connected(peer) => {
                 self.on_connected(peer);
@@ -300,7 +296,6 @@ impl<D: Disk> LedgerState<D> {
         Status { height: self.head.state.height(), block: self.head.digest }
     }
 
-    /// The time of a block that is made at this moment.
     /// How far this machine's clock is ahead (or behind, below zero) of most other validators', in milliseconds;
     /// `None` while it is within what the constitution allows, or on a node that judges no blocks.
     #[must_use]
@@ -309,6 +304,7 @@ impl<D: Disk> LedgerState<D> {
         self.clock.offset_ms(self.now, others, self.head.state.constitution().clock_ahead_max)
     }
 
+    /// The time of a block that is made at this moment.
     fn block_time(&self) -> TimeMs {
         self.now.wall.max(self.head.state.time().next())
     }

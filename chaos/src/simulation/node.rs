@@ -11,6 +11,7 @@ use althing_actors::{
         },
         state::{
             Fatal, LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerState, LedgerTiming, Now,
+            REMEMBERED_MAX,
         },
     },
     port::NodeId,
@@ -61,13 +62,15 @@ impl Node {
         let key = ConsensusKey::from_seed(consensus_key(org.as_str()).secret());
         let (genesis, node, role) =
             (genesis.clone(), node_key(org.as_str()).public(), LedgerRole::Validator(key));
-        Self::new(LedgerSettings { genesis, node, role, timing }, clock_offset_ms)
+        let remembered_max = REMEMBERED_MAX;
+        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max }, clock_offset_ms)
     }
 
     /// A node that follows; it has not started.
     pub(super) fn observer(genesis: &Genesis, number: usize, timing: LedgerTiming) -> Self {
         let node = node_key(&format!("observer-{number}")).public();
-        Self::new(LedgerSettings { genesis: genesis.clone(), node, role: LedgerRole::Observer, timing }, 0)
+        let (genesis, role, remembered_max) = (genesis.clone(), LedgerRole::Observer, REMEMBERED_MAX);
+        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max }, 0)
     }
 
     fn new(settings: LedgerSettings, clock_offset_ms: i64) -> Self {

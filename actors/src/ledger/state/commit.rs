@@ -24,23 +24,25 @@ use crate::{
     port::NodeId,
 };
 
-/// Most heights whose place in the log is kept in memory; older ones are found through the index.
-const HISTORY_MAX: usize = if cfg!(test) { 64 } else { 100_000 };
-
 /// Where the log has the last blocks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct History {
+    len_max: usize,
     first: Height,
     filed: VecDeque<Filed>,
 }
 
 impl History {
+    pub(super) const fn new(len_max: usize) -> Self {
+        Self { len_max, first: Height::ZERO, filed: VecDeque::new() }
+    }
+
     pub(super) fn push(&mut self, height: Height, filed: Filed) {
         if self.filed.is_empty() {
             self.first = height;
         }
         self.filed.push_back(filed);
-        if self.filed.len() > HISTORY_MAX {
+        if self.filed.len() > self.len_max {
             self.filed.pop_front();
             self.first = self.first.next();
         }

@@ -69,7 +69,7 @@ impl<D: Disk> LedgerState<D> {
             Some(state) => state,
             None => State::genesis(&settings.genesis)?,
         };
-        let mut replay = Replay::new(state);
+        let mut replay = Replay::new(state, settings.remembered_max);
         for item in log.scan() {
             let (position, record) = item?;
             replay.take(position, record, replayed)?;
@@ -122,7 +122,7 @@ impl<D: Disk> LedgerState<D> {
             to_forward: Vec::new(),
             detector: std::mem::take(&mut replay.detector),
             verdicts: Verdicts::default(),
-            history: std::mem::take(&mut replay.history),
+            history: std::mem::replace(&mut replay.history, History::new(0)),
             heads: Heads::begin(now.monotonic_us),
             sync: SyncState::default(),
             replied_us: BTreeMap::new(),
@@ -186,13 +186,13 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(state: State) -> Self {
+    fn new(state: State, remembered_max: usize) -> Self {
         let head =
             Head { state, digest: Digest::ZERO, header: None, certificate: None, committed_us: 0, len: 0 };
         Self {
             head,
             last: Height::ZERO,
-            history: History::default(),
+            history: History::new(remembered_max),
             detector: EquivocationDetector::default(),
             entries: Vec::new(),
             undecided: Vec::new(),

@@ -18,7 +18,12 @@ pub struct LedgerSettings {
     pub role: LedgerRole,
     /// Time limits.
     pub timing: LedgerTiming,
+    /// Most heights whose place in the log is kept in memory; older ones are found through the index.
+    pub remembered_max: usize,
 }
+
+/// What a node remembers of the log when nothing else is said: a few megabytes.
+pub const REMEMBERED_MAX: usize = 100_000;
 
 /// What a node does for the ledger.
 #[derive(Debug, Clone)]

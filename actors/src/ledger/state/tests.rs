@@ -40,8 +40,13 @@ fn open(node: NodeId, role: LedgerRole) -> LedgerState<SimDisk> {
 }
 
 fn open_on(disk: SimDisk, node: NodeId, role: LedgerRole) -> LedgerState<SimDisk> {
-    let settings =
-        LedgerSettings { genesis: World::new(NODES).genesis, node, role, timing: LedgerTiming::default() };
+    let settings = LedgerSettings {
+        genesis: World::new(NODES).genesis,
+        node,
+        role,
+        timing: LedgerTiming::default(),
+        remembered_max: REMEMBERED_MAX,
+    };
     let (log, _) = Log::open(disk, settings.genesis.network()).unwrap();
     LedgerState::open(settings, log, None, at(0), &mut |_| ()).unwrap().ledger
 }
@@ -450,6 +455,7 @@ fn a_key_that_the_roster_does_not_name_does_not_open() {
         node: node_id(0),
         role: LedgerRole::Validator(key(1)),
         timing: LedgerTiming::default(),
+        remembered_max: REMEMBERED_MAX,
         genesis,
     };
     let (log, _) = Log::open(SimDisk::new(), settings.genesis.network()).unwrap();

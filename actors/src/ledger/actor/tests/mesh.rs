@@ -42,6 +42,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 const EVENTS_MAX: usize = 4_096;
 /// Authors of proposals, so that none has more open ones than the rules allow.
 const AUTHORS: u64 = 16;
+/// Heights that a node remembers without its index: few, so that a node that catches up asks for older ones.
+const REMEMBERED: usize = 64;
 /// Open proposals of an author.
 const OPEN_MAX: u16 = 1_000;
 
@@ -129,7 +131,7 @@ impl TestMesh {
             LedgerRole::Validator(ConsensusKey::from_seed(consensus_key(org(node).as_str()).secret()))
         };
         let genesis = self.world.genesis.clone();
-        LedgerSettings { genesis, node: id(node), role, timing: self.timing }
+        LedgerSettings { genesis, node: id(node), role, timing: self.timing, remembered_max: REMEMBERED }
     }
 
     /// Starts a node on what its directory holds and connects it.

@@ -10,7 +10,7 @@ use super::*;
 use crate::ledger::{
     consensus::ConsensusKey,
     log::{Log, sim_disk::SimDisk},
-    state::{LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerTiming, Now},
+    state::{LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerTiming, Now, REMEMBERED_MAX},
     wire::{LedgerMessage, Message},
 };
 
@@ -25,6 +25,7 @@ fn validator(world: &World) -> LedgerState<SimDisk> {
         node: node(0),
         role: LedgerRole::Validator(key),
         timing: LedgerTiming::default(),
+        remembered_max: REMEMBERED_MAX,
     };
     let (log, _) = Log::open(SimDisk::new(), world.network()).unwrap();
     LedgerState::open(settings, log, None, now(), &mut |_| ()).unwrap().ledger
