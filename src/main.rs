@@ -40,8 +40,8 @@ fn run(cli: Cli) -> Outcome {
 /// first, which is how heads spread.
 fn start_logs(verbose: u8) {
     let level = ["warn", "althing=info,warn", "info", "debug"][usize::from(verbose.min(3))];
-    let chosen = || EnvFilter::new(format!("{level},libp2p_gossipsub=error"));
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| chosen());
+    let chosen = format!("{level},libp2p_gossipsub=error");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(chosen));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }
 

@@ -11,7 +11,7 @@ use crate::{
     role::Role,
     stage::Stage,
     state::Registry,
-    transaction::{Call, ProposalId},
+    transaction::Call,
 };
 
 mod audit;
@@ -189,24 +189,6 @@ pub(crate) const fn role_of(call: &Call) -> &'static [Role] {
         Call::ReportEquivocation { .. } => {
             &[Role::Executor, Role::Author, Role::Reviewer, Role::Voter, Role::Guardian]
         }
-    }
-}
-
-/// The proposal that a call speaks of.
-pub(crate) const fn proposal_of(call: &Call) -> Option<ProposalId> {
-    match call {
-        Call::Submit { .. } | Call::ReportEquivocation { .. } => None,
-        Call::Revise { proposal, .. }
-        | Call::Cancel { proposal, .. }
-        | Call::Review { proposal, .. }
-        | Call::Vote { proposal, .. }
-        | Call::Veto { proposal, .. }
-        | Call::Claim { proposal, .. }
-        | Call::Receipt { proposal, .. }
-        | Call::AttestHealth { proposal, .. }
-        | Call::Resume { proposal }
-        | Call::Abort { proposal, .. }
-        | Call::Attest { proposal, .. } => Some(*proposal),
     }
 }
 

@@ -3,10 +3,9 @@
 
 use althing_actors::ledger::message::{READ_EVENTS_MAX, ReadError};
 use althing_contracts::{
-    event::{Event, EventRecord},
+    event::EventRecord,
     proposal::Proposal,
     quantity::{EventSequence, Height},
-    transaction::ProposalId,
 };
 
 use super::backend::Backend;
@@ -37,7 +36,7 @@ pub(crate) async fn of(
         scanned += records.len();
         for record in records {
             last = record.sequence;
-            if subject(&record.event) == Some(proposal.id) {
+            if record.event.proposal() == Some(proposal.id) {
                 found.push(record);
             }
             if found.len() == limit {
@@ -72,27 +71,5 @@ async fn end(backend: &dyn Backend, height: Height) -> Result<u64, ReadError> {
             Some(record) if record.height < height => end = end.saturating_mul(2),
             _ => return Ok(end),
         }
-    }
-}
-
-/// The proposal that an event is about.
-pub(crate) const fn subject(event: &Event) -> Option<ProposalId> {
-    match event {
-        Event::Submitted { proposal, .. }
-        | Event::StageChanged { proposal, .. }
-        | Event::RulesBroken { proposal, .. }
-        | Event::Reviewed { proposal, .. }
-        | Event::Voted { proposal, .. }
-        | Event::VotingExtended { proposal, .. }
-        | Event::Tallied { proposal, .. }
-        | Event::Promoted { proposal }
-        | Event::TimelockElapsed { proposal, .. }
-        | Event::StepClaimed { proposal, .. }
-        | Event::StepReported { proposal, .. }
-        | Event::HealthAttested { proposal, .. }
-        | Event::Resumed { proposal, .. }
-        | Event::Attested { proposal, .. }
-        | Event::Warned { proposal, .. } => Some(*proposal),
-        Event::Equivocated { .. } => None,
     }
 }

@@ -11,7 +11,7 @@ use althing_contracts::{
     quantity::{EventSequence, Height, TimeMs},
     reject::Reject,
     state::State,
-    transaction::TransactionId,
+    transaction::{ProposalId, TransactionId},
 };
 use tokio::sync::{broadcast, watch};
 
@@ -69,6 +69,17 @@ pub struct Final {
     pub time: TimeMs,
     /// What it caused; empty when it had taken effect before.
     pub events: Vec<Event>,
+}
+
+impl Final {
+    /// The proposal that it opened.
+    #[must_use]
+    pub fn opened(&self) -> Option<ProposalId> {
+        self.events.iter().find_map(|event| match event {
+            Event::Submitted { proposal, .. } => Some(*proposal),
+            _ => None,
+        })
+    }
 }
 
 /// Why a submission has no final answer.

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use actix::{Actor, ActorContext, ArbiterHandle, Context, Handler, ResponseFuture};
 use althing_contracts::{
     digest::Digest,
-    event::Event,
     name::{MemberId, Name, OrgId},
     quantity::Revision,
     role::Role,
@@ -111,11 +110,7 @@ impl Desk {
         let SubmitProposal { author, document, plan_hash } = request;
         let transaction =
             self.submitter.act(&author, Role::Author, Call::Submit { document, plan_hash }).await?;
-        let opened = transaction.events.iter().find_map(|event| match event {
-            Event::Submitted { proposal, .. } => Some(*proposal),
-            _ => None,
-        });
-        let proposal = opened.ok_or(DeskError::NothingOpened { height: transaction.height })?;
+        let proposal = transaction.opened().ok_or(DeskError::NothingOpened { height: transaction.height })?;
         Ok(Submitted { proposal, transaction })
     }
 

@@ -6,12 +6,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
 use althing_contracts::{
-    event::Event,
     name::MemberId,
     quantity::{DurationMs, Sequence, TimeMs},
     reject::Reject,
     role::Role,
-    transaction::{Call, ProposalId},
+    transaction::Call,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -185,7 +184,7 @@ impl Lane {
                 continue;
             }
             let result = self.carry(call).instrument(span.clone()).await;
-            if let Ok(Some(id)) = result.as_ref().map(opened) {
+            if let Ok(Some(id)) = result.as_ref().map(Final::opened) {
                 span::opened(&span, id);
             }
             // A caller that gave up learns the outcome from the ledger.
@@ -263,14 +262,6 @@ impl Lane {
             let _either = tokio::time::timeout(RESUBMIT_AFTER, view.changed()).await;
         }
     }
-}
-
-/// The proposal that a transaction opened.
-fn opened(done: &Final) -> Option<ProposalId> {
-    done.events.iter().find_map(|event| match event {
-        Event::Submitted { proposal, .. } => Some(*proposal),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

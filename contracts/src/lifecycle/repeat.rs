@@ -19,7 +19,7 @@ pub(crate) fn is_repeat(state: &State, body: &TransactionBody) -> bool {
             state.registry().equivocations.contains_key(&evidence.validator)
         }
         call => {
-            let proposal = super::proposal_of(call).and_then(|id| state.proposal(id));
+            let proposal = call.proposal().and_then(|id| state.proposal(id));
             proposal.is_some_and(|proposal| holds(proposal, body, state.time()))
         }
     }

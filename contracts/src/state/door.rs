@@ -54,7 +54,7 @@ impl State {
             }
             Call::ReportEquivocation { evidence } => self.registry.record_equivocation(evidence, events),
             call => {
-                let id = lifecycle::proposal_of(call).ok_or(Reject::NoProposal)?;
+                let id = call.proposal().ok_or(Reject::NoProposal)?;
                 self.with_proposal(id, events, |cast| {
                     lifecycle::step(cast, Move::Call { sender: &body.sender, role: body.role, call })
                 })

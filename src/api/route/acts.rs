@@ -6,7 +6,6 @@ use actix_web::{HttpRequest, http::StatusCode, web};
 use althing_actors::ledger::message::{Final, LedgerView};
 use althing_contracts::{
     digest::Digest,
-    event::Event,
     name::MemberId,
     proposal::Proposal,
     reject::Reject,
@@ -202,7 +201,7 @@ fn subject<'a>(
 ) -> Result<&'a Proposal, Problem> {
     let found = match subject {
         Subject::Known(id) => state.proposal(*id),
-        Subject::Opened(document) => match opened(&accepted.events) {
+        Subject::Opened(document) => match accepted.opened() {
             Some(id) => state.proposal(id),
             None => state
                 .proposals()
@@ -215,12 +214,5 @@ fn subject<'a>(
             format!("final at height {}, which this node does not show yet; ask again", accepted.height);
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "undecided", "The outcome is not shown yet", detail)
             .retryable()
-    })
-}
-
-fn opened(events: &[Event]) -> Option<ProposalId> {
-    events.iter().find_map(|event| match event {
-        Event::Submitted { proposal, .. } => Some(*proposal),
-        _ => None,
     })
 }

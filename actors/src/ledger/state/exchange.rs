@@ -56,8 +56,6 @@ pub enum LedgerInput {
     Submit(PooledTransaction),
     /// Transactions of this node's own users that came together.
     SubmitAll(Vec<PooledTransaction>),
-    /// Transactions of another node, verified already.
-    Forwarded(Vec<PooledTransaction>),
     /// The time that [`LedgerOutput::Wake`] asked for has come; too early does no harm.
     Timer,
     /// A node was connected and admitted.
