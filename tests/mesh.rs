@@ -120,6 +120,8 @@ fn a_killed_daemon_comes_back_with_what_was_acknowledged() {
         node.kill().expect("it is killed");
     }
     mesh.start().expect("every node comes back");
+    // A kill can come before the node's own disk has what the quorum's disks have.
+    client.wait_for_height(acknowledged.height).expect("the node has the block again");
     let shown = client.get(&open[0].path()).expect("the vote is shown");
     assert_eq!(shown["ballots"][0]["voter"], acknowledged.member, "{shown}");
     assert!(voter.cast().expect("the mesh goes on").height > acknowledged.height);

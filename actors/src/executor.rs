@@ -6,4 +6,5 @@ pub mod journal;
 pub mod local;
 pub mod message;
 pub mod metrics;
+pub mod runner;
 pub mod state;

@@ -7,8 +7,7 @@
 //! so anything else that does not verify is damage, not a torn tail.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, BufReader, Read},
     marker::PhantomData,
     path::{Path, PathBuf},
 };
@@ -18,6 +17,8 @@ use althing_contracts::{
     digest::{Digest, Purpose},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::disk::{Disk, FileDisk};
 
 mod reading;
 
@@ -31,6 +32,8 @@ const DIGEST_LEN: usize = 32;
 /// Largest payload in bytes: actions and evidence are names and digests, far below this.
 pub const RECORD_LEN_MAX: usize = 64 * 1024;
 
+/// Bytes read at once when a journal is opened.
+const READ_LEN: usize = 64 * 1024;
 /// Bytes after which records that wait are a full group: a page, so that a write that a crash cut short touches as many
 /// pages as one of a single record.
 const GROUP_LEN_MAX: usize = 4_096;
@@ -41,15 +44,33 @@ pub type Kind = [u8; 8];
 /// An open journal; the only writer of its file.
 #[derive(Debug)]
 pub struct Journal<R> {
-    file: File,
+    disk: Box<dyn Disk>,
+    name: String,
+    /// As it is shown to people.
     path: PathBuf,
-    sequence: u64,
-    head: Digest,
-    len: u64,
+    /// Where the next record goes.
+    end: End,
     /// Frames that are not written yet.
     pending: Vec<u8>,
     stopped: bool,
     record: PhantomData<fn(R)>,
+}
+
+/// Where a journal is.
+#[derive(Debug)]
+pub enum Place {
+    /// A file of the file system, whose directory exists.
+    Path(PathBuf),
+    /// A file of a disk, by its name.
+    Disk(Box<dyn Disk>, String),
+}
+
+/// The end of the records.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    sequence: u64,
+    head: Digest,
+    len: u64,
 }
 
 /// What was found when a journal was opened.
@@ -140,25 +161,28 @@ enum Frame {
 }
 
 impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
-    /// Opens or creates the journal at `path`, verifies the whole chain and hands each record to `each` in order.
+    /// Opens or creates the journal at a place, verifies the whole chain and hands each record to `each` in order.
     ///
     /// # Errors
     /// The disk fails, the file is of another kind, or the chain is broken; the file is left as it is.
-    pub fn open(path: &Path, kind: Kind, mut each: impl FnMut(R)) -> Result<(Self, Recovery), JournalError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|source| disk(path, "opened", source))?;
-        let file_len = file.metadata().map_err(|source| disk(path, "read", source))?.len();
-        let mut journal = Self::over(file, path);
-        if file_len < HEADER_LEN as u64 {
-            journal.create(kind)?;
+    pub fn open(
+        place: impl Into<Place>,
+        kind: Kind,
+        mut each: impl FnMut(R),
+    ) -> Result<(Self, Recovery), JournalError> {
+        let mut journal = Self::at(place.into())?;
+        let file_len = journal.file_len()?;
+        let whole_len = file_len.filter(|len| *len >= HEADER_LEN as u64);
+        let Some(whole_len) = whole_len else {
+            journal.create(kind, file_len.is_some())?;
             return Ok((journal, Recovery { records: 0, cut_bytes: 0 }));
-        }
-        journal.replay(kind, file_len, &mut each)?;
-        let cut_bytes = file_len.saturating_sub(journal.len);
+        };
+        journal.replay(kind, whole_len, &mut each)?;
+        let cut_bytes = whole_len.saturating_sub(journal.end.len);
         if cut_bytes > 0 {
             journal.cut_tail()?;
         }
-        let recovery = Recovery { records: journal.sequence, cut_bytes };
+        let recovery = Recovery { records: journal.end.sequence, cut_bytes };
         Ok((journal, recovery))
     }
 
@@ -178,16 +202,16 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
     /// The record is too long, or an earlier write failed.
     pub fn add(&mut self, record: &R) -> Result<u64, JournalError> {
         self.check_running()?;
-        let sequence = self.sequence.saturating_add(1);
-        let payload = canonical::encode(&EntryRef { sequence, previous: self.head, record });
+        let sequence = self.end.sequence.saturating_add(1);
+        let payload = canonical::encode(&EntryRef { sequence, previous: self.end.head, record });
         let len = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= RECORD_LEN_MAX);
         let len = len.ok_or(JournalError::TooLong { path: self.path.clone(), len: payload.len() })?;
         let digest = Digest::of(Purpose::Journal, &payload);
         for part in [&len.to_le_bytes()[..], &(!len).to_le_bytes(), &payload, digest.as_bytes()] {
             self.pending.extend_from_slice(part);
         }
-        self.sequence = sequence;
-        self.head = digest;
+        self.end.sequence = sequence;
+        self.end.head = digest;
         Ok(sequence)
     }
 
@@ -205,12 +229,12 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let written = self.file.write_all(&self.pending).and_then(|()| self.file.sync_data());
-        written.map_err(|source| {
+        let written = self.disk.write_at(&self.name, self.end.len, &self.pending);
+        written.and_then(|()| self.disk.sync(&self.name)).map_err(|source| {
             self.stopped = true;
-            disk(&self.path, "written", source)
+            failed(&self.path, "written", source)
         })?;
-        self.len = self.len.saturating_add(self.pending.len() as u64);
+        self.end.len = self.end.len.saturating_add(self.pending.len() as u64);
         self.pending.clear();
         Ok(())
     }
@@ -220,76 +244,127 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
     }
 
     /// The digest of the last record; [`Digest::ZERO`] when there is none.
-    pub fn head(&self) -> Digest {
-        self.head
+    pub const fn head(&self) -> Digest {
+        self.end.head
     }
 
-    fn over(file: File, path: &Path) -> Self {
-        Self {
-            file,
-            path: path.to_owned(),
-            sequence: 0,
-            head: Digest::ZERO,
-            len: HEADER_LEN as u64,
+    /// The file at a place, not looked at yet.
+    fn at(place: Place) -> Result<Self, JournalError> {
+        let (disk, name, path) = match place {
+            Place::Path(path) => {
+                let (disk, name) =
+                    FileDisk::of_file(&path).map_err(|source| failed(&path, "opened", source))?;
+                (Box::new(disk) as Box<dyn Disk>, name, path)
+            }
+            Place::Disk(disk, name) => (disk, name.clone(), PathBuf::from(name)),
+        };
+        Ok(Self {
+            disk,
+            name,
+            path,
+            end: End::START,
             pending: Vec::new(),
             stopped: false,
             record: PhantomData,
+        })
+    }
+
+    /// The length of the file; `None` when there is none.
+    fn file_len(&self) -> Result<Option<u64>, JournalError> {
+        match self.disk.len(&self.name) {
+            Ok(len) => Ok(Some(len)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed(&self.path, "read", source)),
         }
     }
 
-    fn create(&mut self, kind: Kind) -> Result<(), JournalError> {
-        let written = self
-            .file
-            .set_len(0)
-            .and_then(|()| self.file.write_all(&[MAGIC, kind].concat()))
-            .and_then(|()| self.file.sync_all())
-            .and_then(|()| sync_parent(&self.path));
-        written.map_err(|source| disk(&self.path, "created", source))
+    fn create(&mut self, kind: Kind, exists: bool) -> Result<(), JournalError> {
+        let Self { disk, name, .. } = self;
+        let made = if exists { disk.truncate(name, 0) } else { disk.create(name) };
+        let written = made
+            .and_then(|()| disk.write_at(name, 0, &[MAGIC, kind].concat()))
+            .and_then(|()| disk.sync(name))
+            .and_then(|()| disk.sync_dir());
+        written.map_err(|source| failed(&self.path, "created", source))
     }
 
     fn replay(&mut self, kind: Kind, file_len: u64, each: &mut impl FnMut(R)) -> Result<(), JournalError> {
-        let file = self.file.try_clone().map_err(|source| disk(&self.path, "read", source))?;
-        let mut reader = BufReader::new(file);
+        let Self { disk, name, path, end, .. } = self;
+        let unread = |source| failed(path, "read", source);
+        let mut reader = BufReader::with_capacity(READ_LEN, Reader { disk: &**disk, name, offset: 0 });
         let mut header = [0; HEADER_LEN];
-        reader.read_exact(&mut header).map_err(|source| disk(&self.path, "read", source))?;
+        reader.read_exact(&mut header).map_err(unread)?;
         if header[..] != [MAGIC, kind].concat() {
             let kind = String::from_utf8_lossy(&kind).trim_end().to_owned();
-            return Err(JournalError::OtherFile { path: self.path.clone(), kind });
+            return Err(JournalError::OtherFile { path: path.clone(), kind });
         }
         loop {
-            let left = file_len.saturating_sub(self.len);
-            match read_frame(&mut reader, left).map_err(|source| disk(&self.path, "read", source))? {
-                Frame::End | Frame::Torn => return self.seek_end(),
-                Frame::Broken(problem) => return Err(self.broken(problem)),
-                Frame::Payload(payload) => each(self.accept(&payload)?),
-            }
+            let accepted = match read_frame(&mut reader, file_len.saturating_sub(end.len)).map_err(unread)? {
+                Frame::End | Frame::Torn => return Ok(()),
+                Frame::Broken(problem) => Err(problem),
+                Frame::Payload(payload) => end.accept(&payload),
+            };
+            let broken = |problem| {
+                let (offset, record) = (end.len, end.sequence);
+                JournalError::Broken { path: path.clone(), offset, record, problem }
+            };
+            each(accepted.map_err(broken)?);
         }
     }
 
-    fn accept(&mut self, payload: &[u8]) -> Result<R, JournalError> {
+    fn cut_tail(&mut self) -> Result<(), JournalError> {
+        let cut = self.disk.truncate(&self.name, self.end.len).and_then(|()| self.disk.sync(&self.name));
+        cut.map_err(|source| failed(&self.path, "cut", source))
+    }
+}
+
+impl From<&Path> for Place {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
+}
+
+impl From<&PathBuf> for Place {
+    fn from(path: &PathBuf) -> Self {
+        Self::Path(path.clone())
+    }
+}
+
+impl<D: Disk> From<(D, &str)> for Place {
+    fn from((disk, name): (D, &str)) -> Self {
+        Self::Disk(Box::new(disk), name.to_owned())
+    }
+}
+
+impl End {
+    const START: Self = Self { sequence: 0, head: Digest::ZERO, len: HEADER_LEN as u64 };
+
+    /// Takes the payload of the next frame.
+    fn accept<R: BorshDeserialize>(&mut self, payload: &[u8]) -> Result<R, &'static str> {
         let entry: Entry<R> = canonical::decode(payload, RECORD_LEN_MAX)
-            .map_err(|_| self.broken("the record is of a version that this build does not read"))?;
+            .map_err(|_| "the record is of a version that this build does not read")?;
         if entry.previous != self.head || entry.sequence != self.sequence.saturating_add(1) {
-            return Err(self.broken("the record does not follow the one before it"));
+            return Err("the record does not follow the one before it");
         }
         self.sequence = entry.sequence;
         self.head = Digest::of(Purpose::Journal, payload);
         self.len = self.len.saturating_add(FRAME_HEAD_LEN + payload.len() as u64 + DIGEST_LEN as u64);
         Ok(entry.record)
     }
+}
 
-    fn seek_end(&mut self) -> Result<(), JournalError> {
-        let moved = self.file.seek(SeekFrom::Start(self.len));
-        moved.map(drop).map_err(|source| disk(&self.path, "read", source))
-    }
+/// Reads a file of a disk from its beginning.
+struct Reader<'a> {
+    disk: &'a dyn Disk,
+    name: &'a str,
+    offset: u64,
+}
 
-    fn cut_tail(&self) -> Result<(), JournalError> {
-        let cut = self.file.set_len(self.len).and_then(|()| self.file.sync_all());
-        cut.map_err(|source| disk(&self.path, "cut", source))
-    }
-
-    fn broken(&self, problem: &'static str) -> JournalError {
-        JournalError::Broken { path: self.path.clone(), offset: self.len, record: self.sequence, problem }
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.disk.read(self.name, self.offset, buffer)?;
+        self.offset = self.offset.saturating_add(count as u64);
+        Ok(count)
     }
 }
 
@@ -340,13 +415,7 @@ fn rest_is_zero(reader: &mut impl Read) -> io::Result<bool> {
     }
 }
 
-/// Makes the name of a new or renamed file durable.
-pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all())
-}
-
-fn disk(path: &Path, action: &'static str, source: io::Error) -> JournalError {
+fn failed(path: &Path, action: &'static str, source: io::Error) -> JournalError {
     JournalError::Disk { path: path.to_owned(), action, source }
 }
 

@@ -1,6 +1,6 @@
 //! Owns alarms: what an auditor found wrong with the ledger itself, kept with its evidence across restarts.
 
-use std::{fmt, path::Path};
+use std::fmt;
 
 use althing_contracts::{digest::Digest, invariant::Violation, quantity::Height};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -10,7 +10,7 @@ use super::{
     heads::SplitView,
     witness::{HistoryRewritten, Witness},
 };
-use crate::journal::{Journal, JournalError, Kind};
+use crate::journal::{Journal, JournalError, Kind, Place};
 
 /// Kind of the file.
 pub const ALARM_JOURNAL: Kind = *b"alarms  ";
@@ -153,9 +153,9 @@ impl AlarmBook {
     ///
     /// # Errors
     /// The file cannot be used.
-    pub fn open(path: &Path) -> Result<Self, JournalError> {
+    pub fn open(place: impl Into<Place>) -> Result<Self, JournalError> {
         let mut alarms = Vec::new();
-        let (journal, _) = Journal::open(path, ALARM_JOURNAL, |AlarmRecord::V1(alarm)| alarms.push(alarm))?;
+        let (journal, _) = Journal::open(place, ALARM_JOURNAL, |AlarmRecord::V1(alarm)| alarms.push(alarm))?;
         Ok(Self { journal, alarms })
     }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use althing_contracts::{
@@ -27,7 +27,7 @@ use super::{
     witness::{Witness, WitnessError, WitnessList},
 };
 use crate::{
-    journal::JournalError,
+    journal::{JournalError, Place},
     ledger::message::{CertifiedBlock, LedgerView},
 };
 
@@ -99,13 +99,23 @@ impl AuditorState {
     /// The genesis or the directory cannot be used.
     pub fn open(config: &AuditorConfig, genesis: &Genesis) -> Result<Self, AuditorError> {
         std::fs::create_dir_all(&config.directory).map_err(AuditorError::Directory)?;
-        let network = genesis.network();
-        let file = |name: &str| Path::new(&config.directory).join(name);
+        Self::over(config.member.clone(), genesis, |name| Place::Path(config.directory.join(name)))
+    }
+
+    /// As [`Self::open`], with the witness list and the alarms wherever `place` puts the files of these names.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn over(
+        member: Option<MemberId>,
+        genesis: &Genesis,
+        place: impl Fn(&str) -> Place,
+    ) -> Result<Self, AuditorError> {
         Ok(Self {
-            member: config.member.clone(),
+            member,
             replay: Replay::begin(genesis)?,
-            witness: WitnessList::open(&file("witness"), network)?,
-            alarms: AlarmBook::open(&file("alarms"))?,
+            witness: WitnessList::open(place("witness"), genesis.network())?,
+            alarms: AlarmBook::open(place("alarms"))?,
             heads: HeadBook::default(),
             judge: Judge::default(),
             unsound: BTreeMap::new(),

@@ -2,12 +2,12 @@
 //!
 //! A ledger that later shows another block at a witnessed height was rewritten, whatever its certificates say.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use althing_contracts::{digest::Digest, quantity::Height};
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::journal::{Journal, JournalError, Kind};
+use crate::journal::{Journal, JournalError, Kind, Place};
 
 /// Kind of the file.
 pub const WITNESS_JOURNAL: Kind = *b"witness ";
@@ -89,9 +89,9 @@ impl WitnessList {
     ///
     /// # Errors
     /// The file cannot be used; see [`WitnessError`].
-    pub fn open(path: &Path, network: Digest) -> Result<Self, WitnessError> {
+    pub fn open(place: impl Into<Place>, network: Digest) -> Result<Self, WitnessError> {
         let mut records = Vec::new();
-        let (journal, recovery) = Journal::open(path, WITNESS_JOURNAL, |record| records.push(record))?;
+        let (journal, recovery) = Journal::open(place, WITNESS_JOURNAL, |record| records.push(record))?;
         if recovery.cut_bytes > 0 {
             tracing::warn!(cut_bytes = recovery.cut_bytes, "witness list had a torn tail");
         }

@@ -13,14 +13,11 @@ use actix::{
     StreamHandler, WrapFuture,
 };
 use althing_contracts::{
-    digest::{Digest, Purpose},
-    event::Event,
     name::{Name, OrgId, TargetId},
     quantity::{Fence, TimeMs},
     reject::Reject,
     role::Role,
-    state::State,
-    transaction::{Call, HealthReport, StepOutcome},
+    transaction::StepOutcome,
 };
 use futures::stream;
 use tokio::sync::watch;
@@ -28,15 +25,15 @@ use tracing::{Instrument as _, debug, error, info, warn};
 
 use super::{
     health::Prober,
-    journal::{self, Entry, IntentRecord, StepKey},
+    journal::StepKey,
     message::{Running, Stop},
     metrics,
-    state::{ExecutorConfig, ExecutorState, Input, JudgeKey, Output, Settlement},
+    runner::{self, Runner},
+    state::{ExecutorConfig, Input, Output, Settlement},
 };
 use crate::{
-    journal::Journal,
     ledger::message::{Final, LedgerView},
-    port::{Clock, Evidence, LedgerPort, Provider, ProviderError},
+    port::{Clock, LedgerPort, Provider, ProviderError},
     signer::submitter::{ActError, Submitter},
     span,
     watcher::{Lifeline, StartError, Watched, Watcher},
@@ -72,8 +69,7 @@ pub struct ExecutorOptions {
 
 /// The executor.
 pub struct ExecutorActor {
-    state: ExecutorState,
-    journal: Journal<IntentRecord>,
+    runner: Runner,
     providers: BTreeMap<Name, Arc<dyn Provider>>,
     options: ExecutorOptions,
     timer: Option<SpawnHandle>,
@@ -94,7 +90,6 @@ pub fn start(watcher: &Watcher, options: ExecutorOptions) -> Result<Watched<Exec
 
 impl ExecutorActor {
     fn open(options: ExecutorOptions, lifeline: Lifeline) -> Result<Self, StartError> {
-        let (journal, intents) = journal::open(&options.journal)?;
         let named = |provider: &Arc<dyn Provider>| Ok((Name::new(provider.name())?, Arc::clone(provider)));
         let providers =
             options.providers.iter().map(named).collect::<Result<BTreeMap<_, _>, StartError>>()?;
@@ -110,13 +105,20 @@ impl ExecutorActor {
             providers: providers.keys().cloned().collect(),
             parallel_max: options.parallel_max,
         };
-        let state = ExecutorState::new(config, intents);
-        Ok(Self { state, journal, providers, options, timer: None, lifeline })
+        let runner = Runner::open(config, &options.journal)?;
+        Ok(Self { runner, providers, options, timer: None, lifeline })
     }
 
     fn feed(&mut self, input: Input, ctx: &mut Context<Self>) {
-        let outputs = self.state.step(self.options.clock.now(), input);
-        metrics::running(self.state.running().count());
+        let outputs = match self.runner.step(self.options.clock.now(), input) {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                error!(%error, "the intent journal cannot be written, the executor starts again");
+                ctx.terminate();
+                return;
+            }
+        };
+        metrics::running(self.runner.running().count());
         for output in outputs {
             self.perform(output, ctx);
         }
@@ -127,7 +129,7 @@ impl ExecutorActor {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        if let Some(at) = self.state.wake_at() {
+        if let Some(at) = self.runner.wake_at() {
             let pause = at.since(self.options.clock.now()).get().max(1);
             let tick = |this: &mut Self, ctx: &mut Context<Self>| this.feed(Input::Tick, ctx);
             self.timer = Some(ctx.run_later(Duration::from_millis(pause), tick));
@@ -137,11 +139,8 @@ impl ExecutorActor {
     fn perform(&mut self, output: Output, ctx: &mut Context<Self>) {
         let _span = span::of(NAME, Some(output.proposal())).entered();
         match output {
-            Output::Claim { key, member } => {
-                let call = Call::Claim { proposal: key.proposal, step: key.step };
-                let submitter = self.options.submitter.clone();
-                let claim = async move { submitter.act(&member, Role::Executor, call).await };
-                self.spawn(ctx, claim, move |this, answer| Input::Claimed {
+            Output::Claim { key, .. } => {
+                self.submit(&output, ctx, move |this, answer| Input::Claimed {
                     key,
                     answer: this.granted(key, answer),
                 });
@@ -152,15 +151,6 @@ impl ExecutorActor {
                 self.spawn(ctx, read, move |_, found| Input::Read { key, found });
             }
             Output::CarryOut { key, provider, order, since_due } => {
-                let entry = Entry::Intent {
-                    target: order.target.id.clone(),
-                    idempotency_key: order.idempotency_key.clone(),
-                    action: order.action.clone(),
-                    expect: order.expect.clone(),
-                };
-                if !self.record(key, order.fence, entry, ctx) {
-                    return;
-                }
                 metrics::due_to_provider(Duration::from_millis(since_due.get()));
                 let provider = self.provider(&provider);
                 let call = async move {
@@ -175,17 +165,10 @@ impl ExecutorActor {
                     Input::CarriedOut { key, effect }
                 });
             }
-            Output::Report { key, member, fence, outcome, evidence } => {
-                let entry = Entry::Outcome { outcome: outcome.clone(), facts: evidence.facts.clone() };
-                if !self.record(key, fence, entry, ctx) {
-                    return;
-                }
-                metrics::reported(key.undo, outcome == StepOutcome::Done);
+            Output::Report { key, fence, ref outcome, .. } => {
+                metrics::reported(key.undo, *outcome == StepOutcome::Done);
                 info!(%key, %fence, ?outcome, "step carried out");
-                let call = receipt(key, fence, outcome, &evidence);
-                let submitter = self.options.submitter.clone();
-                let report = async move { submitter.act(&member, Role::Executor, call).await };
-                self.spawn(ctx, report, move |_, answer| Input::Reported {
+                self.submit(&output, ctx, move |_, answer| Input::Reported {
                     key,
                     answer: settled("receipt", answer),
                 });
@@ -200,18 +183,28 @@ impl ExecutorActor {
                 };
                 self.spawn_some(ctx, measure, move |health| Input::Probed { key, health });
             }
-            Output::Attest { member, key, health } => {
+            Output::Attest { key, ref health, .. } => {
                 metrics::attested(health.healthy);
                 info!(proposal_id = %key.proposal, step = key.step, healthy = health.healthy, "target judged");
-                let call = attestation(key, health);
-                let submitter = self.options.submitter.clone();
-                let attest = async move { submitter.act(&member, Role::Executor, call).await };
-                self.spawn(ctx, attest, move |_, answer| Input::Attested {
+                self.submit(&output, ctx, move |_, answer| Input::Attested {
                     key,
                     answer: settled("attestation", answer),
                 });
             }
         }
+    }
+
+    /// Asks the ledger what an output asks of it.
+    fn submit(
+        &self,
+        output: &Output,
+        ctx: &mut Context<Self>,
+        answer: impl FnOnce(&mut Self, Result<Final, ActError>) -> Input + 'static,
+    ) {
+        let Some((member, call)) = output.call() else { return };
+        let (submitter, member) = (self.options.submitter.clone(), member.clone());
+        let act = async move { submitter.act(&member, Role::Executor, call).await };
+        self.spawn(ctx, act, answer);
     }
 
     fn spawn<T: 'static>(
@@ -246,19 +239,6 @@ impl ExecutorActor {
         self.providers.get(name).cloned().ok_or_else(missing)
     }
 
-    /// Makes an entry durable. Without it nothing may follow: the actor ends and starts again from what is on disk.
-    fn record(&mut self, key: StepKey, fence: Fence, entry: Entry, ctx: &mut Context<Self>) -> bool {
-        let record = IntentRecord::V1 { time: self.options.clock.now(), key, fence, entry };
-        match self.journal.append(&record) {
-            Ok(_) => true,
-            Err(error) => {
-                error!(%key, %error, "the intent journal cannot be written, the executor starts again");
-                ctx.terminate();
-                false
-            }
-        }
-    }
-
     fn granted(&self, key: StepKey, answer: Result<Final, ActError>) -> Settlement<Option<(Fence, TimeMs)>> {
         let answer = match answer {
             Ok(answer) => answer,
@@ -267,32 +247,9 @@ impl ExecutorActor {
                 return Settlement::Open;
             }
         };
-        let fence = answer.events.iter().find_map(|event| match event {
-            Event::StepClaimed { proposal, step, fence, undo, .. }
-                if (*proposal, *step, *undo) == (key.proposal, key.step, key.undo) =>
-            {
-                Some(*fence)
-            }
-            _ => None,
-        });
         let view = self.options.ledger.feed().view.borrow().clone();
-        let until = lease_end(&view.state, key, answer.time);
-        Settlement::Final(answer.height, fence.map(|fence| (fence, until)))
+        runner::granted(&view.state, key, &answer)
     }
-}
-
-/// The lease of a claim that was granted at `time`.
-fn lease_end(state: &State, key: StepKey, time: TimeMs) -> TimeMs {
-    state.proposal(key.proposal).map_or(time, |proposal| time.after(proposal.parameters.lease))
-}
-
-fn receipt(key: StepKey, fence: Fence, outcome: StepOutcome, evidence: &Evidence) -> Call {
-    let evidence = Digest::of_object(Purpose::Evidence, &evidence.facts);
-    Call::Receipt { proposal: key.proposal, step: key.step, fence, outcome, evidence }
-}
-
-const fn attestation(key: JudgeKey, health: HealthReport) -> Call {
-    Call::AttestHealth { proposal: key.proposal, stage: key.stage, step: key.step, health }
 }
 
 fn settled(what: &'static str, answer: Result<Final, ActError>) -> Settlement<()> {
@@ -344,7 +301,7 @@ impl Handler<Running> for ExecutorActor {
     type Result = Vec<(TargetId, StepKey)>;
 
     fn handle(&mut self, _: Running, _: &mut Self::Context) -> Self::Result {
-        self.state.running().map(|(target, key)| (target.clone(), key)).collect()
+        self.runner.running().map(|(target, key)| (target.clone(), key)).collect()
     }
 }
 

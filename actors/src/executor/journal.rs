@@ -1,10 +1,7 @@
 //! Owns the intent journal: what the executor is about to do is durable before it is done, and what came of it
 //! before it is reported. After a crash an intent without an outcome is resolved by reading the target.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_contracts::{
     document::Action,
@@ -14,7 +11,7 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::journal::{Journal, JournalError, Kind};
+use crate::journal::{Journal, JournalError, Kind, Place};
 
 /// Kind of the file.
 pub const INTENT_JOURNAL: Kind = *b"intents ";
@@ -88,17 +85,20 @@ impl std::fmt::Display for StepKey {
 ///
 /// # Errors
 /// The disk fails or the chain is broken.
-pub fn open(path: &Path) -> Result<(Journal<IntentRecord>, BTreeSet<StepKey>), JournalError> {
+pub fn open(place: impl Into<Place>) -> Result<(Journal<IntentRecord>, BTreeSet<StepKey>), JournalError> {
     let mut intents = BTreeSet::new();
-    let (journal, _) = Journal::open(path, INTENT_JOURNAL, |record| {
-        let IntentRecord::V1 { key, entry, .. } = record;
-        match entry {
-            Entry::Intent { .. } => drop(intents.insert(key)),
-            Entry::Outcome { outcome: StepOutcome::Failed { .. }, .. } => drop(intents.remove(&key)),
-            Entry::Outcome { outcome: StepOutcome::Done, .. } => {}
-        }
-    })?;
+    let (journal, _) = Journal::open(place, INTENT_JOURNAL, |record| learn(&mut intents, record))?;
     Ok((journal, intents))
+}
+
+/// Keeps the steps for which a provider may have been called.
+fn learn(intents: &mut BTreeSet<StepKey>, record: IntentRecord) {
+    let IntentRecord::V1 { key, entry, .. } = record;
+    match entry {
+        Entry::Intent { .. } => drop(intents.insert(key)),
+        Entry::Outcome { outcome: StepOutcome::Failed { .. }, .. } => drop(intents.remove(&key)),
+        Entry::Outcome { outcome: StepOutcome::Done, .. } => {}
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Owns reading a journal beside its writer: nothing is created, cut or changed, and what is not whole yet is left out.
 
-use std::{fs::File, path::Path};
+use std::io;
 
 use althing_contracts::{
     canonical,
@@ -8,7 +8,7 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{EntryRef, HEADER_LEN, Journal, JournalError, Kind, disk};
+use super::{EntryRef, HEADER_LEN, Journal, JournalError, Kind, Place, failed};
 
 /// The end of a journal, as far as it was whole when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +37,15 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
     ///
     /// # Errors
     /// The file cannot be read, is of another kind, or its chain is broken.
-    pub fn read(path: &Path, kind: Kind, mut each: impl FnMut(R)) -> Result<Tip, JournalError> {
-        let file = File::open(path).map_err(|source| disk(path, "opened", source))?;
-        let file_len = file.metadata().map_err(|source| disk(path, "read", source))?.len();
+    pub fn read(place: impl Into<Place>, kind: Kind, mut each: impl FnMut(R)) -> Result<Tip, JournalError> {
+        let mut journal = Self::at(place.into())?;
+        let Some(file_len) = journal.file_len()? else {
+            return Err(failed(&journal.path, "opened", io::ErrorKind::NotFound.into()));
+        };
         if file_len < HEADER_LEN as u64 {
             return Ok(Tip::START);
         }
-        let mut journal = Self::over(file, path);
         journal.replay(kind, file_len, &mut each)?;
-        Ok(Tip { records: journal.sequence, head: journal.head })
+        Ok(Tip { records: journal.end.sequence, head: journal.end.head })
     }
 }

@@ -23,7 +23,6 @@ use super::{
     data_dir::DataDir,
     handle::Surroundings,
     index::BlockPositions,
-    log::disk::FileDisk,
     mempool::PooledTransaction,
     message::{
         CertifiedBlock, Final, LedgerView, READ_BLOCKS_MAX, READ_EVENTS_MAX, ReadBlocks, ReadError,
@@ -35,6 +34,7 @@ use super::{
     store::{self, Store},
 };
 use crate::{
+    disk::FileDisk,
     port::{MeshEvent, Verdict},
     sync::{SYNC_BLOCKS_MAX, SyncRequest, SyncResponse},
     watcher::{Lifeline, StartError},

@@ -7,15 +7,12 @@
 
 #[cfg(test)]
 mod crash_tests;
-pub mod disk;
 mod mark;
 pub mod metrics;
 pub mod record;
 mod recovery;
 mod scan;
 pub mod segment;
-#[cfg(any(test, feature = "simulation"))]
-pub mod sim_disk;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +20,9 @@ use std::{io, time::Instant};
 
 use althing_contracts::digest::Digest;
 
+use crate::disk::Disk;
+
 use self::{
-    disk::Disk,
     mark::MARK_NAME,
     record::{
         Damage, Link, RECORD_HEADER_LEN, RECORD_LEN_MAX, Record, RecordHeader, RecordKind, RecordPosition,

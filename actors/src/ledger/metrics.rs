@@ -4,10 +4,8 @@ use metrics::{
     Counter, Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-use super::{
-    log::disk::Disk,
-    state::{CommittedBlock, LedgerState, Misbehaviour},
-};
+use super::state::{CommittedBlock, LedgerState, Misbehaviour};
+use crate::disk::Disk;
 
 /// Height of the last final block.
 pub const HEIGHT: &str = "althing_ledger_height";

@@ -16,7 +16,8 @@ use althing_contracts::{
     quantity::Height,
 };
 
-use super::log::{disk::Disk, metrics::SNAPSHOTS_REFUSED_TOTAL};
+use super::log::metrics::SNAPSHOTS_REFUSED_TOTAL;
+use crate::disk::Disk;
 
 /// Version of the format; a higher one is passed over.
 pub const SNAPSHOT_FORMAT: u16 = 1;

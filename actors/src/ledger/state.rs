@@ -39,10 +39,11 @@ use self::{
     heads::Heads, submit::Scratch,
 };
 use crate::{
+    disk::Disk,
     ledger::{
         consensus::{Act, Driver, Verdicts},
         equivocation::EquivocationDetector,
-        log::{Log, disk::Disk},
+        log::Log,
         mempool::Mempool,
         wire::{LedgerMessage, Message, SignedProposal, Status},
     },

@@ -10,10 +10,11 @@ use super::{
     archive::Archive,
     data_dir::{DataDir, DataDirError},
     index::{BlockPositions, Index, IndexError, IndexedBlock},
-    log::{Log, LogError, TornTail, disk::FileDisk, metrics as log_metrics},
+    log::{Log, LogError, TornTail, metrics as log_metrics},
     snapshot::{Snapshot, SnapshotError, SnapshotStore},
     state::{CommittedBlock, Fatal, LedgerOutput, LedgerSettings, LedgerState, Now},
 };
+use crate::disk::FileDisk;
 
 /// Version of everything in a data directory.
 pub const DATA_FORMAT: u16 = 1;

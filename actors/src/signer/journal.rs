@@ -1,7 +1,5 @@
 //! Owns the record of every use of a member's key: what an auditor compares with the ledger.
 
-use std::path::Path;
-
 use althing_contracts::{
     digest::Digest,
     name::MemberId,
@@ -11,7 +9,7 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::journal::{Journal, JournalError, Kind};
+use crate::journal::{Journal, JournalError, Kind, Place};
 
 /// Kind of the file.
 pub const KEY_USE_JOURNAL: Kind = *b"key-use ";
@@ -150,8 +148,8 @@ impl std::fmt::Display for KeyUse {
 ///
 /// # Errors
 /// The disk fails or the chain is broken.
-pub fn open(path: &Path) -> Result<Journal<KeyUseRecord>, JournalError> {
-    Journal::open(path, KEY_USE_JOURNAL, |_| ()).map(|(journal, _)| journal)
+pub fn open(place: impl Into<Place>) -> Result<Journal<KeyUseRecord>, JournalError> {
+    Journal::open(place, KEY_USE_JOURNAL, |_| ()).map(|(journal, _)| journal)
 }
 
 #[cfg(test)]

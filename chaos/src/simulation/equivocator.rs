@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use althing_actors::disk::sim::SimDisk;
 use althing_actors::ledger::{
     consensus::ConsensusKey,
-    log::sim_disk::SimDisk,
     state::LedgerState,
     wire::{BlockMessage, LedgerMessage, Message, SignedProposal, SignedVote},
 };

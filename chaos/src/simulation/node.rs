@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use althing_actors::{
+    disk::sim::{Faults, SimDisk},
     ledger::{
         consensus::ConsensusKey,
-        log::{
-            Log,
-            sim_disk::{Faults, SimDisk},
-        },
+        log::Log,
         state::{
             Fatal, LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerState, LedgerTiming, Now,
             REMEMBERED_MAX,

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use althing_contracts::{
     event::Event,
     ledger,

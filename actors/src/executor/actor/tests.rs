@@ -11,14 +11,14 @@ use althing_contracts::{
     quantity::DurationMs,
     stage::Stage,
     testing::{World, deploy, genesis, name, target},
-    transaction::ProposalId,
+    transaction::{HealthReport, ProposalId},
 };
 use async_trait::async_trait;
 
 use super::*;
 use crate::{
     executor::health::tests::server,
-    port::{Effect, ProviderOrder, ProviderPlan, TargetContext},
+    port::{Effect, Evidence, ProviderOrder, ProviderPlan, TargetContext},
     signer::{actor::SignerOptions, submitter::SubmitterOptions},
     test_ledger::{TestLedger, decide, keys},
     watcher::RestartLimits,

@@ -10,7 +10,7 @@ use std::{
 
 use althing_contracts::digest::Digest;
 
-use crate::journal::sync_parent;
+use crate::disk::sync_parent;
 
 /// Most files in an artefact directory that are hashed in search of one.
 pub const ARTEFACT_FILES_MAX: usize = 1_000;

@@ -1,10 +1,7 @@
 //! Owns the provider's own record of its effects on one target: what makes an order take effect at most once and
 //! an old fence refused, whatever the executor remembers.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_contracts::{
     document::Action,
@@ -13,7 +10,7 @@ use althing_contracts::{
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
-    journal::{Journal, JournalError, Kind},
+    journal::{Journal, JournalError, Kind, Place},
     port::{Evidence, ProviderError, ProviderOrder},
 };
 
@@ -74,9 +71,9 @@ impl Effects {
     ///
     /// # Errors
     /// The disk fails or the chain is broken.
-    pub fn open(path: &Path) -> Result<Self, JournalError> {
+    pub fn open(place: impl Into<Place>) -> Result<Self, JournalError> {
         let mut memory = Memory::default();
-        let (journal, _) = Journal::open(path, EFFECT_LOG, |record| memory.learn(record))?;
+        let (journal, _) = Journal::open(place, EFFECT_LOG, |record| memory.learn(record))?;
         Ok(Self { journal, memory })
     }
 

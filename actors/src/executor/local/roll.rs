@@ -11,7 +11,7 @@ use super::{
     state_file::{Instance, switch},
     worker::{Worker, text},
 };
-use crate::{journal::sync_parent, port::ProviderError};
+use crate::{disk::sync_parent, port::ProviderError};
 
 /// Largest configuration file in bytes.
 pub(super) const FILE_LEN_MAX: u64 = 4 * 1024 * 1024;

@@ -11,7 +11,7 @@ use althing_contracts::{digest::Digest, document::Action, name::Name};
 use serde::{Deserialize, Serialize};
 
 use super::process::Identity;
-use crate::journal::sync_parent;
+use crate::disk::sync_parent;
 
 /// Version of the file.
 pub const VERSION: u16 = 1;

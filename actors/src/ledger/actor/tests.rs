@@ -17,9 +17,9 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use self::mesh::{OBSERVER, PATIENCE, TestMesh, VALIDATORS, within};
 use super::LedgerActor;
+use crate::disk::FileDisk;
 use crate::ledger::{
     LedgerHandle,
-    log::disk::FileDisk,
     message::{Final, READ_BLOCKS_MAX, READ_EVENTS_MAX, SubmitError},
     snapshot::{Snapshot, SnapshotStore},
     state::Now,

@@ -2,10 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{
-    sim_disk::{Faults, SimDisk},
-    *,
-};
+use super::*;
+use crate::disk::sim::{Faults, SimDisk};
 
 /// Small, so that every run crosses segments.
 const SEGMENT_LEN: u64 = 2_000;

@@ -9,9 +9,9 @@
 
 use super::{
     LogError,
-    disk::Disk,
     record::{array, check},
 };
+use crate::disk::Disk;
 
 /// The mark's file name.
 pub(super) const MARK_NAME: &str = "durable.mark";

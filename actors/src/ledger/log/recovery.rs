@@ -4,12 +4,11 @@
 use althing_contracts::digest::Digest;
 
 use super::{
-    Log, LogError, Span,
-    disk::Disk,
-    first_of, mark, metrics,
+    Log, LogError, Span, first_of, mark, metrics,
     record::{Damage, Link, RecordPosition},
     segment::{self, Found, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX, Walk, is_unborn, name_of},
 };
+use crate::disk::Disk;
 
 /// What opening found.
 #[derive(Debug, Clone, PartialEq, Eq)]

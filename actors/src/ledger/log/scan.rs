@@ -1,12 +1,11 @@
 //! Owns reading the open log in order, across segments and into what is still pending.
 
 use super::{
-    Log, LogError,
-    disk::Disk,
-    first_of,
+    Log, LogError, first_of,
     record::{Link, RECORD_HEADER_LEN, Record, RecordHeader, RecordPosition},
     segment::{Found, Walk},
 };
+use crate::disk::Disk;
 
 /// Records of a [`Log`] in order. After an error it ends.
 #[derive(Debug)]

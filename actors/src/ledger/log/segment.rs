@@ -10,11 +10,11 @@ use althing_contracts::digest::Digest;
 
 use super::{
     LogError,
-    disk::Disk,
     record::{
         Damage, Link, RECORD_HEADER_LEN, RECORD_LEN_MAX, Record, RecordHeader, RecordPosition, array, check,
     },
 };
+use crate::disk::Disk;
 
 /// Version of the log's format; a higher one is refused.
 pub const LOG_FORMAT: u16 = 1;

@@ -1,8 +1,5 @@
-use super::{
-    record::Damage,
-    sim_disk::{Counts, Faults, SimDisk},
-    *,
-};
+use super::{record::Damage, *};
+use crate::disk::sim::{Counts, Faults, SimDisk};
 
 fn network() -> Digest {
     Digest::of_artefact(b"network")

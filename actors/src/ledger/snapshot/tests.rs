@@ -1,9 +1,7 @@
 use proptest::prelude::*;
 
-use super::{
-    super::log::sim_disk::{Faults, SimDisk},
-    *,
-};
+use super::*;
+use crate::disk::sim::{Faults, SimDisk};
 
 fn network() -> Digest {
     Digest::of_artefact(b"network")

@@ -13,7 +13,8 @@ use bytes::Bytes;
 
 use super::{LedgerState, Misbehaviour};
 use crate::{
-    ledger::{consensus::Driver, log::disk::Disk, mempool::PooledTransaction},
+    disk::Disk,
+    ledger::{consensus::Driver, mempool::PooledTransaction},
     port::{NodeId, Verdict},
     signatures::are_valid,
 };

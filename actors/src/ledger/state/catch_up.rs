@@ -12,7 +12,8 @@ use bytes::Bytes;
 
 use super::{Fatal, LedgerOutput, LedgerState, Misbehaviour};
 use crate::{
-    ledger::{consensus::proposer, log::disk::Disk, message::CertifiedBlock},
+    disk::Disk,
+    ledger::{consensus::proposer, message::CertifiedBlock},
     port::NodeId,
     signatures::are_valid,
     sync::{SyncRequest, SyncResponse, Wanted},

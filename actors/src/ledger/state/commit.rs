@@ -15,9 +15,10 @@ use super::{
     CommittedBlock, Fatal, Filed, Head, LedgerOutput, LedgerState, Misbehaviour, candidates::Candidate,
 };
 use crate::{
+    disk::Disk,
     ledger::{
         consensus::{ConsensusEntry, EntryLog},
-        log::{Log, LogError, disk::Disk, record::RecordKind},
+        log::{Log, LogError, record::RecordKind},
         message::CertifiedBlock,
         wire::{LedgerMessage, Message},
     },

@@ -15,9 +15,10 @@ use super::{
     candidates::{Candidate, EarlyBlock},
 };
 use crate::{
+    disk::Disk,
     ledger::{
         consensus::{Act, DriverInput, JudgedBlock, LoggedInput, proposer},
-        log::{disk::Disk, record::RecordKind},
+        log::record::RecordKind,
         mempool::PooledTransaction,
         metrics,
         wire::{BlockMessage, Message, SignedProposal},

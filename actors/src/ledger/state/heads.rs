@@ -9,8 +9,8 @@ use althing_contracts::{certificate::Certificate, digest::Digest, quantity::Heig
 
 use super::{LedgerOutput, LedgerState, Misbehaviour};
 use crate::{
+    disk::Disk,
     ledger::{
-        log::disk::Disk,
         message::ShownHead,
         wire::{LedgerMessage, Message},
     },

@@ -9,9 +9,10 @@ use althing_contracts::{
 
 use super::{Fatal, LedgerOutput, LedgerState, Misbehaviour};
 use crate::{
+    disk::Disk,
     ledger::{
         consensus::{Driver, DriverInput, proposer},
-        log::{disk::Disk, record::RecordKind},
+        log::record::RecordKind,
         wire::{LedgerMessage, Message, SignedProposal, SignedVote, Status},
     },
     port::{NodeId, Verdict},

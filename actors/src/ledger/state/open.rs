@@ -25,12 +25,12 @@ use super::{
     heads::Heads,
 };
 use crate::{
+    disk::Disk,
     ledger::{
         consensus::{ConsensusEntry, Driver, DriverConfig, LoggedInput, Verdicts},
         equivocation::EquivocationDetector,
         log::{
             Log,
-            disk::Disk,
             record::{Record, RecordKind, RecordPosition},
         },
         mempool::Mempool,

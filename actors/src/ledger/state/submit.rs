@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::{LedgerOutput, LedgerState, TransactionOutcome};
 use crate::{
+    disk::Disk,
     ledger::{
         consensus::Driver,
-        log::disk::Disk,
         mempool::{Inserted, Mempool, PooledTransaction},
         message::Final,
         wire::{LedgerMessage, Message, TRANSACTIONS_PER_MESSAGE_MAX},

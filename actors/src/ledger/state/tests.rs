@@ -14,9 +14,9 @@ use althing_contracts::{
 
 use super::*;
 use crate::{
+    disk::sim::SimDisk,
     ledger::{
         consensus::{ConsensusKey, proposer},
-        log::sim_disk::SimDisk,
         mempool::PooledTransaction,
         message::CertifiedBlock,
         wire::{BlockMessage, SignedVote},

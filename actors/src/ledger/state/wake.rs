@@ -8,7 +8,8 @@ use althing_contracts::{
 };
 
 use super::{LedgerOutput, LedgerState};
-use crate::ledger::{consensus::Driver, log::disk::Disk, wire::Message};
+use crate::disk::Disk;
+use crate::ledger::{consensus::Driver, wire::Message};
 
 /// Transactions of a block after which the next one is gathered for a while.
 const BUSY_BLOCK_LEN: usize = 32;

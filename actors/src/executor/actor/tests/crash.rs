@@ -2,9 +2,12 @@
 //! happens at most once, and the proposal comes to the end that it would have come to.
 
 use super::*;
-use crate::executor::local::{
-    effects::{EFFECT_LOG, EffectRecord, Progress},
-    tests::service::Site,
+use crate::{
+    executor::local::{
+        effects::{EFFECT_LOG, EffectRecord, Progress},
+        tests::service::Site,
+    },
+    journal::Journal,
 };
 
 /// Carries a change out with a crash of acme's node at one boundary. `false` when there are fewer boundaries.

@@ -7,9 +7,10 @@ use althing_contracts::{
 };
 
 use super::*;
+use crate::disk::sim::SimDisk;
 use crate::ledger::{
     consensus::ConsensusKey,
-    log::{Log, sim_disk::SimDisk},
+    log::Log,
     state::{LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerTiming, Now, REMEMBERED_MAX},
     wire::{LedgerMessage, Message},
 };

@@ -3,6 +3,9 @@
 //! The log and the snapshots touch files only through [`Disk`], so that the crash tests drive the same code on a
 //! simulated disk. Refuses names that leave the directory.
 
+#[cfg(any(test, feature = "simulation"))]
+pub mod sim;
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, ErrorKind},
@@ -17,7 +20,7 @@ const NAME_LEN_MAX: usize = 64;
 pub const OVERWRITE_LEN_MAX: usize = 512;
 
 /// Files of one directory. Bytes are durable after [`Disk::sync`] of their file, names after [`Disk::sync_dir`].
-pub trait Disk: Send + 'static {
+pub trait Disk: std::fmt::Debug + Send + Sync + 'static {
     /// The names of all files, sorted.
     ///
     /// # Errors
@@ -117,6 +120,19 @@ impl FileDisk {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
+        Self::existing(directory)
+    }
+
+    /// The directory of a file, which has to exist, and the file's name in it.
+    ///
+    /// # Errors
+    /// There is no such directory, or as the file system says.
+    pub fn of_file(path: &Path) -> io::Result<(Self, String)> {
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or(ErrorKind::InvalidInput)?;
+        Ok((Self::existing(parent_of(path))?, name.to_owned()))
+    }
+
+    fn existing(directory: &Path) -> io::Result<Self> {
         let handle = File::open(directory)?;
         Ok(Self { directory: directory.to_owned(), handle, writing: None, overwriting: None })
     }
@@ -147,9 +163,13 @@ impl FileDisk {
     }
 }
 
-fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+/// Makes the name of a new or renamed file durable.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    File::open(parent_of(path))?.sync_all()
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Disk for FileDisk {

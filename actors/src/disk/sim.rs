@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::disk::Disk;
+use super::Disk;
 
 /// What a disk writes as a whole.
 const SECTOR_LEN: usize = 512;
