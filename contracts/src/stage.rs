@@ -104,13 +104,16 @@ impl Stage {
             Self::Voting => matches!(to, Self::Confirming | Self::Defeated | Self::Cancelled),
             Self::Confirming => matches!(to, Self::Queued | Self::Voting | Self::Cancelled),
             Self::Queued => matches!(to, Self::Canary | Self::Vetoed | Self::Superseded | Self::Expired),
-            Self::Canary => matches!(to, Self::Rollout(1) | Self::Verifying) || to.stops_execution(),
+            // Behind the canary something has taken effect, so that nothing fails without a rollback any more.
+            Self::Canary => {
+                matches!(to, Self::Rollout(1) | Self::Verifying | Self::RollingBack | Self::Failed)
+            }
             Self::Rollout(index) => {
                 matches!(to, Self::Verifying)
+                    || matches!(to, Self::RollingBack)
                     || matches!(to, Self::Rollout(next) if next == index.saturating_add(1))
-                    || to.stops_execution()
             }
-            Self::Verifying => matches!(to, Self::Executed) || to.stops_execution(),
+            Self::Verifying => matches!(to, Self::Executed | Self::RollingBack),
             Self::RollingBack => matches!(to, Self::RolledBack | Self::RollbackFailed),
             Self::Failed => matches!(to, Self::Canary | Self::Auditing),
             Self::Executed | Self::RolledBack | Self::RollbackFailed => matches!(to, Self::Auditing),
@@ -124,10 +127,6 @@ impl Stage {
             | Self::Expired
             | Self::Cancelled => false,
         }
-    }
-
-    const fn stops_execution(self) -> bool {
-        matches!(self, Self::RollingBack | Self::Failed)
     }
 
     /// Whether executors act in this stage.

@@ -6,6 +6,7 @@ use crate::{
     document::HealthCheck,
     event::Event,
     invariant::{Invariant, View},
+    name::TargetId,
     plan::PlannedStep,
     proposal::Proposal,
     stage::Stage,
@@ -23,7 +24,9 @@ pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<()
             check_executor(block, *proposal, event)?;
             check_receipt(trail, *proposal, event)
         }
-        Event::HealthAttested { proposal, health, .. } => check_health(block, *proposal, health),
+        Event::HealthAttested { proposal, target, health, .. } => {
+            check_health(trail, block, *proposal, target, health)
+        }
         Event::StageChanged { proposal, from, to, .. } => check_move(trail, block, *proposal, (*from, *to)),
         _ => Ok(()),
     }
@@ -53,10 +56,18 @@ fn check_receipt(trail: &Trail, id: ProposalId, event: &Event) -> Result<(), Fou
     })
 }
 
-/// A verdict follows from the figures by the proposal's own check.
-fn check_health(block: &View<'_>, id: ProposalId, health: &HealthReport) -> Result<(), Found> {
+/// A verdict follows from the figures by the proposal's own check. A target that serves nothing has none to show.
+fn check_health(
+    trail: &Trail,
+    block: &View<'_>,
+    id: ProposalId,
+    target: &TargetId,
+    health: &HealthReport,
+) -> Result<(), Found> {
     let check = block.after.proposal(id).and_then(|proposal| proposal.document.health.as_ref());
-    let earned = check.is_some_and(|check| is_healthy(check, health));
+    let has_endpoints = block.after.target(target).is_some_and(|known| !known.record.endpoints.is_empty());
+    let serves = trail.serves(target) && has_endpoints;
+    let earned = check.is_some_and(|check| !serves || is_healthy(check, health));
     ensure(!health.healthy || earned, G11, id, || format!("a target is called healthy by {health:?}"))
 }
 

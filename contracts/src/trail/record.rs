@@ -8,9 +8,10 @@ use std::{
 use crate::{
     constitution::TrackParameters,
     digest::Digest,
+    document::Action,
     event::Event,
     invariant::View,
-    name::{MemberId, OrgId, TargetId},
+    name::{MemberId, Name, OrgId, TargetId},
     quantity::{Fence, Revision, TimeMs},
     stage::Stage,
     tally::TallyReport,
@@ -22,6 +23,8 @@ use crate::{
 pub struct Trail {
     proposals: BTreeMap<ProposalId, ProposalTrail>,
     fence: Fence,
+    /// The services that run on each target, by what was reported.
+    services: BTreeMap<TargetId, BTreeSet<Name>>,
 }
 
 /// What happened to one proposal.
@@ -99,6 +102,12 @@ impl Trail {
         self.proposals.get(&proposal)?.steps.get(&step)
     }
 
+    /// Whether a service runs on a target.
+    #[must_use]
+    pub fn serves(&self, target: &TargetId) -> bool {
+        self.services.get(target).is_some_and(|services| !services.is_empty())
+    }
+
     /// Adds an event of a block.
     pub(super) fn push(&mut self, block: &View<'_>, event: &Event) {
         match event {
@@ -114,6 +123,9 @@ impl Trail {
                 }
                 let slot = if *undo { &mut trail.undo_outcome } else { &mut trail.outcome };
                 *slot = Some(outcome.clone());
+                if *outcome == StepOutcome::Done {
+                    self.change_services(block, *proposal, *step, *undo);
+                }
             }
             other => self.push_decision(block, other),
         }
@@ -156,6 +168,17 @@ impl Trail {
             }
             _ => {}
         }
+    }
+
+    fn change_services(&mut self, block: &View<'_>, proposal: ProposalId, step: u16, undo: bool) {
+        let plan = block.after.proposal(proposal).map(|proposal| &proposal.plan.steps);
+        let Some(planned) = plan.and_then(|steps| steps.get(usize::from(step))) else { return };
+        let services = self.services.entry(planned.target.clone()).or_default();
+        match if undo { &planned.undo } else { &planned.action } {
+            Action::Deploy { service, .. } => services.insert(service.clone()),
+            Action::Remove { resource } => services.remove(resource),
+            Action::Configure { .. } => false,
+        };
     }
 
     fn proposal_mut(&mut self, proposal: ProposalId) -> &mut ProposalTrail {

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     block::Header,
     digest::Digest,
+    document::Action,
     document::ProposalDocument,
     event::Event,
     ledger::Executed,
@@ -12,7 +13,7 @@ use crate::{
     role::Role,
     stage::Stage,
     state::State,
-    testing::{World, deploy, healthy, line, member, unhealthy},
+    testing::{World, deploy, healthy, line, member, name, unhealthy},
     transaction::{Call, Choice, HealthReport, ReviewVerdict, StepOutcome, Transaction, VerifiedTransaction},
 };
 
@@ -61,8 +62,12 @@ impl Life {
     }
 
     fn queued() -> (Self, ProposalId) {
+        Self::queued_with(deploy("2", STAGES))
+    }
+
+    fn queued_with(document: ProposalDocument) -> (Self, ProposalId) {
         let mut life = Self { world: World::new(4), seen: Vec::new() };
-        let id = life.submit(deploy("2", STAGES));
+        let id = life.submit(document);
         let review = life.world.review_call(id, ReviewVerdict::Approve);
         life.one("birch/author", Role::Reviewer, review);
         let vote = life.world.vote_call(id, Choice::For);
@@ -93,14 +98,18 @@ impl Life {
 
     /// From submission to executed.
     fn executed() -> (Self, ProposalId) {
-        let (mut life, id) = Self::queued();
+        Self::executed_with(deploy("2", STAGES), &healthy())
+    }
+
+    fn executed_with(document: ProposalDocument, health: &HealthReport) -> (Self, ProposalId) {
+        let (mut life, id) = Self::queued_with(document);
         life.deadline();
         for (step, owner) in [(0, "acme/executor"), (1, "birch/executor")] {
             life.carry_out(id, step);
-            life.judge(id, step, &[owner, "delta/executor"], &healthy());
+            life.judge(id, step, &[owner, "delta/executor"], health);
         }
         for (step, owner) in [(0, "acme/executor"), (1, "birch/executor")] {
-            life.judge(id, step, &[owner, "delta/executor"], &healthy());
+            life.judge(id, step, &[owner, "delta/executor"], health);
         }
         assert_eq!(life.world.state.proposal(id).unwrap().stage, Stage::Auditing);
         (life, id)
@@ -323,6 +332,18 @@ fn g11_a_stage_left_without_a_receipt_or_with_one_witness_is_noticed() {
         });
         assert_eq!(unseen, [Invariant::Receipts], "without {witness}");
     }
+}
+
+#[test]
+fn g11_a_target_that_serves_nothing_is_healthy_without_figures() {
+    let mut document = deploy("2", STAGES);
+    for step in document.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+        let artefact = Digest::of_artefact(b"settings");
+        step.action = Action::Configure { file: name("settings"), version: name("2"), artefact };
+    }
+    let health = HealthReport { samples: 0, succeeded: 0, ..healthy() };
+    let (life, _) = Life::executed_with(document, &health);
+    assert_eq!(life.judged(), []);
 }
 
 #[test]

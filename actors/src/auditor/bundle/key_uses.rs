@@ -1,7 +1,7 @@
 //! Owns what nodes testify about the use of their keys, against the ledger: every transaction that a testifying node's
 //! key signed has exactly one use, and every use without a decision is named.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use althing_contracts::{
     canonical,
@@ -140,8 +140,8 @@ pub enum KeyUseFlaw {
         /// Which key.
         role: Role,
     },
-    /// Two uses of one transaction.
-    #[error("use {number} of node {node} is of transaction {transaction}, which has a use already")]
+    /// Two uses of one transaction that are not of the same signature.
+    #[error("use {number} of node {node} is of transaction {transaction}, which has another use already")]
     Doubled {
         /// Which node.
         node: PublicKey,
@@ -213,6 +213,17 @@ struct OpenUse {
     record: KeyUseRecord,
 }
 
+impl OpenUse {
+    /// Whether another record of the same node is of the same signature.
+    fn is_repeated_by(&self, node: usize, record: &KeyUseRecord) -> bool {
+        let KeyUseRecord::V1 { time, .. } = &self.record;
+        let mut same = record.clone();
+        let KeyUseRecord::V1 { time: later, .. } = &mut same;
+        *later = *time;
+        self.node == node && self.record == same
+    }
+}
+
 impl KeyUses {
     pub(super) fn new(genesis: &Genesis) -> Self {
         let validators = genesis.organisations.iter().map(|(org, known)| (known.validator.node, org.clone()));
@@ -264,8 +275,13 @@ impl KeyUses {
                 return Err(KeyUseFlaw::OtherKey { node, number, member: member.clone(), role: *role });
             }
             let transaction = *transaction;
-            if self.open.insert(transaction, OpenUse { node: index, number, record }).is_some() {
-                return Err(KeyUseFlaw::Doubled { node, number, transaction });
+            match self.open.entry(transaction) {
+                btree_map::Entry::Vacant(open) => drop(open.insert(OpenUse { node: index, number, record })),
+                // A signer that stopped before it gave a signature out makes the same one again.
+                btree_map::Entry::Occupied(open) if open.get().is_repeated_by(index, &record) => {}
+                btree_map::Entry::Occupied(_) => {
+                    return Err(KeyUseFlaw::Doubled { node, number, transaction });
+                }
             }
         }
         Ok(())

@@ -119,12 +119,29 @@ fn a_signature_without_a_use_and_a_use_that_says_something_else_are_found() {
             ),
         "{unrecorded}"
     );
-    let doubled = refused(&story, &[only.clone(), only.clone()]);
-    assert!(doubled.contains("(key uses, offset") && doubled.contains("has a use already"), "{doubled}");
+    let contrary = changed(only, |_, _, purpose| *purpose = KeyUse::Veto);
+    let doubled = refused(&story, &[only.clone(), contrary]);
+    assert!(
+        doubled.contains("(key uses, offset") && doubled.contains("has another use already"),
+        "{doubled}"
+    );
     let purpose = refused(&story, &[changed(only, |_, _, purpose| *purpose = KeyUse::Veto)]);
     assert!(purpose.contains("says another purpose than transaction"), "{purpose}");
     let other = refused(&story, &[changed(only, |_, role, _| *role = Role::Guardian)]);
     assert!(other.contains("use 1 of node") && other.ends_with("which its statement leaves out"), "{other}");
+}
+
+#[test]
+fn a_signature_that_was_made_again_after_a_crash_is_one_decision() {
+    let story = small();
+    let uses = uses(&story);
+    let [only] = &uses[..] else { panic!("one use: {uses:?}") };
+    let mut again = only.clone();
+    let KeyUseRecord::V1 { time, .. } = &mut again;
+    *time = TimeMs::new(8);
+    let made = [only.clone(), again];
+    let report = check(&with_uses(&story, &signed(&story, &made), &made)).unwrap();
+    assert_eq!((report.key_uses[0].uses, report.key_uses[0].decided), (2, 1));
 }
 
 #[test]
