@@ -14,6 +14,7 @@ mod listen;
 mod redial;
 mod request;
 mod task;
+mod transport;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,6 +24,7 @@ use std::{
 
 use althing_contracts::digest::Digest;
 use bytes::Bytes;
+use futures::{AsyncRead, AsyncWrite};
 pub use libp2p::Multiaddr;
 use libp2p::PeerId;
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +36,7 @@ use self::{
     metrics as names,
     redial::Redial,
     task::{Command, Pending, Task},
+    transport::Transport,
 };
 pub use self::{
     direct::{FRAME_LEN_MAX, QUEUE_BYTES_MAX, QUEUE_LEN_MAX},
@@ -114,6 +117,28 @@ impl Mesh {
     /// # Errors
     /// An address is in use or not of this machine, or a key is invalid.
     pub async fn start(config: MeshConfig) -> Result<(MeshHandle, MeshEvents), MeshError> {
+        listen::probe(&config.listen)?;
+        let transport = transport::system(&config.identity.keypair());
+        Self::run(config, transport.map_err(|error| MeshError::Setup(error.to_string()))?).await
+    }
+
+    /// As [`Self::start`], over streams of bytes that someone else carries. They are secured as TCP's are.
+    ///
+    /// # Errors
+    /// `streams` cannot listen on an address, or a key is invalid.
+    pub async fn start_over<T>(config: MeshConfig, streams: T) -> Result<(MeshHandle, MeshEvents), MeshError>
+    where
+        T: libp2p::Transport + Send + Unpin + 'static,
+        T::Output: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T::Error: Send + Sync + 'static,
+        T::Dial: Send + 'static,
+        T::ListenerUpgrade: Send + 'static,
+    {
+        let transport = transport::secured(streams, &config.identity.keypair());
+        Self::run(config, transport.map_err(|error| MeshError::Setup(error.to_string()))?).await
+    }
+
+    async fn run(config: MeshConfig, transport: Transport) -> Result<(MeshHandle, MeshEvents), MeshError> {
         names::register();
         let protocols = Protocols::of(config.network);
         let topics = Topics::of(&protocols.network);
@@ -121,8 +146,15 @@ impl Mesh {
         let allowed = allowed_peers(&config.allow, local)?;
         let bootstrap = bootstrap_peers(config.bootstrap)?;
         let keypair = config.identity.keypair();
-        let mut swarm = behaviour::swarm(keypair, allowed, config.peers_max, &protocols, &topics)
-            .map_err(MeshError::Setup)?;
+        let mut swarm = behaviour::swarm(
+            keypair,
+            transport::ending(transport),
+            allowed,
+            config.peers_max,
+            &protocols,
+            &topics,
+        )
+        .map_err(MeshError::Setup)?;
         let bound = listen::listen(&mut swarm, &config.listen).await?;
 
         let (sender, events) = mpsc::channel(EVENTS_MAX);

@@ -1,22 +1,23 @@
-//! Owns the composition of the swarm: transports, behaviours, limits and protocol names of one network.
+//! Owns the composition of the swarm: behaviours, limits and protocol names of one network.
 
 use std::{collections::HashSet, time::Duration};
 
 use althing_contracts::digest::Digest;
 use libp2p::{
     PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, gossipsub, identify, identity::Keypair,
-    noise, ping, swarm::NetworkBehaviour, tcp, yamux,
+    ping, swarm::NetworkBehaviour,
 };
 
 use super::{
     admission,
     gossip::{self, Topics},
     request,
+    transport::Transport,
 };
 
-/// Connections to one peer: the second exists while two nodes dial each other at the same moment, or while
-/// one of them has restarted and the other has not yet seen its old connection end.
-const CONNECTIONS_PER_PEER_MAX: u32 = 2;
+/// Connections to one peer: two while two nodes dial each other at the same moment, and as many again while one of them was
+/// killed and the other has not yet seen the old ones end, which takes QUIC ten seconds.
+const CONNECTIONS_PER_PEER_MAX: u32 = 4;
 /// Handshakes under way at once, in each direction; a flood of strangers waits here and nowhere else.
 const CONNECTIONS_PENDING_MAX: u32 = 64;
 /// Streams negotiating at once on one connection.
@@ -24,6 +25,9 @@ const STREAMS_NEGOTIATING_MAX: usize = 64;
 /// How often a peer is asked whether it lives, and how long it may take to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time between two answers on a connection that lives: the pause, the answer, and half a second to spare.
+pub(super) const SILENCE_MAX: Duration = Duration::from_millis(10_500);
+const _: () = assert!(SILENCE_MAX.as_millis() > PING_INTERVAL.as_millis() + PING_TIMEOUT.as_millis());
 /// Connections are kept by the list of nodes, never closed for being idle.
 const IDLE_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
@@ -65,21 +69,20 @@ impl Protocols {
     }
 }
 
-/// Builds a swarm over TCP (noise, yamux) and QUIC that listens nowhere yet.
+/// Builds a swarm over a transport; it listens nowhere yet.
 pub(super) fn swarm(
     keypair: Keypair,
+    transport: Transport,
     allowed: HashSet<PeerId>,
     peers_max: u32,
     protocols: &Protocols,
     topics: &Topics,
 ) -> Result<Swarm<Behaviour>, String> {
     let behaviour = behaviour(&keypair, allowed, peers_max, protocols, topics)?;
-    let tcp = tcp::Config::default().nodelay(true);
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
-        .with_tcp(tcp, noise::Config::new, yamux::Config::default)
+        .with_other_transport(|_| transport)
         .map_err(|error| error.to_string())?
-        .with_quic()
         .with_behaviour(|_| behaviour)
         .map_err(|error| error.to_string())?
         .with_swarm_config(|config| {

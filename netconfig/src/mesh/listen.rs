@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    os::fd::OwnedFd,
     time::Duration,
 };
 
@@ -73,7 +74,6 @@ pub(super) async fn listen(
 ) -> Result<Bound, MeshError> {
     let mut bound = Bound::default();
     for address in addresses {
-        probe(address)?;
         let failed = |reason: String| MeshError::Listen { address: address.clone(), reason };
         let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
         let reported = async {
@@ -96,14 +96,18 @@ pub(super) async fn listen(
     Ok(bound)
 }
 
-/// Binds and releases an address by plain means: libp2p shares ports between processes of one user, so that
+/// Binds and releases addresses by plain means: libp2p shares ports between processes of one user, so that
 /// two nodes on one port would each get half of the connections.
-fn probe(address: &Multiaddr) -> Result<(), MeshError> {
+pub(super) fn probe(addresses: &[Multiaddr]) -> Result<(), MeshError> {
+    addresses.iter().map(bind).collect::<Result<Vec<_>, _>>().map(drop)
+}
+
+fn bind(address: &Multiaddr) -> Result<OwnedFd, MeshError> {
     let failed = |reason: String| MeshError::Listen { address: address.clone(), reason };
     let tried = match place(address) {
         None => return Err(failed("it is neither `…/tcp/PORT` nor `…/udp/PORT/quic-v1`".into())),
-        Some(Place::Tcp(socket)) => TcpListener::bind(socket).map(drop),
-        Some(Place::Quic(socket)) => UdpSocket::bind(socket).map(drop),
+        Some(Place::Tcp(socket)) => TcpListener::bind(socket).map(OwnedFd::from),
+        Some(Place::Quic(socket)) => UdpSocket::bind(socket).map(OwnedFd::from),
     };
     tried.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => MeshError::AddressInUse { address: address.clone() },

@@ -77,8 +77,15 @@ pub(super) struct Task {
 /// The connections to one peer, and the run of its node that they belong to, once it has said so.
 #[derive(Debug, Default)]
 pub(super) struct Link {
-    connections: Vec<ConnectionId>,
+    connections: Vec<Connection>,
     run: Option<String>,
+}
+
+/// A connection, and when its last ping was answered.
+#[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    answered: Instant,
 }
 
 /// What the task waits for.
@@ -111,7 +118,8 @@ impl Task {
         }
         let done = loop {
             self.dial_due();
-            let due = self.redial.next_due();
+            self.close_silent(Instant::now());
+            let due = [self.redial.next_due(), self.next_silent()].into_iter().flatten().min();
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
                 command = self.commands.recv() => match command {

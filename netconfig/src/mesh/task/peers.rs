@@ -9,15 +9,16 @@ use libp2p::{
 use metrics::{counter, gauge};
 use tracing::{debug, info, warn};
 
-use super::Task;
+use super::{Connection, Task};
 use crate::{
     identity::{self, NodeId},
-    mesh::{event::MeshEvent, metrics as names},
+    mesh::{behaviour::SILENCE_MAX, event::MeshEvent, metrics as names},
 };
 
 impl Task {
     pub(super) fn on_connected(&mut self, peer: PeerId, connection: ConnectionId) {
         debug!(%peer, %connection, "connection established");
+        let connection = Connection { id: connection, answered: Instant::now() };
         self.links.entry(peer).or_default().connections.push(connection);
         self.redial.connected(&peer);
     }
@@ -38,7 +39,7 @@ impl Task {
     ) {
         debug!(%peer, %connection, ?cause, "connection closed");
         let Some(link) = self.links.get_mut(peer) else { return };
-        link.connections.retain(|known| *known != connection);
+        link.connections.retain(|known| known.id != connection);
         if !link.connections.is_empty() {
             return;
         }
@@ -83,7 +84,7 @@ impl Task {
         let restarted = link.run.replace(run).is_some();
         if restarted {
             let old: Vec<ConnectionId> =
-                link.connections.iter().copied().filter(|id| *id != connection).collect();
+                link.connections.iter().map(|known| known.id).filter(|id| *id != connection).collect();
             for id in old {
                 self.swarm.close_connection(id);
             }
@@ -104,12 +105,42 @@ impl Task {
         self.notify(MeshEvent::Disconnected(node));
     }
 
-    /// The first ping without an answer ends the connection: TCP alone takes minutes to notice a black hole.
     pub(super) fn on_ping(&mut self, event: &ping::Event) {
-        if let Err(error) = &event.result {
-            counter!(names::PING_FAILURES_TOTAL).increment(1);
-            debug!(peer = %event.peer, %error, "ping failed");
-            self.swarm.close_connection(event.connection);
+        match &event.result {
+            Ok(_) => {
+                let connections = self.links.get_mut(&event.peer).map(|link| &mut link.connections);
+                let answered = connections.into_iter().flatten().find(|known| known.id == event.connection);
+                if let Some(connection) = answered {
+                    connection.answered = Instant::now();
+                }
+            }
+            Err(error) => {
+                debug!(peer = %event.peer, %error, "ping failed");
+                counter!(names::PING_FAILURES_TOTAL).increment(1);
+                self.swarm.close_connection(event.connection);
+            }
+        }
+    }
+
+    /// When [`Self::close_silent`] has something to do next, unless an answer comes.
+    pub(super) fn next_silent(&self) -> Option<Instant> {
+        let connections = self.links.values().flat_map(|link| &link.connections);
+        connections.map(|connection| connection.answered + SILENCE_MAX).min()
+    }
+
+    /// The first ping without an answer ends the connection: TCP alone takes minutes to notice a black hole, and
+    /// libp2p reports a failure only when a second one follows, which takes 25 s.
+    pub(super) fn close_silent(&mut self, now: Instant) {
+        for (peer, link) in &mut self.links {
+            for connection in &mut link.connections {
+                if connection.answered + SILENCE_MAX <= now {
+                    debug!(%peer, connection = %connection.id, "connection is silent");
+                    counter!(names::PING_FAILURES_TOTAL).increment(1);
+                    self.swarm.close_connection(connection.id);
+                    // It is in the list until it has closed.
+                    connection.answered = now;
+                }
+            }
         }
     }
 }
