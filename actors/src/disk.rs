@@ -100,6 +100,61 @@ pub trait Disk: std::fmt::Debug + Send + Sync + 'static {
     fn sync_dir(&mut self) -> io::Result<()>;
 }
 
+/// A disk of any kind.
+impl Disk for Box<dyn Disk> {
+    fn list(&self) -> io::Result<Vec<String>> {
+        (**self).list()
+    }
+
+    fn len(&self, name: &str) -> io::Result<u64> {
+        (**self).len(name)
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<()> {
+        (**self).create(name)
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        (**self).append(name, bytes)
+    }
+
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_at(name, offset, bytes)
+    }
+
+    fn reserve(&mut self, name: &str, len: u64) -> io::Result<()> {
+        (**self).reserve(name, len)
+    }
+
+    fn overwrite(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        (**self).overwrite(name, bytes)
+    }
+
+    fn read(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read(name, offset, buffer)
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        (**self).sync(name)
+    }
+
+    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
+        (**self).truncate(name, len)
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        (**self).remove(name)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        (**self).rename(from, to)
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        (**self).sync_dir()
+    }
+}
+
 /// A directory of the real file system. Keeps the files that were appended to and overwritten last open.
 #[derive(Debug)]
 pub struct FileDisk {

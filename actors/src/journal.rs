@@ -10,6 +10,7 @@ use std::{
     io::{self, BufReader, Read},
     marker::PhantomData,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use althing_contracts::{
@@ -32,6 +33,10 @@ const DIGEST_LEN: usize = 32;
 /// Largest payload in bytes: actions and evidence are names and digests, far below this.
 pub const RECORD_LEN_MAX: usize = 64 * 1024;
 
+/// What a disk writes as a whole.
+const SECTOR_LEN: usize = 512;
+/// Zeros up to the end of a sector that show that it was never written.
+const ZEROS_MIN: usize = 64;
 /// Bytes read at once when a journal is opened.
 const READ_LEN: usize = 64 * 1024;
 /// Bytes after which records that wait are a full group: a page, so that a write that a crash cut short touches as many
@@ -63,6 +68,43 @@ pub enum Place {
     Path(PathBuf),
     /// A file of a disk, by its name.
     Disk(Box<dyn Disk>, String),
+}
+
+/// Where the journals of an actor are, by name; asked again in each of its lives.
+#[derive(Clone)]
+pub struct Shelf(Arc<Opener>);
+
+/// Finds the place of a file by its name.
+type Opener = dyn Fn(&str) -> io::Result<Place> + Send + Sync;
+
+impl Shelf {
+    /// Journals that `place` finds by name.
+    pub fn new(place: impl Fn(&str) -> io::Result<Place> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(place))
+    }
+
+    /// Journals in a directory, which is made when it is first needed.
+    #[must_use]
+    pub fn directory(directory: PathBuf) -> Self {
+        Self::new(move |name| {
+            std::fs::create_dir_all(&directory)?;
+            Ok(Place::Path(directory.join(name)))
+        })
+    }
+
+    /// Where the journal of a name is.
+    ///
+    /// # Errors
+    /// The place cannot be made.
+    pub fn place(&self, name: &str) -> io::Result<Place> {
+        (self.0)(name)
+    }
+}
+
+impl std::fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shelf")
+    }
 }
 
 /// The end of the records.
@@ -301,6 +343,10 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
         loop {
             let accepted = match read_frame(&mut reader, file_len.saturating_sub(end.len)).map_err(unread)? {
                 Frame::End | Frame::Torn => return Ok(()),
+                // What a power cut left of the last group, which was never acknowledged.
+                Frame::Broken(_) if is_torn(&**disk, name, end.len, file_len).map_err(unread)? => {
+                    return Ok(());
+                }
                 Frame::Broken(problem) => Err(problem),
                 Frame::Payload(payload) => end.accept(&payload),
             };
@@ -396,6 +442,24 @@ fn read_frame(reader: &mut impl Read, left: u64) -> io::Result<Frame> {
     }
     let torn = left == whole && digest.ends_with(&[0; 4]);
     Ok(if torn { Frame::Torn } else { Frame::Broken("the record's digest does not fit") })
+}
+
+/// Whether the file from `offset` on is a group that was not written whole: a disk writes sectors in any order, and one
+/// beyond the old end of the file that it did not come to reads as zeros. A digest or an encoding is never that long a
+/// row of them.
+fn is_torn(disk: &dyn Disk, name: &str, offset: u64, file_len: u64) -> io::Result<bool> {
+    let len = usize::try_from(file_len.saturating_sub(offset)).unwrap_or(usize::MAX);
+    // A group is full at a page, and the record that fills it may be of any length.
+    if len > GROUP_LEN_MAX + 2 * RECORD_LEN_MAX {
+        return Ok(false);
+    }
+    let mut group = vec![0; len];
+    let mut reader = Reader { disk, name, offset };
+    reader.read_exact(&mut group)?;
+    let into_sector = usize::try_from(offset % SECTOR_LEN as u64).unwrap_or(0);
+    let (first, rest) = group.split_at(len.min(SECTOR_LEN - into_sector));
+    let is_missing = |sector: &[u8]| sector.len() >= ZEROS_MIN && sector.iter().all(|byte| *byte == 0);
+    Ok(is_missing(first) || rest.chunks(SECTOR_LEN).any(is_missing))
 }
 
 fn read_u32(reader: &mut impl Read) -> io::Result<u32> {

@@ -14,6 +14,7 @@ pub mod message;
 pub mod metrics;
 pub mod snapshot;
 pub mod state;
+pub mod storage;
 mod store;
 pub mod wire;
 

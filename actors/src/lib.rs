@@ -5,6 +5,7 @@
 pub mod auditor;
 pub mod disk;
 pub mod executor;
+pub mod home;
 pub mod journal;
 pub mod ledger;
 pub mod port;

@@ -144,11 +144,18 @@ pub trait Provider: Send + Sync + 'static {
     /// The action can never work here, or the target cannot be read.
     async fn plan(&self, target: &TargetContext, action: &Action) -> Result<ProviderPlan, ProviderError>;
 
-    /// What is applied to a resource, read from the target itself.
+    /// What is applied to a resource, read from the target itself. No order with a lower fence takes effect after the
+    /// answer: what was read is what stays, even if an earlier order is still on its way. With fence 0, nobody's claim, it
+    /// keeps nobody out.
     ///
     /// # Errors
-    /// The target cannot be read.
-    async fn read(&self, target: &TargetContext, resource: &Name) -> Result<Option<Action>, ProviderError>;
+    /// The target cannot be read, or a newer fence was seen.
+    async fn read(
+        &self,
+        target: &TargetContext,
+        resource: &Name,
+        fence: Fence,
+    ) -> Result<Option<Action>, ProviderError>;
 
     /// Carries an action out.
     ///

@@ -5,15 +5,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, MessageResult,
-    StreamHandler, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, StreamHandler,
+    WrapFuture,
 };
 use althing_contracts::{
     genesis::Genesis,
     quantity::Height,
     transaction::{Call, ProposalId},
 };
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::sync::watch;
 use tracing::{Instrument as _, error, info, warn};
 
 use super::{
@@ -26,6 +26,7 @@ use super::{
     state::{AuditorConfig, AuditorError, AuditorState, AuditorStatus, ObserveError},
 };
 use crate::{
+    home::Home,
     ledger::message::{CertifiedBlock, LedgerFeed, LedgerView, ReadError},
     span,
     watcher::{Lifeline, StartError, Watched, Watcher},
@@ -53,6 +54,8 @@ pub struct AuditorOptions {
     pub history: Arc<dyn History>,
     /// Signs and submits; `None` makes a witness that only looks.
     pub attester: Option<Arc<dyn Attester>>,
+    /// Where it runs, beside the pool that re-applies blocks.
+    pub home: Arc<dyn Home>,
 }
 
 /// The auditor.
@@ -85,12 +88,10 @@ struct Worked {
 /// Its files or the genesis cannot be used.
 pub fn start(watcher: &Watcher, options: AuditorOptions) -> Result<Watched<AuditorActor>, StartError> {
     metrics::describe();
-    // The watcher starts the next life from a thread that runs no actors.
-    let arbiter = Arbiter::current();
     watcher.supervise(NAME, move |lifeline| {
         let state = AuditorState::open(&options.config, &options.genesis)?;
         let actor = AuditorActor::new(options.clone(), state, lifeline);
-        Ok(AuditorActor::start_in_arbiter(&arbiter, move |_| actor))
+        Ok(options.home.start(move || actor))
     })
 }
 
@@ -120,7 +121,8 @@ impl AuditorActor {
             heads: std::mem::take(&mut self.heads),
             in_flight: self.in_flight.clone(),
         };
-        let done = work.run(state, self.options.history.clone()).into_actor(self);
+        let done =
+            work.run(state, self.options.history.clone(), Arc::clone(&self.options.home)).into_actor(self);
         ctx.spawn(done.map(|worked, actor, ctx| actor.worked(worked, ctx)));
     }
 
@@ -197,11 +199,11 @@ impl Work {
         self.view.header.as_ref().map_or(Height::ZERO, |header| header.height)
     }
 
-    async fn run(self, state: Box<AuditorState>, history: Arc<dyn History>) -> Worked {
+    async fn run(self, state: Box<AuditorState>, history: Arc<dyn History>, home: Arc<dyn Home>) -> Worked {
         let read = read_page(&*history, state.next_height(), self.shown()).await;
-        let pool = spawn_blocking(move || self.apply(state, read));
+        let worked = home.compute(move || self.apply(state, read)).await;
         // A panic in the pool is the actor's own: the watcher starts it again from its files.
-        pool.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        worked.unwrap_or_else(|| std::panic::resume_unwind(Box::new("the second application panicked")))
     }
 
     fn apply(self, mut state: Box<AuditorState>, read: Result<Vec<CertifiedBlock>, ReadError>) -> Worked {

@@ -1,10 +1,7 @@
 //! Owns what one auditor knows: its own application of the ledger, its witness list, heads, alarms, and what it
 //! still has to attest. Synchronous; refuses to attest anything once the ledger itself does not hold.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_contracts::{
     certificate::{Certificate, CertificateError},
@@ -27,9 +24,14 @@ use super::{
     witness::{Witness, WitnessError, WitnessList},
 };
 use crate::{
-    journal::{JournalError, Place},
+    journal::{JournalError, Place, Shelf},
     ledger::message::{CertifiedBlock, LedgerView},
 };
+
+/// Name of the witness list.
+const WITNESS: &str = "witness";
+/// Name of the list of alarms.
+const ALARMS: &str = "alarms";
 
 /// What an auditor needs to begin.
 #[derive(Debug, Clone)]
@@ -37,7 +39,7 @@ pub struct AuditorConfig {
     /// The member that attests; `None` makes a witness that only looks.
     pub member: Option<MemberId>,
     /// Where its witness list and alarms are kept.
-    pub directory: PathBuf,
+    pub shelf: Shelf,
 }
 
 /// Why an auditor cannot begin or go on.
@@ -98,8 +100,8 @@ impl AuditorState {
     /// # Errors
     /// The genesis or the directory cannot be used.
     pub fn open(config: &AuditorConfig, genesis: &Genesis) -> Result<Self, AuditorError> {
-        std::fs::create_dir_all(&config.directory).map_err(AuditorError::Directory)?;
-        Self::over(config.member.clone(), genesis, |name| Place::Path(config.directory.join(name)))
+        let place = |name| config.shelf.place(name).map_err(AuditorError::Directory);
+        Self::begin(config.member.clone(), genesis, place(WITNESS)?, place(ALARMS)?)
     }
 
     /// As [`Self::open`], with the witness list and the alarms wherever `place` puts the files of these names.
@@ -111,11 +113,20 @@ impl AuditorState {
         genesis: &Genesis,
         place: impl Fn(&str) -> Place,
     ) -> Result<Self, AuditorError> {
+        Self::begin(member, genesis, place(WITNESS), place(ALARMS))
+    }
+
+    fn begin(
+        member: Option<MemberId>,
+        genesis: &Genesis,
+        witness: Place,
+        alarms: Place,
+    ) -> Result<Self, AuditorError> {
         Ok(Self {
             member,
             replay: Replay::begin(genesis)?,
-            witness: WitnessList::open(place("witness"), genesis.network())?,
-            alarms: AlarmBook::open(place("alarms"))?,
+            witness: WitnessList::open(witness, genesis.network())?,
+            alarms: AlarmBook::open(alarms)?,
             heads: HeadBook::default(),
             judge: Judge::default(),
             unsound: BTreeMap::new(),

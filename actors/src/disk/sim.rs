@@ -225,8 +225,9 @@ impl SimFile {
 
     fn sync(&mut self) {
         if !self.has_lost_sync {
-            self.durable.clone_from(&self.current);
-            self.changes.clear();
+            for change in std::mem::take(&mut self.changes) {
+                change.apply(&mut self.durable);
+            }
         }
     }
 

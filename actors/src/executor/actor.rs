@@ -9,8 +9,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, SpawnHandle,
-    StreamHandler, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, StreamHandler,
+    WrapFuture,
 };
 use althing_contracts::{
     name::{Name, OrgId, TargetId},
@@ -32,6 +32,7 @@ use super::{
     state::{ExecutorConfig, Input, Output, Settlement},
 };
 use crate::{
+    home::Home,
     ledger::message::{Final, LedgerView},
     port::{Clock, LedgerPort, Provider, ProviderError},
     signer::submitter::{ActError, Submitter},
@@ -64,7 +65,7 @@ pub struct ExecutorOptions {
     /// Judges leases and windows while the ledger is idle.
     pub clock: Arc<dyn Clock>,
     /// Where it runs; the journal's disk writes make it wait, so it should have its own.
-    pub arbiter: ArbiterHandle,
+    pub home: Arc<dyn Home>,
 }
 
 /// The executor.
@@ -84,7 +85,7 @@ pub fn start(watcher: &Watcher, options: ExecutorOptions) -> Result<Watched<Exec
     metrics::describe();
     watcher.supervise(NAME, move |lifeline| {
         let actor = ExecutorActor::open(options.clone(), lifeline)?;
-        Ok(ExecutorActor::start_in_arbiter(&options.arbiter, move |_| actor))
+        Ok(options.home.start(move || actor))
     })
 }
 
@@ -145,9 +146,9 @@ impl ExecutorActor {
                     answer: this.granted(key, answer),
                 });
             }
-            Output::Read { key, provider, target, resource } => {
+            Output::Read { key, provider, target, resource, fence } => {
                 let provider = self.provider(&provider);
-                let read = async move { provider?.read(&target, &resource).await };
+                let read = async move { provider?.read(&target, &resource, fence).await };
                 self.spawn(ctx, read, move |_, found| Input::Read { key, found });
             }
             Output::CarryOut { key, provider, order, since_due } => {

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use althing_contracts::{
     document::{Action, HealthCheck},
     name::{Name, TargetId},
+    quantity::Fence,
     transaction::HealthReport,
 };
 use async_trait::async_trait;
@@ -105,9 +106,14 @@ impl Provider for LocalProvider {
         self.ask(&target.id, |reply| Command::Plan { record, action, reply }).await
     }
 
-    async fn read(&self, target: &TargetContext, resource: &Name) -> Result<Option<Action>, ProviderError> {
+    async fn read(
+        &self,
+        target: &TargetContext,
+        resource: &Name,
+        fence: Fence,
+    ) -> Result<Option<Action>, ProviderError> {
         let resource = resource.clone();
-        self.ask(&target.id, |reply| Command::Read { resource, reply }).await
+        self.ask(&target.id, |reply| Command::Read { resource, fence, reply }).await
     }
 
     async fn apply(&self, order: &ProviderOrder) -> Result<Effect, ProviderError> {

@@ -34,8 +34,8 @@ use crate::{
 mod judge;
 mod run;
 
-pub use judge::JudgeKey;
 use judge::Judgement;
+pub use judge::{JudgeKey, Probe};
 use run::StepTask;
 
 /// Tries of an order that the provider says may work later, before the step fails.
@@ -61,7 +61,7 @@ pub struct ExecutorConfig {
 }
 
 /// The plan runner.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ExecutorState {
     config: ExecutorConfig,
     view: Option<Arc<LedgerView>>,
@@ -162,6 +162,8 @@ pub enum Output {
         target: TargetContext,
         /// What.
         resource: Name,
+        /// The fence of the claim, below which no order takes effect after the answer.
+        fence: Fence,
     },
     /// Record the intent, then call the provider.
     CarryOut {
@@ -259,6 +261,12 @@ impl ExecutorState {
     /// When [`Input::Tick`] is due.
     pub const fn wake_at(&self) -> Option<TimeMs> {
         self.wake
+    }
+
+    /// What decides its next outputs besides the last view: two runners that print alike act alike.
+    pub fn standing(&self) -> impl std::fmt::Debug + '_ {
+        let tasks: Vec<_> = self.tasks.values().map(StepTask::standing).collect();
+        (tasks, &self.judgements, &self.intents, &self.settled, &self.paused, self.wake)
     }
 
     /// Steps that are being carried out.

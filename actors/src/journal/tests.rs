@@ -134,3 +134,28 @@ fn the_bytes_on_disk_are_format_1() {
     let bytes = hex::encode(std::fs::read(&path).unwrap());
     assert_eq!(bytes[..expected.len()], *expected);
 }
+
+#[test]
+fn a_group_of_which_the_disk_wrote_some_sectors_only_is_cut() {
+    let disk = crate::disk::sim::SimDisk::new();
+    let open = |each: &mut dyn FnMut(Sample)| Journal::open((disk.clone(), "journal"), KIND, each).unwrap();
+    let (mut journal, _) = open(&mut |_| ());
+    journal.append(&sample("a")).unwrap();
+    let first = disk.bytes("journal").unwrap();
+    for _ in 0..20 {
+        journal.add(&sample(&"b".repeat(100))).unwrap();
+    }
+    journal.sync().unwrap();
+    drop(journal);
+    let whole = disk.bytes("journal").unwrap();
+    for sector in 1..whole.len() / SECTOR_LEN {
+        let mut torn = whole.clone();
+        torn[sector * SECTOR_LEN..(sector + 1) * SECTOR_LEN].fill(0);
+        disk.put("journal", torn);
+        let mut records = Vec::new();
+        let (_, recovery) = open(&mut |record| records.push(record));
+        assert_eq!(records[0], sample("a"));
+        assert!(recovery.cut_bytes > 0 && records.len() < 21, "sector {sector}: {recovery:?}");
+    }
+    assert!(first.len() < SECTOR_LEN);
+}

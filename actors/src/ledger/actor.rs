@@ -3,14 +3,15 @@
 //! What binds this node is durable when the state machine hands it out, so it is sent at once, from the handler.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
-    MessageResult, ResponseActFuture, ResponseFuture, SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult,
+    ResponseActFuture, ResponseFuture, SpawnHandle, WrapFuture,
 };
 use althing_contracts::{event::EventRecord, quantity::Height, transaction::TransactionId};
 use bytes::Bytes;
@@ -19,8 +20,6 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     admission::Reply,
-    archive::Archive,
-    data_dir::DataDir,
     handle::Surroundings,
     index::BlockPositions,
     mempool::PooledTransaction,
@@ -31,10 +30,11 @@ use super::{
     metrics::{self, Meters},
     snapshot::{Snapshot, SnapshotStore},
     state::{CommittedBlock, Fatal, Filed, LedgerInput, LedgerOutput, LedgerState, Now, TransactionOutcome},
+    storage::Archive,
     store::{self, Store},
 };
 use crate::{
-    disk::FileDisk,
+    disk::Disk,
     port::{MeshEvent, Verdict},
     sync::{SYNC_BLOCKS_MAX, SyncRequest, SyncResponse},
     watcher::{Lifeline, StartError},
@@ -51,10 +51,10 @@ const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The ledger.
 pub(super) struct LedgerActor {
-    ledger: LedgerState<FileDisk>,
+    ledger: LedgerState<Box<dyn Disk>>,
     opened: Vec<LedgerOutput>,
-    archive: Archive,
-    snapshots: Arc<Mutex<SnapshotStore<FileDisk>>>,
+    archive: Box<dyn Archive>,
+    snapshots: Arc<Mutex<SnapshotStore<Box<dyn Disk>>>>,
     surroundings: Surroundings,
     waiting: BTreeMap<TransactionId, Vec<Reply>>,
     verdicts: BTreeMap<u64, oneshot::Sender<Verdict>>,
@@ -62,8 +62,8 @@ pub(super) struct LedgerActor {
     timer: Option<SpawnHandle>,
     meters: Meters,
     began: Instant,
-    _directory: DataDir,
-    // Last: whoever is told by them that this life ended finds the directory free.
+    _hold: Box<dyn Any + Send>,
+    // Last: whoever is told by them that this life ended finds the storage free.
     lifeline: Lifeline,
     ends: Vec<oneshot::Sender<()>>,
 }
@@ -84,16 +84,16 @@ pub(super) struct Inbound(pub(super) Vec<MeshEvent>);
 pub(super) struct Stop;
 
 impl LedgerActor {
-    /// Opens the store and starts in an arbiter.
-    pub(super) fn start_in(
-        arbiter: &ArbiterHandle,
+    /// Opens the store and starts at home.
+    pub(super) fn start_at_home(
         surroundings: Surroundings,
         lifeline: Lifeline,
     ) -> Result<Addr<Self>, StartError> {
         let began = Instant::now();
         let now = Now { wall: surroundings.clock.now(), monotonic_us: 0 };
-        let opened = store::open(&surroundings.data_dir, surroundings.settings.clone(), now)?;
-        let Store { ledger, outputs, archive, snapshots, directory } = opened;
+        let opened = store::open(&*surroundings.storage, surroundings.settings.clone(), now)?;
+        let Store { ledger, outputs, archive, snapshots, hold } = opened;
+        let home = Arc::clone(&surroundings.home);
         info!(height = %ledger.height(), "ledger opened");
         let actor = Self {
             ledger,
@@ -107,12 +107,12 @@ impl LedgerActor {
             timer: None,
             meters: Meters::new(),
             began,
-            _directory: directory,
+            _hold: hold,
             lifeline,
             ends: Vec::new(),
         };
         actor.publish_view();
-        Ok(Self::start_in_arbiter(arbiter, move |_| actor))
+        Ok(home.start(move || actor))
     }
 
     fn now(&self) -> Now {
@@ -270,7 +270,7 @@ impl LedgerActor {
     fn snapshot(&self, block: &Arc<CommittedBlock>) {
         let Ok(mut snapshots) = Arc::clone(&self.snapshots).try_lock_owned() else { return };
         let block = Arc::clone(block);
-        actix_rt::task::spawn_blocking(move || {
+        self.surroundings.home.work(Box::new(move || {
             let snapshot = Snapshot {
                 height: block.header.height,
                 state_root: block.header.state_root,
@@ -280,7 +280,7 @@ impl LedgerActor {
             if let Err(error) = snapshots.write(&snapshot) {
                 warn!(%error, "snapshot not written");
             }
-        });
+        }));
     }
 
     /// Stops for good: after a failed write nothing may be signed any more.

@@ -2,7 +2,7 @@
 //! signatures in one batch, and hands them over in one message, which the other validators then get in one message too.
 //! Refuses what cannot be read and what its sender did not sign.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use althing_contracts::{digest::Digest, signature::Signed, transaction::UnverifiedTransaction};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::{
     mempool::PooledTransaction,
     message::{Final, SubmitError},
 };
-use crate::{signatures::are_valid, watcher::Watched};
+use crate::{home::Home, signatures::are_valid, watcher::Watched};
 
 /// Submissions that wait to be checked.
 pub(super) const SUBMISSIONS_MAX: usize = 4_096;
@@ -38,6 +38,7 @@ pub(super) async fn run(
     mut submissions: mpsc::Receiver<Submission>,
     actor: Watched<LedgerActor>,
     network: Digest,
+    home: Arc<dyn Home>,
 ) {
     let mut batch = Vec::new();
     while submissions.recv_many(&mut batch, BATCH_LEN_MAX).await > 0 {
@@ -45,9 +46,8 @@ pub(super) async fn run(
         let admitted = if len == 1 {
             check(submitted, network)
         } else {
-            let checked = tokio::task::spawn_blocking(move || check(submitted, network)).await;
             // Who submitted what a panic lost is told that nobody knows.
-            checked.unwrap_or_default()
+            home.compute(move || check(submitted, network)).await.unwrap_or_default()
         };
         // Without a ledger the replies are dropped: whoever waits is told that nobody knows.
         let _lost = actor.send(Admit(admitted)).await;

@@ -19,7 +19,7 @@ use super::{
     index::{BlockPositions, Index, IndexError},
     message::ReadError,
     state::CommittedBlock,
-    store,
+    storage::{Archive, Read, put},
 };
 
 /// Blocks and reads that wait for the disk.
@@ -29,8 +29,8 @@ const GATHERED_MAX: usize = 64;
 /// How long the next block is waited for: writes that come close together cost sled little more than one.
 const GATHER_TIME: Duration = Duration::from_millis(50);
 
-/// The index of a running ledger. Dropping it waits until everything is written.
-pub(super) struct Archive {
+/// The index of a running ledger, on a thread of its own. Dropping it waits until everything is written.
+pub(super) struct IndexThread {
     commands: Option<mpsc::SyncSender<Command>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -43,39 +43,12 @@ enum Command {
 
 type Reply<T> = oneshot::Sender<Result<T, ReadError>>;
 
-impl Archive {
+impl IndexThread {
     pub(super) fn start(index: Index) -> Self {
         let (commands, queue) = mpsc::sync_channel(QUEUE_LEN_MAX);
         let thread = std::thread::Builder::new().name("ledger-index".to_owned());
         let thread = thread.spawn(move || run(index, &queue)).expect("the system can start a thread");
         Self { commands: Some(commands), thread: Some(thread) }
-    }
-
-    /// Stores a block; waits while the queue is full.
-    pub(super) fn put(&self, block: Arc<CommittedBlock>) {
-        self.tell(Command::Put(block));
-    }
-
-    /// Reads events after a number.
-    pub(super) fn events(
-        &self,
-        after: EventSequence,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<EventRecord>, ReadError>> + use<> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Events { after, limit, reply });
-        async { answer.await.unwrap_or_else(|_| Err(gone())) }
-    }
-
-    /// Where blocks are in the log, in order from a height on, as far as there are any.
-    pub(super) fn positions(
-        &self,
-        from: Height,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<BlockPositions>, ReadError>> + use<> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Positions { from, limit, reply });
-        async { answer.await.unwrap_or_else(|_| Err(gone())) }
     }
 
     fn tell(&self, command: Command) {
@@ -84,7 +57,25 @@ impl Archive {
     }
 }
 
-impl Drop for Archive {
+impl Archive for IndexThread {
+    fn put(&self, block: Arc<CommittedBlock>) {
+        self.tell(Command::Put(block));
+    }
+
+    fn events(&self, after: EventSequence, limit: usize) -> Read<Vec<EventRecord>> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Events { after, limit, reply });
+        Box::pin(async { answer.await.unwrap_or_else(|_| Err(gone())) })
+    }
+
+    fn positions(&self, from: Height, limit: usize) -> Read<Vec<BlockPositions>> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Positions { from, limit, reply });
+        Box::pin(async { answer.await.unwrap_or_else(|_| Err(gone())) })
+    }
+}
+
+impl Drop for IndexThread {
     fn drop(&mut self) {
         self.commands = None;
         if let Some(thread) = self.thread.take()
@@ -145,7 +136,7 @@ impl Keeper {
             if self.has_failed {
                 return;
             }
-            if let Err(error) = store::put(&mut self.index, &block) {
+            if let Err(error) = put(&mut self.index, &block) {
                 self.has_failed = true;
                 error!(%error, height = %block.header.height, "the index failed, history is unavailable until the node is restarted");
             }

@@ -1,9 +1,8 @@
 //! Owns the way others reach the ledger: submit, follow, read, stop. Signatures are checked before the ledger's mailbox,
 //! so that nothing unverified waits in it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use actix::ArbiterHandle;
 use althing_contracts::{
     digest::Digest,
     event::EventRecord,
@@ -24,8 +23,10 @@ use super::{
     },
     metrics,
     state::LedgerSettings,
+    storage::Storage,
 };
 use crate::{
+    home::Home,
     port::{Clock, Mesh, MeshEvent},
     watcher::{StartError, Watched, Watcher},
 };
@@ -47,8 +48,8 @@ const INBOUND_BATCH_MAX: usize = 64;
 pub struct LedgerOptions {
     /// Genesis, role and time limits.
     pub settings: LedgerSettings,
-    /// The node's data directory.
-    pub data_dir: PathBuf,
+    /// Where it keeps what it must not forget.
+    pub storage: Arc<dyn Storage>,
     /// The mesh.
     pub mesh: Arc<dyn Mesh>,
     /// What the mesh tells, in order; ends with the mesh.
@@ -56,14 +57,15 @@ pub struct LedgerOptions {
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// A thread of its own: it waits for the disk.
-    pub arbiter: ArbiterHandle,
+    pub home: Arc<dyn Home>,
 }
 
 /// What every life of the actor needs, and what outlives each of them.
 #[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) settings: LedgerSettings,
-    pub(super) data_dir: PathBuf,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) home: Arc<dyn Home>,
     pub(super) mesh: Arc<dyn Mesh>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) outlets: Arc<Outlets>,
@@ -100,18 +102,23 @@ impl LedgerHandle {
     /// The genesis or the data directory cannot be used.
     pub fn start(watcher: &Watcher, options: LedgerOptions) -> Result<Self, StartError> {
         metrics::describe();
-        let LedgerOptions { settings, data_dir, mesh, events, clock, arbiter } = options;
+        let LedgerOptions { settings, storage, mesh, events, clock, home } = options;
         let network = settings.genesis.network();
         let outlets = Arc::new(Outlets::new(&settings, network)?);
-        let surroundings = Surroundings { settings, data_dir, mesh, clock, outlets: Arc::clone(&outlets) };
-        let thread = arbiter.clone();
-        let actor = watcher.supervise(NAME, move |lifeline| {
-            LedgerActor::start_in(&arbiter, surroundings.clone(), lifeline)
-        })?;
+        let surroundings = Surroundings {
+            settings,
+            storage,
+            home: Arc::clone(&home),
+            mesh,
+            clock,
+            outlets: Arc::clone(&outlets),
+        };
+        let actor = watcher
+            .supervise(NAME, move |lifeline| LedgerActor::start_at_home(surroundings.clone(), lifeline))?;
         // On the ledger's own thread: an event wakes one thread, and the next batch gathers while this one is handled.
-        thread.spawn(pump(events, actor.clone()));
+        home.spawn(pump(events, actor.clone()));
         let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
-        thread.spawn(admission::run(submitted, actor.clone(), network));
+        home.spawn(admission::run(submitted, actor.clone(), network, Arc::clone(&home)));
         Ok(Self { network, submissions, actor, outlets })
     }
 

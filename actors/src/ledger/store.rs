@@ -1,31 +1,31 @@
-//! Owns opening a node's data directory: the lock, the newest snapshot, the log's tail on top of it, and the index
-//! brought level with the log. Refuses a snapshot above the index, which is filled by the replay alone.
+//! Owns opening a ledger's storage: the newest snapshot, the log's tail on top of it, and the index brought level with
+//! the log. Refuses a snapshot above the index, which is filled by the replay alone.
 
-use std::{io, path::Path};
+use std::{any::Any, io};
 
 use althing_contracts::{canonical::DecodeError, quantity::Height, state::State};
 use tracing::warn;
 
 use super::{
-    archive::Archive,
-    data_dir::{DataDir, DataDirError},
-    index::{BlockPositions, Index, IndexError, IndexedBlock},
+    data_dir::DataDirError,
+    index::IndexError,
     log::{Log, LogError, TornTail, metrics as log_metrics},
     snapshot::{Snapshot, SnapshotError, SnapshotStore},
     state::{CommittedBlock, Fatal, LedgerOutput, LedgerSettings, LedgerState, Now},
+    storage::{Archive, OpenStorage, Storage},
 };
-use crate::disk::FileDisk;
+use crate::disk::Disk;
 
 /// Version of everything in a data directory.
 pub const DATA_FORMAT: u16 = 1;
 
 /// A node's store, open.
 pub(super) struct Store {
-    pub(super) ledger: LedgerState<FileDisk>,
+    pub(super) ledger: LedgerState<Box<dyn Disk>>,
     pub(super) outputs: Vec<LedgerOutput>,
-    pub(super) archive: Archive,
-    pub(super) snapshots: SnapshotStore<FileDisk>,
-    pub(super) directory: DataDir,
+    pub(super) archive: Box<dyn Archive>,
+    pub(super) snapshots: SnapshotStore<Box<dyn Disk>>,
+    pub(super) hold: Box<dyn Any + Send>,
 }
 
 /// Why a data directory does not open.
@@ -81,44 +81,31 @@ impl StoreError {
     }
 }
 
-/// Opens the store in `path`, creating it if it is new.
-pub(super) fn open(path: &Path, settings: LedgerSettings, now: Now) -> Result<Store, StoreError> {
+/// Opens the store in a storage.
+pub(super) fn open(storage: &dyn Storage, settings: LedgerSettings, now: Now) -> Result<Store, StoreError> {
     log_metrics::describe();
     let network = settings.genesis.network();
-    let directory = DataDir::open(path, network, DATA_FORMAT)?;
-    let snapshots = SnapshotStore::new(FileDisk::open(&directory.snapshot())?, network);
-    let (log, recovered) = Log::open(FileDisk::open(&directory.log())?, network)?;
+    let OpenStorage { log, snapshots, index, hold } = storage.open(network)?;
+    let snapshots = SnapshotStore::new(snapshots, network);
+    let (log, recovered) = Log::open(log, network)?;
     if let Some(TornTail { segment, offset, len }) = &recovered.torn_tail {
         warn!(segment, offset, len, "an unfinished write at the end of the log was cut off");
     }
-    let (mut index, _recovery) = Index::open(&directory.index(), network, recovered.records)?;
+    let mut index = index(recovered.records)?;
     let base = base(&snapshots, index.applied())?;
     let mut indexed = Ok(());
     let mut replayed = |block: &CommittedBlock| {
         if indexed.is_ok() && block.header.height > index.applied() {
-            indexed = put(&mut index, block);
+            indexed = index.put(block);
         }
     };
     let opened = LedgerState::open(settings, log, base, now, &mut replayed)?;
     indexed?;
-    let archive = Archive::start(index);
-    Ok(Store { ledger: opened.ledger, outputs: opened.outputs, archive, snapshots, directory })
-}
-
-/// Stores a block in the index.
-pub(super) fn put(index: &mut Index, block: &CommittedBlock) -> Result<(), IndexError> {
-    let transactions: Vec<_> = block.outcomes.iter().map(|(id, _)| *id).collect();
-    let indexed = IndexedBlock {
-        height: block.header.height,
-        positions: BlockPositions { block: block.filed.block, decision: block.filed.decision },
-        transactions: &transactions,
-        events: &block.events,
-    };
-    index.put_block(&indexed).map(|_put| ())
+    Ok(Store { ledger: opened.ledger, outputs: opened.outputs, archive: index.serve(), snapshots, hold })
 }
 
 /// The newest state to begin with: none above what is indexed, because the index is filled by the replay.
-fn base(snapshots: &SnapshotStore<FileDisk>, indexed: Height) -> Result<Option<State>, StoreError> {
+fn base<D: Disk>(snapshots: &SnapshotStore<D>, indexed: Height) -> Result<Option<State>, StoreError> {
     let (last, _refused) = snapshots.last()?;
     let Some(Snapshot { height, payload, .. }) = last.filter(|last| last.height <= indexed) else {
         return Ok(None);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use actix::{Actor, ActorContext, ArbiterHandle, Context, Handler, ResponseFuture};
+use actix::{Actor, ActorContext, Context, Handler, ResponseFuture};
 use althing_contracts::{
     digest::Digest,
     name::{MemberId, Name, OrgId},
@@ -20,6 +20,7 @@ use super::{
     state::{self, Progress},
 };
 use crate::{
+    home::Home,
     ledger::message::{Final, LedgerView},
     port::{LedgerPort, Provider, TargetContext},
     signer::submitter::Submitter,
@@ -45,7 +46,7 @@ pub struct DeskOptions {
     /// The ledger.
     pub ledger: Arc<dyn LedgerPort>,
     /// Where it runs.
-    pub arbiter: ArbiterHandle,
+    pub home: Arc<dyn Home>,
 }
 
 /// The desk.
@@ -70,11 +71,11 @@ pub fn start(watcher: &Watcher, options: DeskOptions) -> Result<Watched<Proposal
     metrics::describe();
     let named = |provider: &Arc<dyn Provider>| Ok((Name::new(provider.name())?, Arc::clone(provider)));
     let providers = options.providers.iter().map(named).collect::<Result<_, StartError>>()?;
-    let DeskOptions { org, submitter, ledger, arbiter, .. } = options;
+    let DeskOptions { org, submitter, ledger, home, .. } = options;
     let desk = Desk { org, providers: Arc::new(providers), submitter, ledger };
     watcher.supervise(NAME, move |lifeline| {
         let actor = ProposalDesk { desk: desk.clone(), lifeline };
-        Ok(ProposalDesk::start_in_arbiter(&arbiter, move |_| actor))
+        Ok(home.start(move || actor))
     })
 }
 

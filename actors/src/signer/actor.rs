@@ -3,10 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, MessageResult,
-    WrapFuture,
-};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, WrapFuture};
 use tokio::sync::oneshot;
 
 use super::{
@@ -16,6 +13,7 @@ use super::{
     state::{SignerKeys, SignerState},
 };
 use crate::{
+    home::Home,
     ledger::message::LedgerFeed,
     port::Clock,
     watcher::{Lifeline, StartError, Watched, Watcher},
@@ -38,7 +36,7 @@ pub struct SignerOptions {
     /// Dates the records of the journal.
     pub clock: Arc<dyn Clock>,
     /// Where it runs.
-    pub arbiter: ArbiterHandle,
+    pub home: Arc<dyn Home>,
 }
 
 /// The signer.
@@ -58,10 +56,10 @@ pub struct SignerActor {
 pub fn start(watcher: &Watcher, options: SignerOptions) -> Result<Watched<SignerActor>, StartError> {
     metrics::describe();
     watcher.supervise(NAME, move |lifeline| {
-        let SignerOptions { keys, journal, feed, clock, arbiter } = options.clone();
+        let SignerOptions { keys, journal, feed, clock, home } = options.clone();
         let state = SignerState::new(keys, journal::open(&journal)?);
         let actor = SignerActor { state, feed, clock, unrecorded: Vec::new(), lifeline };
-        Ok(SignerActor::start_in_arbiter(&arbiter, move |_| actor))
+        Ok(home.start(move || actor))
     })
 }
 

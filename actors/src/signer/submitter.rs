@@ -4,7 +4,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use actix::ArbiterHandle;
 use althing_contracts::{
     name::MemberId,
     quantity::{DurationMs, Sequence, TimeMs},
@@ -25,6 +24,7 @@ use super::{
     metrics,
 };
 use crate::{
+    home::Home,
     ledger::message::{Final, SubmitError},
     port::{Clock, LedgerPort},
     span,
@@ -62,7 +62,7 @@ pub struct SubmitterOptions {
     /// Names the actor whose failures made the node read-only, if one did.
     pub read_only: watch::Receiver<Option<&'static str>>,
     /// Where the lanes run: the signer's own thread is best, so that a call wakes one thread less.
-    pub arbiter: ArbiterHandle,
+    pub home: Arc<dyn Home>,
 }
 
 /// Why a call has no final answer.
@@ -127,7 +127,7 @@ impl Submitter {
             let (sender, jobs) = mpsc::channel(LANE_LEN_MAX);
             let lane =
                 Lane { member: member.clone(), role: *role, options: options.clone(), next: Sequence::ZERO };
-            options.arbiter.spawn(lane.run(jobs));
+            options.home.spawn(lane.run(jobs));
             ((member.clone(), *role), sender)
         };
         Self { lanes: Arc::new(holders.into_iter().map(lane).collect()) }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::*;
-use crate::{auditor::story::Story, watcher::RestartLimits};
+use crate::{auditor::story::Story, journal::Shelf, watcher::RestartLimits};
 
 /// A node with a ledger of its own: serves its blocks, and puts attestations into the next one.
 struct Node {
@@ -32,11 +32,15 @@ impl Node {
 
     fn options(self: &Arc<Self>, directory: &std::path::Path) -> AuditorOptions {
         AuditorOptions {
-            config: AuditorConfig { member: Some(member("acme/auditor")), directory: directory.to_owned() },
+            config: AuditorConfig {
+                member: Some(member("acme/auditor")),
+                shelf: Shelf::directory(directory.to_owned()),
+            },
             genesis: Arc::new(self.story.lock().unwrap().world.genesis.clone()),
             feed: LedgerFeed { view: self.view.subscribe(), events: broadcast::Sender::new(1) },
             history: Arc::clone(self) as Arc<dyn History>,
             attester: Some(Arc::clone(self) as Arc<dyn Attester>),
+            home: Arc::new(actix::Arbiter::current()),
         }
     }
 

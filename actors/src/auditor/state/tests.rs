@@ -8,10 +8,10 @@ use althing_contracts::{
 };
 
 use super::*;
-use crate::auditor::story::Story;
+use crate::{auditor::story::Story, journal::Shelf};
 
 fn config(directory: &Path) -> AuditorConfig {
-    AuditorConfig { member: Some(member("acme/auditor")), directory: directory.to_owned() }
+    AuditorConfig { member: Some(member("acme/auditor")), shelf: Shelf::directory(directory.to_owned()) }
 }
 
 fn open(directory: &Path, story: &Story) -> AuditorState {

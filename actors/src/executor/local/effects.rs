@@ -86,6 +86,19 @@ impl Effects {
         if fence < seen { Err(ProviderError::Fenced { found: fence, seen }) } else { Ok(()) }
     }
 
+    /// Refuses every order below a fence from here on, until the end of the process: no order outlives it. Fence 0 is
+    /// nobody's claim and changes nothing.
+    ///
+    /// # Errors
+    /// [`ProviderError::Fenced`].
+    pub fn raise(&mut self, fence: Fence) -> Result<(), ProviderError> {
+        if fence > Fence::ZERO {
+            self.admit(fence)?;
+            self.memory.fence = fence;
+        }
+        Ok(())
+    }
+
     /// What an order did that took effect.
     pub fn done(&self, idempotency_key: &str) -> Option<&Evidence> {
         self.memory.done.get(idempotency_key)

@@ -44,7 +44,7 @@ async fn running(instances: usize) -> (Site, LocalProvider, Action) {
 async fn a_deployed_service_answers_and_is_read_from_the_target() {
     let (site, provider, first) = running(2).await;
     assert_eq!(site.answers().await, ["200 one", "200 one"]);
-    assert_eq!(provider.read(&site.context(), &name("web")).await, Ok(Some(first.clone())));
+    assert_eq!(provider.read(&site.context(), &name("web"), Fence::ZERO).await, Ok(Some(first.clone())));
     let same = provider.apply(&order(&site, "a", 1, first, None)).await;
     assert!(matches!(same, Ok(Effect::Same(_))), "{same:?}");
     provider.shutdown_services().await;
@@ -60,7 +60,7 @@ async fn a_new_release_replaces_the_old_one_and_its_undo_brings_it_back() {
     assert_eq!(site.answers().await, ["200 one", "200 one"]);
     let gone = Action::Remove { resource: name("web") };
     evidence(provider.undo(&order(&site, "a-undo", 4, gone, Some(first))).await);
-    assert_eq!(provider.read(&site.context(), &name("web")).await, Ok(None));
+    assert_eq!(provider.read(&site.context(), &name("web"), Fence::ZERO).await, Ok(None));
     assert!(TargetState::load(&site.root().join("state.json")).unwrap().instances.is_empty());
 }
 
@@ -87,7 +87,7 @@ async fn a_release_that_ends_before_it_answers_leaves_the_old_one_running() {
         "instance 0 of web ended with status 3 before it answered; its log ends: out of memory"
     );
     assert_eq!(site.answers().await, ["200 one", "200 one"]);
-    assert_eq!(provider.read(&site.context(), &name("web")).await, Ok(Some(first)));
+    assert_eq!(provider.read(&site.context(), &name("web"), Fence::ZERO).await, Ok(Some(first)));
     provider.shutdown_services().await;
 }
 
@@ -97,7 +97,7 @@ async fn services_outlive_the_node_and_are_adopted() {
     let before = site.processes();
     drop(provider);
     let provider = site.open();
-    assert_eq!(provider.read(&site.context(), &name("web")).await, Ok(Some(first)));
+    assert_eq!(provider.read(&site.context(), &name("web"), Fence::ZERO).await, Ok(Some(first)));
     assert_eq!(site.processes(), before);
     assert_eq!(site.answers().await, ["200 one", "200 one"]);
     provider.shutdown_services().await;
@@ -124,7 +124,7 @@ async fn a_process_that_was_started_but_not_recorded_is_found_and_ended() {
     state.instances.get_mut(&name("web")).unwrap().get_mut(&0).unwrap().process = None;
     state.save(&path).unwrap();
     let provider = site.open();
-    let found = provider.read(&site.context(), &name("web")).await;
+    let found = provider.read(&site.context(), &name("web"), Fence::ZERO).await;
     assert!(matches!(found, Ok(Some(_))));
     assert!(Process::adopt(&unrecorded).is_none());
     assert_eq!(site.answers().await, ["200 one"]);
@@ -138,7 +138,7 @@ async fn an_order_that_is_not_finished_in_time_is_unknown_and_can_be_undone() {
     let mut late = order(&site, "b", 2, hanging.clone(), Some(first.clone()));
     late.deadline = Duration::from_millis(300);
     assert!(matches!(provider.apply(&late).await, Err(ProviderError::Unknown(_))));
-    let read = provider.read(&site.context(), &name("web")).await;
+    let read = provider.read(&site.context(), &name("web"), Fence::ZERO).await;
     assert_eq!(read, Err(ProviderError::Unknown("web is half changed by order b".to_owned())));
     let other = provider.apply(&order(&site, "c", 3, first.clone(), None)).await;
     assert_eq!(other, Err(ProviderError::Refused("web was left half changed by order b".to_owned())));
@@ -232,7 +232,7 @@ async fn a_file_is_switched_undone_and_its_drift_noticed() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "colour = 'blue'");
     evidence(provider.undo(&order(&site, "b-undo", 3, first.clone(), Some(second.clone()))).await);
     assert_eq!(fs::read_to_string(&path).unwrap(), "colour = 'red'");
-    assert_eq!(provider.read(&site.context(), &name("settings")).await, Ok(Some(first.clone())));
+    assert_eq!(provider.read(&site.context(), &name("settings"), Fence::ZERO).await, Ok(Some(first.clone())));
     fs::write(&path, "by hand").unwrap();
     let drift = provider.apply(&order(&site, "c", 4, second, Some(first))).await;
     assert!(matches!(drift, Err(ProviderError::Drift { .. })), "{drift:?}");
@@ -260,7 +260,7 @@ async fn an_address_that_a_stranger_holds_is_refused() {
         reason.starts_with(&format!("instance 0 of web cannot listen on {}", site.address(0))),
         "{reason}"
     );
-    assert_eq!(provider.read(&site.context(), &name("web")).await, Ok(None));
+    assert_eq!(provider.read(&site.context(), &name("web"), Fence::ZERO).await, Ok(None));
 }
 
 /// Panics at its second question.
@@ -285,6 +285,6 @@ async fn a_worker_that_panicked_between_its_marks_goes_on_from_the_disk() {
     let before = site.processes();
     evidence(provider.apply(&order).await);
     assert_eq!(site.processes(), before, "the instance that was started is adopted");
-    assert_eq!(provider.read(&site.context(), &name("web")).await, Ok(Some(first)));
+    assert_eq!(provider.read(&site.context(), &name("web"), Fence::ZERO).await, Ok(Some(first)));
     provider.shutdown_services().await;
 }

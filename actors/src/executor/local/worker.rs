@@ -11,6 +11,7 @@ use althing_contracts::{
     document::Action,
     genesis::TargetRecord,
     name::{Name, TargetId},
+    quantity::Fence,
 };
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
@@ -40,7 +41,7 @@ pub(super) enum Command {
     /// What an action would change.
     Plan { record: TargetRecord, action: Action, reply: oneshot::Sender<Result<ProviderPlan, ProviderError>> },
     /// What is applied.
-    Read { resource: Name, reply: oneshot::Sender<Result<Option<Action>, ProviderError>> },
+    Read { resource: Name, fence: Fence, reply: oneshot::Sender<Result<Option<Action>, ProviderError>> },
     /// Carry an order out.
     CarryOut { order: Box<ProviderOrder>, undo: bool, reply: oneshot::Sender<Result<Effect, ProviderError>> },
     /// End every service; the state file keeps them.
@@ -138,8 +139,8 @@ impl Worker {
             Command::Plan { record, action, reply } => {
                 let _gone = reply.send(self.plan(&record, &action));
             }
-            Command::Read { resource, reply } => {
-                let _gone = reply.send(self.read(&resource));
+            Command::Read { resource, fence, reply } => {
+                let _gone = reply.send(self.effects.raise(fence).and_then(|()| self.read(&resource)));
             }
             Command::CarryOut { order, undo, reply } => {
                 let carried = tokio::time::timeout(order.deadline, self.carry_out(&order, undo)).await;

@@ -38,7 +38,7 @@ pub struct Probe {
     pub check: Option<HealthCheck>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Judgement {
     member: MemberId,
 }

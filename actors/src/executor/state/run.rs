@@ -12,7 +12,7 @@ use super::{ExecutorState, Output, REFUSED_PAUSE, Settled, Settlement, StepKey, 
 use crate::port::{Effect, Evidence, ProviderError, ProviderOrder, TargetContext};
 
 /// A step that this node carries out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct StepTask {
     pub(super) key: StepKey,
     member: MemberId,
@@ -56,13 +56,18 @@ impl StepTask {
         Self { key, member, target, action, expect, claim: None, phase: Phase::Claiming, tries: 0, seen: now }
     }
 
+    /// What decides its next output; the rest follows from the plan, or is measured only.
+    pub(super) fn standing(&self) -> impl std::fmt::Debug + '_ {
+        (self.key, &self.member, self.claim, self.phase, self.tries)
+    }
+
     /// Claims the step, or goes on under a claim that this node's member still holds.
     pub(super) fn begin(&mut self, held: Option<(MemberId, Fence, TimeMs)>) -> Output {
         match held {
             Some((member, fence, until)) => {
                 self.member = member;
                 self.claim = Some((fence, until));
-                self.read()
+                self.read(fence)
             }
             None => self.take(),
         }
@@ -74,13 +79,23 @@ impl StepTask {
         Output::Claim { key: self.key, member: self.member.clone() }
     }
 
-    fn read(&mut self) -> Output {
+    /// Reads under the fence of the claim.
+    fn read(&mut self, fence: Fence) -> Output {
         self.phase = Phase::Reading;
         Output::Read {
             key: self.key,
             provider: self.target.record.provider.clone(),
             target: self.target.clone(),
             resource: self.action.resource().clone(),
+            fence,
+        }
+    }
+
+    /// Reads again, or claims first when no claim was ever given.
+    fn look_again(&mut self) -> Output {
+        match self.claim {
+            Some((fence, _)) => self.read(fence),
+            None => self.take(),
         }
     }
 
@@ -143,8 +158,8 @@ impl ExecutorState {
             Settlement::Open => None,
         };
         task.claim = claim;
-        if claim.is_some() {
-            return vec![task.read()];
+        if let Some((fence, _)) = claim {
+            return vec![task.read(fence)];
         }
         self.drop_task(key);
         self.paused.insert(Settled::Step(key), now.after(REFUSED_PAUSE));
@@ -179,6 +194,10 @@ impl ExecutorState {
                 } else {
                     task.fail("drift: the target is neither as the plan expects nor as it wants", false)
                 }
+            }
+            Err(ProviderError::Fenced { .. }) => {
+                self.leave_to_the_newer(now, key);
+                None
             }
             // Half changed: the provider goes on from there under the same key, or undoes it.
             Err(ProviderError::Unknown(_)) => Some(task.carry_out(now)),
@@ -216,13 +235,17 @@ impl ExecutorState {
             Err(ProviderError::Refused(reason)) => task.fail(&reason, false),
             Err(error @ ProviderError::Drift { .. }) => task.fail(&format!("drift: {error}"), false),
             Err(ProviderError::Fenced { .. }) => {
-                // Somebody holds a newer claim; the ledger says who.
-                self.drop_task(key);
-                self.paused.insert(Settled::Step(key), now.after(REFUSED_PAUSE));
-                return Vec::new();
+                self.leave_to_the_newer(now, key);
+                None
             }
         };
         output.into_iter().collect()
+    }
+
+    /// Somebody holds a newer claim; the ledger says who.
+    fn leave_to_the_newer(&mut self, now: TimeMs, key: StepKey) {
+        self.drop_task(key);
+        self.paused.insert(Settled::Step(key), now.after(REFUSED_PAUSE));
     }
 
     pub(super) fn reported(&mut self, now: TimeMs, key: StepKey, answer: Settlement<()>) -> Vec<Output> {
@@ -250,7 +273,7 @@ impl ExecutorState {
         let mut next: Option<TimeMs> = None;
         for task in self.tasks.values_mut() {
             match task.phase {
-                Phase::Paused(until) if until <= now => outputs.push(task.read()),
+                Phase::Paused(until) if until <= now => outputs.push(task.look_again()),
                 Phase::Paused(until) => next = [next, Some(until)].into_iter().flatten().min(),
                 _ => {}
             }

@@ -23,6 +23,7 @@ use crate::ledger::{
     message::{Final, READ_BLOCKS_MAX, READ_EVENTS_MAX, SubmitError},
     snapshot::{Snapshot, SnapshotStore},
     state::Now,
+    storage::FileStorage,
     store,
 };
 
@@ -224,7 +225,7 @@ async fn a_snapshot_and_the_tail_of_the_log_give_the_state_of_the_whole_log() {
 /// The state's root of node 0's store.
 fn reopened(mesh: &TestMesh) -> Result<Digest, store::StoreError> {
     let now = Now { wall: TimeMs::new(0), monotonic_us: 0 };
-    let store = store::open(&mesh.data_dir(0), mesh.settings(0), now)?;
+    let store = store::open(&FileStorage(mesh.data_dir(0)), mesh.settings(0), now)?;
     Ok(store.ledger.state().clone().root())
 }
 

@@ -32,6 +32,8 @@ const CHUNK_LEN_MIN: usize = 4 * 1024;
 const CHUNK_LEN_MAX: usize = 256 * 1024;
 /// What a disk writes as a whole, or leaves as zeros when a crash comes between.
 const SECTOR_LEN: u64 = 512;
+/// Zeros at the end of a record that was not written to its end; records end in a signature or a digest.
+const ZERO_TAIL_LEN: u64 = 8;
 
 /// The file name of the segment whose first record has this number; names sort as numbers do.
 pub(super) fn name_of(first: u64) -> String {
@@ -175,19 +177,22 @@ impl<'a, D: Disk> SegmentReader<'a, D> {
     /// Whether the bytes from `offset` on can be what a crash left of the last write, and nothing that was
     /// durable is among them.
     ///
-    /// A torn record is cut short, or holds a sector that was never written and reads as zeros. A record of a later
-    /// write after it proves that this one had been made durable: a write starts only when the one before is. Zeros
+    /// A torn record is cut short, holds a sector that was never written and reads as zeros, or is followed by the zeros
+    /// of its room where a write that failed stopped. A record of a later write after it proves that this one had been made durable: a write starts only when the one before is. Zeros
     /// may be the record's own, so this is asked only beyond the mark.
     pub(super) fn is_torn(&mut self, offset: u64, number: u64, damage: Damage) -> Result<bool, LogError> {
         let is_unwritten = match damage {
             Damage::Incomplete => true,
-            Damage::Header => self.has_zero_sector(offset, RECORD_HEADER_LEN as u64)?,
+            Damage::Header => {
+                let len = RECORD_HEADER_LEN as u64;
+                self.has_zero_sector(offset, len)? || self.is_blank(offset + len)?
+            }
             Damage::Payload => {
                 let len = match self.header_at(offset)?.map(|bytes| RecordHeader::decode(&bytes)) {
                     Some(Ok(header)) => header.record_len(),
                     _ => 0,
                 };
-                self.has_zero_sector(offset, len)?
+                self.has_zero_sector(offset, len)? || self.ends_in_zeros(offset, len)?
             }
             _ => false,
         };
@@ -206,6 +211,18 @@ impl<'a, D: Disk> SegmentReader<'a, D> {
             at = next;
         }
         Ok(true)
+    }
+
+    /// Whether the last bytes of the range are zeros, more of them than records end in by themselves.
+    fn ends_in_zeros(&mut self, offset: u64, len: u64) -> Result<bool, LogError> {
+        let (Some(end), Some(start)) = (offset.checked_add(len), len.checked_sub(ZERO_TAIL_LEN)) else {
+            return Ok(false);
+        };
+        if end > self.len {
+            return Ok(false);
+        }
+        let tail = self.bytes(offset + start, usize::try_from(end - offset - start).expect("a few bytes"))?;
+        Ok(tail.iter().all(|byte| *byte == 0))
     }
 
     /// Whether a sector that the range touches is all zeros from `offset` on.

@@ -83,6 +83,22 @@ fn a_failed_write_or_sync_stops_the_log_for_good() {
 }
 
 #[test]
+fn a_write_that_failed_within_a_sector_is_cut_at_the_next_start() {
+    for len in (1..600).step_by(23) {
+        let disk = SimDisk::new();
+        let (mut log, _) = open(&disk);
+        log.append(RecordKind::Block, b"durable").unwrap();
+        log.sync().unwrap();
+        disk.set_faults(Faults { fail_append: Some(disk.counts().appends + 1), ..Faults::default() });
+        log.append(RecordKind::Block, &vec![7; len]).unwrap();
+        assert!(log.sync().is_err());
+        let (log, recovery) = open(&disk.kill());
+        assert_eq!(payloads(&log), [b"durable"], "payload of {len} bytes");
+        assert!(recovery.torn_tail.is_some());
+    }
+}
+
+#[test]
 fn a_payload_that_is_too_long_is_refused_and_the_log_goes_on() {
     let (mut log, _) = open(&SimDisk::new());
     let error = log.append(RecordKind::Block, &vec![0; RECORD_LEN_MAX + 1]).unwrap_err();

@@ -48,16 +48,16 @@ fn bench_with(providers: Vec<Arc<dyn Provider>>, panics: bool) -> Bench {
         journal: dir.path().join("keys"),
         feed: ledger.feed(),
         clock: ledger.clone(),
-        arbiter: arbiter.handle(),
+        home: Arc::new(arbiter.handle()),
     };
     let signer = start_signer(&watcher, signer).unwrap();
     let read_only = watcher.read_only();
-    let (clock, lanes) = (ledger.clone(), arbiter.handle());
-    let options = SubmitterOptions { signer, ledger: ledger.clone(), clock, read_only, arbiter: lanes };
+    let (clock, lanes) = (ledger.clone(), Arc::new(arbiter.handle()));
+    let options = SubmitterOptions { signer, ledger: ledger.clone(), clock, read_only, home: lanes };
     let submitter = Submitter::start(keys.holders(), &options);
     let org = OrgId::new("acme").unwrap();
     let seen = Arc::new(Panicking(ledger.clone(), panics.into()));
-    let options = DeskOptions { org, providers, submitter, ledger: seen, arbiter: arbiter.handle() };
+    let options = DeskOptions { org, providers, submitter, ledger: seen, home: Arc::new(arbiter.handle()) };
     let desk = start(&watcher, options).unwrap();
     Bench { ledger, desk, arbiter, _dir: dir }
 }

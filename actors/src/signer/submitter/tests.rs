@@ -79,13 +79,12 @@ fn bench_with(faults: Vec<(bool, SubmitError)>, clock: Option<Arc<dyn Clock>>) -
         journal: dir.path().join("keys.journal"),
         feed: ledger.feed(),
         clock: clock.unwrap_or(ledger.clone()),
-        arbiter: arbiter.handle(),
+        home: Arc::new(arbiter.handle()),
     };
     let signer = start(&watcher, options).unwrap();
     let read_only = watcher.read_only();
-    let lanes = arbiter.handle();
-    let options =
-        SubmitterOptions { signer, ledger: flaky.clone(), clock: ledger, read_only, arbiter: lanes };
+    let lanes = Arc::new(arbiter.handle());
+    let options = SubmitterOptions { signer, ledger: flaky.clone(), clock: ledger, read_only, home: lanes };
     let submitter = Submitter::start(keys.holders(), &options);
     Bench { ledger: flaky, submitter, watcher, arbiter, _dir: dir }
 }

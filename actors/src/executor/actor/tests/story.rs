@@ -86,13 +86,18 @@ impl Mesh {
             journal: path("keys"),
             feed: self.ledger.feed(),
             clock: self.ledger.clone(),
-            arbiter: arbiter.handle(),
+            home: Arc::new(arbiter.handle()),
         };
         let signer = crate::signer::actor::start(&watcher, signer).unwrap();
         let read_only = watcher.read_only();
         let clock = self.ledger.clone();
-        let options =
-            SubmitterOptions { signer, ledger: ledger.clone(), clock, read_only, arbiter: arbiter.handle() };
+        let options = SubmitterOptions {
+            signer,
+            ledger: ledger.clone(),
+            clock,
+            read_only,
+            home: Arc::new(arbiter.handle()),
+        };
         let options = ExecutorOptions {
             org: OrgId::new(org).unwrap(),
             journal: path("intents"),
@@ -102,7 +107,7 @@ impl Mesh {
             submitter: Submitter::start(keys.holders(), &options),
             ledger,
             clock: self.ledger.clone(),
-            arbiter: arbiter.handle(),
+            home: Arc::new(arbiter.handle()),
         };
         let executor = start(&watcher, options).unwrap();
         Node { watcher, executor, arbiter }
@@ -184,7 +189,12 @@ impl Provider for FakeWorld {
         Ok(ProviderPlan { before: None, changes: Vec::new() })
     }
 
-    async fn read(&self, target: &TargetContext, _: &Name) -> Result<Option<Action>, ProviderError> {
+    async fn read(
+        &self,
+        target: &TargetContext,
+        _: &Name,
+        _: Fence,
+    ) -> Result<Option<Action>, ProviderError> {
         let panics = std::mem::take(&mut self.0.lock().unwrap().panics);
         assert!(!panics, "injected");
         Ok(self.0.lock().unwrap().applied.get(&target.id).cloned())
@@ -217,9 +227,14 @@ impl Provider for Mortal<dyn Provider> {
         self.inner.plan(target, action).await
     }
 
-    async fn read(&self, target: &TargetContext, resource: &Name) -> Result<Option<Action>, ProviderError> {
+    async fn read(
+        &self,
+        target: &TargetContext,
+        resource: &Name,
+        fence: Fence,
+    ) -> Result<Option<Action>, ProviderError> {
         self.life.cross().await;
-        self.inner.read(target, resource).await
+        self.inner.read(target, resource, fence).await
     }
 
     async fn apply(&self, order: &ProviderOrder) -> Result<Effect, ProviderError> {

@@ -27,6 +27,7 @@ use crate::{
         consensus::ConsensusKey,
         message::{Final, SubmitError},
         state::{LedgerRole, LedgerSettings, LedgerTiming},
+        storage::FileStorage,
     },
     port::{Clock, Mesh, MeshEvent, NodeId, RequestError, Topic},
     watcher::{RestartLimits, Watcher},
@@ -140,11 +141,11 @@ impl TestMesh {
         let (inbox, mut events) = mpsc::channel(EVENTS_MAX);
         let options = LedgerOptions {
             settings: self.settings(node),
-            data_dir: self.data_dir(node),
+            storage: Arc::new(FileStorage(self.data_dir(node))),
             mesh: Arc::new(Port { node: id(node), hub: Arc::clone(&self.hub) }),
             events: stream::poll_fn(move |context| events.poll_recv(context)).boxed(),
             clock: Arc::new(TestClock(Instant::now())),
-            arbiter: arbiter.handle(),
+            home: Arc::new(arbiter.handle()),
         };
         let ledger = LedgerHandle::start(&Watcher::new(RestartLimits::default()), options).unwrap();
         self.hub.attach(id(node), inbox);
