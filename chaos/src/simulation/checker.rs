@@ -11,10 +11,12 @@ use althing_contracts::{
     digest::Digest,
     quantity::{Height, Round},
     signature::PublicKey,
+    state::State,
     transaction::TransactionId,
 };
 
 use super::event::NodeIndex;
+use crate::model::{Deviation, Follower};
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +42,14 @@ pub enum Violation {
         height: Height,
         /// What is wrong.
         problem: String,
+    },
+    /// An event is no move that the model allows.
+    #[error("model: node {node} handed out {what}")]
+    Deviation {
+        /// Who.
+        node: usize,
+        /// Which event, and why.
+        what: String,
     },
     /// A node skipped a height, or went back.
     #[error("order: node {node} went from height {from} to {to}")]
@@ -73,14 +83,6 @@ pub enum Violation {
         /// What it has.
         has: Height,
     },
-    /// A transaction that was acknowledged is in no final block, or in two.
-    #[error("acknowledged: transaction {id} is in {count} final blocks")]
-    Acknowledged {
-        /// Which.
-        id: TransactionId,
-        /// In how many.
-        count: usize,
-    },
     /// The mesh did not go on after the faults ended.
     #[error("progress: {behind} in {bound_ms} ms after the faults ended")]
     Stalled {
@@ -107,6 +109,34 @@ pub enum Violation {
         /// For what.
         how: String,
     },
+    /// An auditor raised an alarm where nobody did wrong.
+    #[error("audit: the auditor at node {node} says {alarm}")]
+    Alarm {
+        /// Whose.
+        node: usize,
+        /// What it says.
+        alarm: String,
+    },
+    /// What the run left behind does not hold together.
+    #[error("{findings}")]
+    Judged {
+        /// Everything that was found, one a line.
+        findings: String,
+    },
+    /// The same seed gave another trace the second time.
+    #[error("determinism: the trace was {one}, and {other} when the seed ran again")]
+    Diverged {
+        /// The first time.
+        one: Digest,
+        /// The second time.
+        other: Digest,
+    },
+    /// The code panicked.
+    #[error("a panic: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
     /// A validator that signed twice was not found out.
     #[error("evidence: node {node} was told two contrary votes of height {height} and shows no evidence")]
     Unnoticed {
@@ -131,7 +161,8 @@ pub(super) struct Checker {
     /// Heights that the nodes have made durable.
     durable: Vec<Height>,
     signed: BTreeMap<SignedKey, (Option<Digest>, Option<Round>)>,
-    included: BTreeMap<TransactionId, BTreeSet<Height>>,
+    final_us: BTreeMap<Height, u64>,
+    follower: Follower,
     acknowledged: BTreeSet<TransactionId>,
     /// Highest round that decided a block.
     pub(super) round_max: Round,
@@ -140,15 +171,16 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    pub(super) fn new(network: Digest, roster: Roster, nodes: usize) -> Self {
+    pub(super) fn new(genesis: &State, nodes: usize) -> Self {
         Self {
-            network,
-            roster,
+            network: genesis.network(),
+            roster: genesis.roster().clone(),
             blocks: BTreeMap::new(),
             heights: vec![Height::ZERO; nodes],
             durable: vec![Height::ZERO; nodes],
             signed: BTreeMap::new(),
-            included: BTreeMap::new(),
+            final_us: BTreeMap::new(),
+            follower: Follower::new(genesis.constitution()),
             acknowledged: BTreeSet::new(),
             round_max: Round::ZERO,
             high_rounds: 0,
@@ -156,7 +188,12 @@ impl Checker {
     }
 
     /// A node hands a block out as final.
-    pub(super) fn committed(&mut self, node: NodeIndex, block: &CommittedBlock) -> Result<(), Violation> {
+    pub(super) fn committed(
+        &mut self,
+        node: NodeIndex,
+        block: &CommittedBlock,
+        now_us: u64,
+    ) -> Result<(), Violation> {
         let height = block.header.height;
         let from = std::mem::replace(&mut self.heights[node], height);
         if height != from.next() {
@@ -183,10 +220,10 @@ impl Checker {
         }
         self.round_max = self.round_max.max(block.certificate.round);
         self.high_rounds += u64::from(block.certificate.round >= HIGH_ROUND);
-        for (id, _) in &block.outcomes {
-            self.included.entry(*id).or_default().insert(height);
-        }
-        Ok(())
+        self.final_us.entry(height).or_insert(now_us);
+        self.follower
+            .show(height, &block.events)
+            .map_err(|Deviation { what }| Violation::Deviation { node, what })
     }
 
     /// A message leaves a node.
@@ -232,18 +269,14 @@ impl Checker {
         }
     }
 
-    /// Every acknowledged transaction is in exactly one final block.
-    pub(super) fn finished(&self) -> Result<(), Violation> {
-        let count = |id: &TransactionId| self.included.get(id).map_or(0, BTreeSet::len);
-        match self.acknowledged.iter().find(|id| count(id) != 1) {
-            Some(id) => Err(Violation::Acknowledged { id: *id, count: count(id) }),
-            None => Ok(()),
-        }
+    /// Transactions that users were told are final.
+    pub(super) const fn acknowledgements(&self) -> &BTreeSet<TransactionId> {
+        &self.acknowledged
     }
 
-    /// Transactions that users were told are final.
-    pub(super) fn acknowledged_count(&self) -> usize {
-        self.acknowledged.len()
+    /// When each height was final at its first node.
+    pub(super) const fn final_us(&self) -> &BTreeMap<Height, u64> {
+        &self.final_us
     }
 
     /// The highest height that any node ever handed out, even if that node has forgotten it.

@@ -1,9 +1,12 @@
 //! Owns which faults a run has. Each seed draws its own mix, so that rare combinations come up and quiet ones too.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde::{Deserialize, Serialize};
 
 /// The faults of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault that happens or does not, by itself")]
 pub struct FaultPlan {
     /// Validators in the mesh.
     pub validators: usize,
@@ -33,6 +36,16 @@ pub struct FaultPlan {
     pub observers: usize,
     /// Every how many blocks a node keeps a snapshot that it starts from; 0 for none.
     pub snapshot_every: u64,
+    /// Calls to targets that go wrong, of a thousand.
+    pub trouble_permille: u32,
+    /// Whether targets answer a repeated order by its key, as the provider's contract has it.
+    pub keeps_keys: bool,
+    /// Mean time between two things that the people of a node do.
+    pub people_every_us: u64,
+    /// Whether people also do what they must not.
+    pub has_misbehaviour: bool,
+    /// Whether the run goes on until every proposal has come to its end.
+    pub settles: bool,
     /// Interval at which validators repeat their votes.
     pub rebroadcast_ms: u64,
 }
@@ -54,6 +67,11 @@ impl FaultPlan {
         has_two_proposals: false,
         observers: 0,
         snapshot_every: 0,
+        trouble_permille: 0,
+        keeps_keys: true,
+        people_every_us: 300_000,
+        has_misbehaviour: false,
+        settles: true,
         rebroadcast_ms: 500,
     };
 
@@ -85,9 +103,39 @@ impl FaultPlan {
             has_two_proposals: random.random_range(0..2) == 0,
             observers: [0, 0, 1, 2][random.random_range(0..4_usize)],
             snapshot_every: [0, 0, 3][random.random_range(0..3_usize)],
+            trouble_permille: [0, 60, 300, 600][random.random_range(0..4_usize)],
+            keeps_keys: random.random_bool(0.7),
+            people_every_us: [150_000, 300_000, 700_000][random.random_range(0..3_usize)],
+            has_misbehaviour: random.random_bool(0.3),
+            settles: random.random_bool(0.5),
             rebroadcast_ms: [500, 500, 200][random.random_range(0..3_usize)],
         }
         .sound()
+    }
+
+    /// Plans with one fault less, or less of it.
+    pub(super) fn reductions(&self) -> Vec<Self> {
+        let calm = Self::CALM;
+        let plans = [
+            Self { chaos_us: (self.chaos_us / 2).max(1_000_000), ..*self },
+            Self { crash_every_us: 0, ..*self },
+            Self { blackout_every_us: 0, ..*self },
+            Self { partition_every_us: 0, ..*self },
+            Self { mute_proposals_us: 0, ..*self },
+            Self { drop_permille: 0, ..*self },
+            Self { duplicate_permille: 0, ..*self },
+            Self { delay_max_us: calm.delay_max_us, ..*self },
+            Self { clock_offset_max_ms: 0, ..*self },
+            Self { has_two_proposals: false, ..*self },
+            Self { has_equivocator: false, has_two_proposals: false, ..*self },
+            Self { observers: 0, ..*self },
+            Self { snapshot_every: 0, ..*self },
+            Self { trouble_permille: 0, ..*self },
+            Self { keeps_keys: true, ..*self },
+            Self { has_misbehaviour: false, ..*self },
+            Self { validators: calm.validators.min(self.validators), ..*self },
+        ];
+        plans.into_iter().map(Self::sound).filter(|plan| plan != self).collect()
     }
 
     /// An equivocator is one of at least four, which is what the protocol tolerates.

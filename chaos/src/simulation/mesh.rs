@@ -3,23 +3,30 @@
 
 mod disturbance;
 mod outputs;
+mod work;
 
 use std::collections::BTreeMap;
 
-use althing_actors::ledger::{
-    consensus::{ConsensusKey, ConsensusTimeouts},
-    state::{LedgerInput, LedgerOutput, LedgerTiming},
+use althing_actors::{
+    executor::state::Input,
+    ledger::{
+        consensus::{ConsensusKey, ConsensusTimeouts},
+        state::{LedgerInput, LedgerOutput, LedgerState, LedgerTiming},
+    },
 };
 use althing_contracts::{
-    constitution::Constitution,
     digest::{Digest, Purpose},
+    genesis::Genesis,
     name::OrgId,
     quantity::Height,
-    role::Role,
-    testing::{World, consensus_key, genesis, org, record},
+    stage::Stage,
+    state::State,
+    testing::{World, consensus_key, org},
 };
 use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use crate::checker::{self, Evidence};
 
 use super::{
     checker::{Checker, Violation},
@@ -29,16 +36,15 @@ use super::{
     network::Network,
     node::Node,
     report::{self, Coverage, Failure, Report},
+    target::Targets,
     witness::Witness,
-    workload::{Workload, follower},
+    world,
 };
 
 /// After the faults end, every node has every block and every waiting transaction is final within this time.
 const LIVENESS_BOUND_US: u64 = 15_000_000;
-/// Between two submissions of a user.
-const SUBMIT_EVERY_US: u64 = 700_000;
-/// Governance periods are divided by this, so that deadlines fall into a run.
-const PERIOD_DIVISOR: u64 = 20_000;
+/// After the faults end, every proposal comes to its end within this time: periods, stages and undos one after the other.
+const SETTLED_BOUND_US: u64 = 90_000_000;
 
 /// A mesh and all that happens to it.
 pub(super) struct Mesh {
@@ -50,9 +56,12 @@ pub(super) struct Mesh {
     network: Network,
     nodes: Vec<Node>,
     checker: Checker,
-    workload: Workload,
+    targets: Targets,
+    genesis: Genesis,
     equivocator: Option<Equivocator>,
     trace: Digest,
+    /// What happened, for a person, if one asked for it.
+    story: Option<Vec<(u64, String)>>,
     coverage: Coverage,
     witness: Witness,
     /// Gossip that nodes judge: who has it from whom.
@@ -72,23 +81,20 @@ struct Calm {
 impl Mesh {
     pub(super) fn new(seed: u64, plan: FaultPlan) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut genesis = genesis(plan.validators);
-        genesis.constitution = Constitution {
-            open_proposals_per_author_max: 1_000,
-            ..Constitution::default_genesis().divided(PERIOD_DIVISOR)
-        };
-        genesis.members.insert(follower(), record(&follower(), 1, &[Role::Author]));
-        let world = World::with(genesis);
+        let world = World::with(world::genesis_of(&plan));
         let orgs: Vec<OrgId> = (0..plan.validators).map(org).collect();
         let offset_max_ms = i64::try_from(plan.clock_offset_max_ms).unwrap_or(0);
         let consensus = ConsensusTimeouts { rebroadcast_ms: plan.rebroadcast_ms, ..Default::default() };
         let timing = LedgerTiming { consensus, ..LedgerTiming::default() };
-        let validators = orgs.iter().map(|org| {
+        let validators = orgs.iter().enumerate().map(|(node, org)| {
             let offset_ms = random.random_range(-offset_max_ms..=offset_max_ms);
-            Node::validator(&world.genesis, org, timing, offset_ms)
+            Node::validator(&world.genesis, org, timing, world::staff_of(&plan, node), offset_ms)
         });
         let mut nodes: Vec<Node> = validators.collect();
-        nodes.extend((0..plan.observers).map(|number| Node::observer(&world.genesis, number, timing)));
+        nodes.extend((0..plan.observers).map(|number| {
+            let staff = world::staff_of(&plan, plan.validators + number);
+            Node::observer(&world.genesis, number, timing, staff)
+        }));
         let key = ConsensusKey::from_seed(consensus_key(orgs[0].as_str()).secret());
         Self {
             seed,
@@ -96,13 +102,15 @@ impl Mesh {
             now_us: 0,
             queue: EventQueue::default(),
             network: Network::new(plan),
-            checker: Checker::new(world.network(), world.state.roster().clone(), nodes.len()),
+            checker: Checker::new(&world.state, nodes.len()),
             equivocator: plan
                 .has_equivocator
                 .then(|| Equivocator::new(key, world.network(), plan.has_two_proposals)),
             nodes,
-            workload: Workload::new(world, &orgs, plan.observers),
+            targets: Targets::new(plan.keeps_keys, plan.trouble_permille),
+            genesis: world.genesis,
             trace: Digest::ZERO,
+            story: None,
             coverage: Coverage::default(),
             witness: Witness::default(),
             judged: BTreeMap::new(),
@@ -112,7 +120,14 @@ impl Mesh {
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Report, Failure> {
+    /// Runs and tells what happened on the way.
+    pub(super) fn tell(mut self) -> (Vec<(u64, String)>, Result<Report, Failure>) {
+        self.story = Some(Vec::new());
+        let outcome = self.run();
+        (self.story.take().unwrap_or_default(), outcome)
+    }
+
+    pub(super) fn run(&mut self) -> Result<Report, Failure> {
         let outcome = self.play();
         let (seed, plan, at_us) = (self.seed, self.plan, self.now_us);
         outcome.map_err(|violation| Failure {
@@ -150,14 +165,27 @@ impl Mesh {
     fn take(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Input { to, life, input } if self.nodes[to].life == life => self.step(to, input),
-            Event::Input { .. } => Ok(()),
             Event::Deliver { to, from, message } => self.deliver(to, from, message),
             Event::Gossip { to, from, message } => self.hear_gossip(to, from, message),
             Event::Request { to, from, life, id, request } => {
                 self.serve(to, from, life, id, &request);
                 Ok(())
             }
-            Event::Submit { at } => self.submit(at),
+            Event::Look { node, life } if self.nodes[node].life == life => self.look(node),
+            Event::Wake { node, life } if self.nodes[node].life == life => self.feed(node, Input::Tick),
+            Event::Answer { node, life, input } if self.nodes[node].life == life => self.feed(node, *input),
+            // What was meant for an earlier life of the node.
+            Event::Input { .. } | Event::Look { .. } | Event::Wake { .. } | Event::Answer { .. } => Ok(()),
+            Event::Hand { node, life, hand } => {
+                self.hand(node, life, hand);
+                Ok(())
+            }
+            Event::People { node } => self.people(node),
+            Event::Again { node } => self.again(node),
+            Event::Meddle => {
+                self.meddle();
+                Ok(())
+            }
             Event::Crash { node } => {
                 self.plan_crash(node);
                 Ok(())
@@ -211,6 +239,7 @@ impl Mesh {
             self.checker.restarted(node, height, digest)?;
         }
         self.carry_out(node, outputs)?;
+        self.schedule_look(node);
         self.connect(node)
     }
 
@@ -224,20 +253,6 @@ impl Mesh {
             }
         }
         Ok(())
-    }
-
-    fn submit(&mut self, at: NodeIndex) -> Result<(), Violation> {
-        let is_over = self.nodes[at].is_retired() || self.calm.is_some() && !self.workload.is_waiting(at);
-        if !is_over {
-            self.queue.push(self.now_us + SUBMIT_EVERY_US, Event::Submit { at });
-        }
-        if is_over || self.nodes[at].ledger.is_none() {
-            return Ok(());
-        }
-        match self.workload.next(at) {
-            Some(transaction) => self.step(at, LedgerInput::Submit(transaction)),
-            None => Ok(()),
-        }
     }
 
     /// A validator that lives through a step in which it takes the contrary of a vote owes evidence.
@@ -303,27 +318,74 @@ impl Mesh {
             let healed_after_us = Some(self.now_us - calm.since_us);
             self.calm = Some(Calm { healed_after_us, ..*calm });
         }
-        let is_served = |user: usize| self.nodes[user].is_retired() || !self.workload.is_waiting(user);
-        let is_idle = (0..self.nodes.len()).all(is_served);
         self.nodes.iter().all(|node| node.ledger.is_some() || node.is_retired())
-            && is_idle
+            && (0..self.nodes.len()).all(|node| self.is_idle(node))
             && lowest > calm.top
             && lowest == self.checker.top()
+            && (!self.plan.settles || self.is_settled())
+    }
+
+    /// Whether every proposal has come to its end.
+    fn is_settled(&self) -> bool {
+        let state = self.nodes.iter().find_map(|node| node.ledger.as_ref()).map(LedgerState::state);
+        state.is_some_and(|state| {
+            state.proposals().all(|it| it.stage.is_terminal() || it.stage == Stage::Disputed)
+        })
     }
 
     fn check_progress(&self) -> Result<(), Violation> {
         let Some(calm) = self.calm else { return Ok(()) };
-        if self.now_us < calm.since_us + LIVENESS_BOUND_US {
+        let bound_us = if self.plan.settles { SETTLED_BOUND_US } else { LIVENESS_BOUND_US };
+        let is_late = self.now_us >= calm.since_us + bound_us;
+        let has_stalled = calm.healed_after_us.is_none() && self.now_us >= calm.since_us + LIVENESS_BOUND_US;
+        if !is_late && !has_stalled {
             return Ok(());
         }
         let heights: Vec<u64> = self.nodes.iter().map(|node| node.height().get()).collect();
-        let waiting = (0..self.nodes.len()).filter(|user| self.workload.is_waiting(*user)).count();
-        let behind = format!("heights {heights:?} after {}, {waiting} transactions waiting", calm.top);
-        Err(Violation::Stalled { behind, bound_ms: LIVENESS_BOUND_US / 1_000 })
+        let busy: Vec<usize> = (0..self.nodes.len()).filter(|node| !self.is_idle(*node)).collect();
+        let behind =
+            format!("heights {heights:?} after {}, nodes {busy:?} are busy, open: {}", calm.top, self.open());
+        Err(Violation::Stalled { behind, bound_ms: (self.now_us - calm.since_us) / 1_000 })
+    }
+
+    fn open(&self) -> String {
+        let state = self.nodes.iter().find_map(|node| node.ledger.as_ref()).map(LedgerState::state);
+        let open = state.into_iter().flat_map(State::proposals).filter(|it| !it.stage.is_terminal());
+        let open: Vec<String> = open.map(|it| format!("{} {}", it.id.digest().short(), it.stage)).collect();
+        open.join(", ")
+    }
+
+    /// Holds what the run left behind against the invariants.
+    fn judge(&mut self) -> Result<(), Violation> {
+        let mut uses = Vec::new();
+        for (node, at) in self.nodes.iter().enumerate().filter(|(_, at)| !at.is_retired()) {
+            let read = at.key_uses().map_err(|error| Violation::Stopped { node, reason: chain(&error) });
+            uses.extend(read?);
+        }
+        let has_all_keys = self.nodes.iter().all(|node| !node.is_retired());
+        let blocks = self.nodes.iter().max_by_key(|node| node.height()).map(Node::blocks).unwrap_or_default();
+        let top = self.nodes.iter().max_by_key(|node| node.height()).and_then(|node| node.ledger.as_ref());
+        let proposals = top.map(LedgerState::state).into_iter().flat_map(State::proposals);
+        let ended = proposals.filter_map(|it| Some((it.id, it.ended?.stage))).collect();
+        let findings = checker::judge(&Evidence {
+            genesis: &self.genesis,
+            blocks: &blocks,
+            final_us: self.checker.final_us(),
+            effects: self.targets.effects(),
+            disturbed: self.targets.disturbed(),
+            key_uses: has_all_keys.then_some(&uses),
+            ended: &ended,
+            acknowledged: self.checker.acknowledgements(),
+        });
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        Err(Violation::Judged { findings: lines.join("\n") })
     }
 
     fn report(&mut self, calm: &Calm) -> Result<Report, Violation> {
-        self.checker.finished()?;
+        self.judge()?;
         self.witness.finished()?;
         let healed_after_us =
             self.calm.and_then(|calm| calm.healed_after_us).unwrap_or(self.now_us - calm.since_us);
@@ -335,7 +397,7 @@ impl Mesh {
             trace: self.trace,
             height: self.checker.top(),
             round_max: self.checker.round_max,
-            acknowledged: self.checker.acknowledged_count(),
+            acknowledged: self.checker.acknowledgements().len(),
             healed_after_us,
             coverage: self.coverage.clone(),
         })
@@ -348,6 +410,11 @@ impl Mesh {
             }
             other => format!("{other:?}"),
         };
+        if let Some(story) = &mut self.story
+            && let Some(told) = event.told()
+        {
+            story.push((self.now_us, told));
+        }
         let line = format!("{} {what}", self.now_us);
         self.trace = Digest::of_parts(Purpose::Evidence, &[self.trace.as_bytes(), line.as_bytes()]);
     }

@@ -1,18 +1,22 @@
 //! Owns one simulated node: its ledger while it runs, its disk across crashes, and its clock.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use althing_actors::{
+    auditor::state::AuditorState,
     disk::sim::{Faults, SimDisk},
+    journal::{Journal, JournalError},
     ledger::{
         consensus::ConsensusKey,
         log::Log,
+        message::{CertifiedBlock, LedgerView},
         state::{
             Fatal, LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerState, LedgerTiming, Now,
             REMEMBERED_MAX,
         },
     },
     port::NodeId,
+    signer::journal::{KEY_USE_JOURNAL, KeyUseRecord},
 };
 use althing_contracts::{
     digest::Digest,
@@ -23,16 +27,38 @@ use althing_contracts::{
     testing::{GENESIS_TIME, consensus_key, node_key},
 };
 
+use super::{
+    site::{KEY_USES, Site, SiteError},
+    world::Staff,
+};
+
 /// How long equal gossip is not carried again, as in the real mesh.
 const GOSSIP_MEMORY_US: u64 = 10_000_000;
 /// The true time at which a run starts, after genesis.
 const START_MS: u64 = 3_600_000;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    /// Its ledger.
+    #[error(transparent)]
+    Ledger(#[from] Fatal),
+    /// Its other actors.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+}
 
 /// A node of the mesh.
 pub(super) struct Node {
     pub(super) id: NodeId,
     settings: LedgerSettings,
     disk: SimDisk,
+    /// The disk of its journals.
+    journals: SimDisk,
+    /// Whose keys it holds.
+    pub(super) staff: Staff,
+    /// Its other actors, while the node runs.
+    pub(super) site: Option<Site>,
     /// Set while the node runs.
     pub(super) ledger: Option<LedgerState<SimDisk>>,
     /// Counts restarts; what was meant for an earlier life does not arrive.
@@ -55,28 +81,32 @@ impl Node {
         genesis: &Genesis,
         org: &OrgId,
         timing: LedgerTiming,
+        staff: Staff,
         clock_offset_ms: i64,
     ) -> Self {
         let key = ConsensusKey::from_seed(consensus_key(org.as_str()).secret());
         let (genesis, node, role) =
             (genesis.clone(), node_key(org.as_str()).public(), LedgerRole::Validator(key));
         let remembered_max = REMEMBERED_MAX;
-        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max }, clock_offset_ms)
+        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max }, staff, clock_offset_ms)
     }
 
     /// A node that follows; it has not started.
-    pub(super) fn observer(genesis: &Genesis, number: usize, timing: LedgerTiming) -> Self {
+    pub(super) fn observer(genesis: &Genesis, number: usize, timing: LedgerTiming, staff: Staff) -> Self {
         let node = node_key(&format!("observer-{number}")).public();
         let (genesis, role, remembered_max) = (genesis.clone(), LedgerRole::Observer, REMEMBERED_MAX);
-        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max }, 0)
+        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max }, staff, 0)
     }
 
-    fn new(settings: LedgerSettings, clock_offset_ms: i64) -> Self {
+    fn new(settings: LedgerSettings, staff: Staff, clock_offset_ms: i64) -> Self {
         let id = settings.node;
         Self {
             id,
             settings,
             disk: SimDisk::new(),
+            journals: SimDisk::new(),
+            staff,
+            site: None,
             ledger: None,
             life: 0,
             clock_offset_ms,
@@ -88,19 +118,64 @@ impl Node {
         }
     }
 
-    /// Opens the ledger from the disk.
-    pub(super) fn start(&mut self, now_us: u64) -> Result<Vec<LedgerOutput>, Fatal> {
+    /// Opens the ledger and the other actors from their disks.
+    pub(super) fn start(&mut self, now_us: u64) -> Result<Vec<LedgerOutput>, StartError> {
         self.life += 1;
         self.sends_left = None;
         self.gossiped_us.clear();
         self.taken = None;
         let decode = |bytes: &Vec<u8>| State::decode_snapshot(bytes).expect("it was written by this code");
         let base = self.snapshot.as_ref().map(decode);
-        let (log, _recovery) = Log::open(self.disk.clone(), self.settings.genesis.network())?;
+        let (log, _recovery) =
+            Log::open(self.disk.clone(), self.settings.genesis.network()).map_err(Fatal::from)?;
         let now = self.now(now_us);
         let opened = LedgerState::open(self.settings.clone(), log, base, now, &mut |_| ())?;
         self.ledger = Some(opened.ledger);
+        let view = Arc::new(self.view().expect("its ledger is open"));
+        self.site = Some(Site::open(&self.staff, &self.settings.genesis, &self.journals, view)?);
         Ok(opened.outputs)
+    }
+
+    /// What its actors see of the ledger.
+    pub(super) fn view(&self) -> Option<LedgerView> {
+        let ledger = self.ledger.as_ref()?;
+        Some(LedgerView {
+            network: ledger.network(),
+            state: ledger.state().clone(),
+            header: ledger.header().cloned(),
+            certificate: ledger.certificate().cloned(),
+            highest_seen: ledger.highest_seen(),
+            round: ledger.round(),
+            clock_offset_ms: ledger.clock_offset_ms(),
+        })
+    }
+
+    /// The blocks that its auditor has not applied.
+    pub(super) fn unaudited(&self) -> Vec<CertifiedBlock> {
+        let from = self.site.as_ref().and_then(|site| site.auditor.as_ref()).map(AuditorState::next_height);
+        match (from, &self.ledger) {
+            (Some(from), Some(ledger)) => ledger.certified_blocks(from).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Every final block that it has, from the first.
+    pub(super) fn blocks(&self) -> Vec<CertifiedBlock> {
+        let first = Height::ZERO.next();
+        self.ledger.iter().flat_map(|ledger| ledger.certified_blocks(first)).collect()
+    }
+
+    /// The uses of its members' keys, as its journal has them.
+    pub(super) fn key_uses(&self) -> Result<Vec<KeyUseRecord>, JournalError> {
+        let mut uses = Vec::new();
+        let place = (self.journals.clone(), KEY_USES);
+        Journal::read(place, KEY_USE_JOURNAL, |record| uses.push(record))?;
+        Ok(uses)
+    }
+
+    /// Its wall clock.
+    pub(super) fn wall(&self, now_us: u64) -> TimeMs {
+        self.now(now_us).wall
     }
 
     /// Gives the ledger an input.
@@ -132,28 +207,39 @@ impl Node {
         Ok(())
     }
 
-    /// Lets the disk stop at its next operation but `operations`.
+    /// Lets the ledger's disk stop at its next operation but `operations`.
     pub(super) fn stop_disk_after(&mut self, operations: u64) {
-        let at = self.disk.counts().operations + 1 + operations;
-        self.disk.set_faults(Faults { stop_at_operation: Some(at), ..Faults::default() });
+        stop_after(&self.disk, operations);
+    }
+
+    /// Lets the disk of the journals stop at its next operation but `operations`.
+    pub(super) fn stop_journals_after(&mut self, operations: u64) {
+        stop_after(&self.journals, operations);
     }
 
     /// Stops the node; unsynced bytes are lost as the seed says.
     pub(super) fn crash(&mut self, seed: u64) {
-        self.ledger = None;
+        self.end();
         self.disk = self.disk.crash(seed);
+        self.journals = self.journals.crash(seed ^ 1);
     }
 
     /// Stops the process; the kernel keeps every byte.
     pub(super) fn kill(&mut self) {
-        self.ledger = None;
+        self.end();
         self.disk = self.disk.kill();
+        self.journals = self.journals.kill();
     }
 
     /// Takes a faulty node out of the mesh for good.
     pub(super) fn retire(&mut self) {
-        self.ledger = None;
+        self.end();
         self.is_retired = true;
+    }
+
+    fn end(&mut self) {
+        self.ledger = None;
+        self.site = None;
     }
 
     /// Whether the node is out of the mesh for good.
@@ -170,4 +256,9 @@ impl Node {
         let true_ms = GENESIS_TIME.get() + START_MS + now_us / 1_000;
         Now { wall: TimeMs::new(true_ms.saturating_add_signed(self.clock_offset_ms)), monotonic_us: now_us }
     }
+}
+
+fn stop_after(disk: &SimDisk, operations: u64) {
+    let at = disk.counts().operations + 1 + operations;
+    disk.set_faults(Faults { stop_at_operation: Some(at), ..Faults::default() });
 }

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use althing_contracts::{
     digest::Digest,
+    event::Event,
     quantity::{Height, Round},
+    stage::Stage,
 };
 
 use super::{checker::Violation, faults::FaultPlan};
@@ -30,11 +32,17 @@ pub struct Report {
 
 /// What happened, by kind, and how often.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Coverage(BTreeMap<&'static str, u64>);
+pub struct Coverage {
+    kinds: BTreeMap<&'static str, u64>,
+    /// Moves of the lifecycle, those between stages of a rollout as one.
+    moves: BTreeMap<(Stage, Stage), u64>,
+    /// Refusals by the rules, by their codes.
+    rejects: BTreeMap<&'static str, u64>,
+}
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 17] = [
+    pub const KINDS: [&str; 25] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -52,24 +60,72 @@ impl Coverage {
         OTHER_PROPOSAL,
         OTHER_BLOCK,
         EVIDENCE,
+        ORDER,
+        CALL_LOST,
+        REPLY_LOST,
+        HALF_EFFECT,
+        SLOW_CALL,
+        FENCED,
+        REPEATED_ORDER,
+        MEDDLED,
     ];
 
     /// Notes that something happened.
     pub(super) fn count(&mut self, kind: &'static str) {
-        *self.0.entry(kind).or_default() += 1;
+        *self.kinds.entry(kind).or_default() += 1;
     }
 
     /// How often something happened.
     #[must_use]
     pub fn get(&self, kind: &str) -> u64 {
-        self.0.get(kind).copied().unwrap_or(0)
+        self.kinds.get(kind).copied().unwrap_or(0)
+    }
+
+    /// Everything that was counted, by its name in the table.
+    pub fn rows(&self) -> impl Iterator<Item = (String, u64)> {
+        let kinds = Self::KINDS.into_iter().map(|kind| (kind.to_owned(), self.get(kind)));
+        let moves = legal_moves().into_iter().map(|step| {
+            let times = self.moves.get(&step).copied().unwrap_or(0);
+            (format!("{} → {}", step.0.name(), step.1.name()), times)
+        });
+        let rejects = self.rejects.iter().map(|(code, times)| (format!("refused: {code}"), *times));
+        kinds.chain(moves).chain(rejects)
     }
 
     /// Adds what happened in another run.
     pub fn add(&mut self, other: &Self) {
-        for (kind, times) in &other.0 {
-            *self.0.entry(kind).or_default() += times;
+        for (kind, times) in &other.kinds {
+            *self.kinds.entry(kind).or_default() += times;
         }
+        for (step, times) in &other.moves {
+            *self.moves.entry(*step).or_default() += times;
+        }
+        for (code, times) in &other.rejects {
+            *self.rejects.entry(code).or_default() += times;
+        }
+    }
+
+    /// Notes an event of the ledger.
+    pub(super) fn event(&mut self, event: &Event) {
+        if let Event::StageChanged { from, to, .. } = event {
+            *self.moves.entry((one_rollout(*from), one_rollout(*to))).or_default() += 1;
+        }
+    }
+
+    /// Notes a refusal by the rules.
+    pub(super) fn reject(&mut self, code: &'static str) {
+        *self.rejects.entry(code).or_default() += 1;
+    }
+
+    /// Legal moves of the lifecycle that never happened.
+    #[must_use]
+    pub fn missing_moves(&self) -> Vec<String> {
+        let is_missing = |step: &(Stage, Stage)| !self.moves.contains_key(step);
+        legal_moves()
+            .into_iter()
+            .filter(is_missing)
+            .map(|(from, to)| format!("{} → {}", from.name(), to.name()))
+            .collect()
     }
 
     /// The kinds that never happened.
@@ -79,12 +135,54 @@ impl Coverage {
     }
 }
 
-/// A table, one kind a line.
+/// A table, one kind a line: faults and marks, moves of the lifecycle, refusals.
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Self::KINDS.iter().try_for_each(|kind| writeln!(f, "{:>9}  {kind}", self.get(kind)))
+        self.rows().try_for_each(|(what, times)| writeln!(f, "{times:>9}  {what}"))
     }
 }
+
+/// Every move that the lifecycle's table has.
+fn legal_moves() -> Vec<(Stage, Stage)> {
+    let pairs = STAGES.iter().flat_map(|from| STAGES.iter().map(|to| (*from, *to)));
+    let is_legal = |(from, to): &(Stage, Stage)| match (from, to) {
+        (Stage::Rollout(_), Stage::Rollout(_)) => true,
+        (from, to) => from.may_become(*to),
+    };
+    pairs.filter(is_legal).collect()
+}
+
+const fn one_rollout(stage: Stage) -> Stage {
+    match stage {
+        Stage::Rollout(_) => Stage::Rollout(1),
+        other => other,
+    }
+}
+
+const STAGES: [Stage; 22] = [
+    Stage::Submitted,
+    Stage::Review,
+    Stage::Voting,
+    Stage::Confirming,
+    Stage::Queued,
+    Stage::Canary,
+    Stage::Rollout(1),
+    Stage::Verifying,
+    Stage::RollingBack,
+    Stage::RolledBack,
+    Stage::RollbackFailed,
+    Stage::Executed,
+    Stage::Failed,
+    Stage::Auditing,
+    Stage::Closed,
+    Stage::Disputed,
+    Stage::Rejected,
+    Stage::Defeated,
+    Stage::Vetoed,
+    Stage::Superseded,
+    Stage::Expired,
+    Stage::Cancelled,
+];
 
 /// A validator stopped, with bytes lost or not.
 pub(super) const CRASH: &str = "crashes of validators";
@@ -121,6 +219,23 @@ pub(super) const OTHER_BLOCK: &str = "second blocks of a round";
 /// A node showed evidence.
 pub(super) const EVIDENCE: &str = "evidence of equivocations";
 
+/// An executor called a target.
+pub(super) const ORDER: &str = "orders to targets";
+/// The call never came to the target.
+pub(super) const CALL_LOST: &str = "calls lost before the effect";
+/// The effect took place and the executor was not told.
+pub(super) const REPLY_LOST: &str = "replies lost after the effect";
+/// Half of the effect took place.
+pub(super) const HALF_EFFECT: &str = "half effects";
+/// The call came to the target when its executor no longer waited.
+pub(super) const SLOW_CALL: &str = "calls that came late";
+/// The target refused an old fence.
+pub(super) const FENCED: &str = "orders refused for their fence";
+/// The target had carried the order out before.
+pub(super) const REPEATED_ORDER: &str = "orders repeated under their key";
+/// Somebody changed a target without a proposal.
+pub(super) const MEDDLED: &str = "targets changed behind the mesh's back";
+
 /// A run in which something did not hold.
 #[derive(Debug, thiserror::Error)]
 #[error("seed {seed}, {at_us} µs: {violation}\n  faults: {plan:?}\n  repeat: {}", repeat_command(*seed))]
@@ -139,5 +254,5 @@ pub struct Failure {
 /// The command that repeats a seed.
 #[must_use]
 pub fn repeat_command(seed: u64) -> String {
-    format!("ALTHING_SEED={seed} cargo nextest run -p althing-chaos the_seed_of_the_environment --no-capture")
+    format!("althing chaos replay {seed}")
 }

@@ -4,19 +4,28 @@
 use althing_actors::ledger::state::LedgerInput;
 use rand::Rng;
 
-use super::{Calm, Mesh, NodeIndex, SUBMIT_EVERY_US, Violation};
+use super::{Calm, Mesh, NodeIndex, Violation};
 use crate::simulation::{event::Event, report};
+
+/// Mean time between two changes that nobody proposed.
+const MEDDLE_EVERY_US: u64 = 6_000_000;
 
 impl Mesh {
     pub(super) fn schedule_faults(&mut self) {
-        for at in self.workload.nodes() {
-            self.queue.push(SUBMIT_EVERY_US * (at as u64 + 1) / 4, Event::Submit { at });
+        for node in 0..self.nodes.len() {
+            self.queue.push(50_000 * (node as u64 + 1), Event::People { node });
+            self.queue.push(70_000 * (node as u64 + 1), Event::Again { node });
         }
         self.queue.push(self.plan.chaos_us, Event::Calm);
         let chaos_us = self.plan.chaos_us;
         for at_us in self.draw_times(self.plan.crash_every_us, chaos_us) {
             let node = self.random.random_range(0..self.nodes.len());
             self.queue.push(at_us, Event::Crash { node });
+        }
+        if self.plan.trouble_permille > 0 {
+            for at_us in self.draw_times(MEDDLE_EVERY_US, chaos_us) {
+                self.queue.push(at_us, Event::Meddle);
+            }
         }
         for at_us in self.draw_times(self.plan.blackout_every_us, chaos_us) {
             self.queue.push(at_us, Event::Blackout);
@@ -47,11 +56,16 @@ impl Mesh {
         if self.nodes[node].ledger.is_none() {
             return;
         }
-        if self.random.random_range(0..3) == 0 {
-            self.nodes[node].sends_left = Some(self.random.random_range(0..6));
-        } else {
-            let operations = self.random.random_range(0..5);
-            self.nodes[node].stop_disk_after(operations);
+        match self.random.random_range(0..3) {
+            0 => self.nodes[node].sends_left = Some(self.random.random_range(0..6)),
+            1 => {
+                let operations = self.random.random_range(0..5);
+                self.nodes[node].stop_disk_after(operations);
+            }
+            _ => {
+                let operations = self.random.random_range(0..3);
+                self.nodes[node].stop_journals_after(operations);
+            }
         }
     }
 
@@ -88,10 +102,12 @@ impl Mesh {
 
     pub(super) fn calm_down(&mut self) {
         self.network.calm();
+        self.targets.calm();
         for node in 0..self.nodes.len() {
             self.nodes[node].sends_left = None;
             if self.nodes[node].ledger.is_some() {
                 self.nodes[node].stop_disk_after(u64::MAX / 2);
+                self.nodes[node].stop_journals_after(u64::MAX / 2);
             }
             self.queue.push(self.now_us, Event::Restart { node });
         }

@@ -3,19 +3,20 @@
 
 use althing_actors::{
     ledger::{
+        message::Final,
         state::{CommittedBlock, LedgerInput, LedgerOutput, TransactionOutcome},
         wire::{LedgerMessage, Message},
     },
     port::{NodeId, Verdict},
 };
 use althing_contracts::{
+    event::Event,
     testing::{consensus_key, org},
-    transaction::TransactionId,
 };
 use bytes::Bytes;
 
 use super::{Mesh, NodeIndex, Violation};
-use crate::simulation::{equivocator::Turned, event::Event, report};
+use crate::simulation::{equivocator::Turned, event::Event as Scheduled, report};
 
 impl Mesh {
     pub(super) fn carry_out(&mut self, node: NodeIndex, outputs: Vec<LedgerOutput>) -> Result<(), Violation> {
@@ -40,28 +41,37 @@ impl Mesh {
                 let Some(to) = self.index_of(to) else { return Ok(()) };
                 for delay_us in self.carry(node, to, &request) {
                     let request = request.clone();
-                    self.queue
-                        .push(self.now_us + delay_us, Event::Request { to, from: node, life, id, request });
+                    self.queue.push(
+                        self.now_us + delay_us,
+                        Scheduled::Request { to, from: node, life, id, request },
+                    );
                 }
                 Ok(())
             }
             LedgerOutput::Wake { at_us } => {
                 let at_us = at_us.max(self.now_us + 1);
-                self.queue.push(at_us, Event::Input { to: node, life, input: LedgerInput::Timer });
+                self.queue.push(at_us, Scheduled::Input { to: node, life, input: LedgerInput::Timer });
                 Ok(())
             }
             LedgerOutput::Committed(block) => {
-                self.checker.committed(node, &block)?;
+                if block.header.height > self.checker.top() {
+                    self.tell_block(&block);
+                }
+                self.checker.committed(node, &block, self.now_us)?;
                 self.keep_snapshot(node, &block);
-                for (id, _) in &block.outcomes {
-                    self.tell_user(node, *id);
+                self.show(node);
+                self.schedule_look(node);
+                let (height, time) = (block.header.height, block.header.time);
+                for (id, events) in &block.outcomes {
+                    self.finalise(node, Final { id: *id, height, time, events: events.clone() })?;
                 }
                 Ok(())
             }
-            LedgerOutput::Outcome { id, outcome: TransactionOutcome::Final(_) } => {
-                self.tell_user(node, id);
-                Ok(())
-            }
+            LedgerOutput::Outcome { id, outcome } => match outcome {
+                TransactionOutcome::Final(found) => self.finalise(node, found),
+                TransactionOutcome::Rejected(reject) => self.refuse(node, id, &reject),
+                TransactionOutcome::Busy { .. } => Ok(()),
+            },
             LedgerOutput::Evidence(evidence) => {
                 self.coverage.count(report::EVIDENCE);
                 self.witness.show(node, evidence.height);
@@ -88,15 +98,19 @@ impl Mesh {
                 Ok(())
             }
             LedgerOutput::Judged { token, verdict } => self.judged(token, verdict),
-            LedgerOutput::Outcome { .. } | LedgerOutput::Head(_) => Ok(()),
+            LedgerOutput::Head(_) => Ok(()),
         }
     }
 
-    fn tell_user(&mut self, node: NodeIndex, id: TransactionId) {
-        if self.workload.is_final(node, id) {
-            self.checker.acknowledged(id);
-            if node > self.plan.validators {
-                self.coverage.count(report::OBSERVERS_TRANSACTION);
+    /// A block is final for the first time.
+    fn tell_block(&mut self, block: &CommittedBlock) {
+        for record in block.events.iter() {
+            self.coverage.event(&record.event);
+            if let Some(story) = &mut self.story
+                && let Event::StageChanged { proposal, from, to, cause } = &record.event
+            {
+                let (height, id) = (block.header.height, proposal.digest().short());
+                story.push((self.now_us, format!("height {height}: {id} {from} → {to}: {cause}")));
             }
         }
     }
@@ -117,7 +131,7 @@ impl Mesh {
         for to in self.others(node).filter(|to| *to != came_from).collect::<Vec<_>>() {
             for delay_us in self.carry(node, to, message) {
                 let message = message.clone();
-                self.queue.push(self.now_us + delay_us, Event::Gossip { to, from: node, message });
+                self.queue.push(self.now_us + delay_us, Scheduled::Gossip { to, from: node, message });
             }
         }
     }
@@ -174,7 +188,7 @@ impl Mesh {
         }
         for delay_us in self.carry(node, to, &message) {
             let message = message.clone();
-            self.queue.push(self.now_us + delay_us, Event::Deliver { to, from: node, message });
+            self.queue.push(self.now_us + delay_us, Scheduled::Deliver { to, from: node, message });
         }
         Ok(())
     }
@@ -199,7 +213,7 @@ impl Mesh {
         let peer = self.nodes[to].id;
         for delay_us in self.carry(to, from, &bytes) {
             let input = LedgerInput::Blocks { id, from: peer, response: Some(bytes.clone()) };
-            self.queue.push(self.now_us + delay_us, Event::Input { to: from, life, input });
+            self.queue.push(self.now_us + delay_us, Scheduled::Input { to: from, life, input });
         }
     }
 }

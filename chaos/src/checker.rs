@@ -1,0 +1,141 @@
+//! Owns the verdict over a run, from what it left behind alone: the final blocks, the targets' own logs of effects, the
+//! journals of key uses, and what users were told. Refuses to ask a node, or to use the rules of the code that it judges:
+//! it reads transactions, and does its own sums.
+
+mod approval;
+mod effects;
+mod history;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_actors::{ledger::message::CertifiedBlock, signer::journal::KeyUseRecord};
+use althing_contracts::{
+    document::Action,
+    genesis::Genesis,
+    name::TargetId,
+    quantity::{Fence, Height},
+    stage::Stage,
+    transaction::{ProposalId, TransactionId},
+};
+
+use self::history::History;
+
+/// One effect, as the target's own log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectEntry {
+    /// When it happened, by the clock of the run in microseconds.
+    pub at_us: u64,
+    /// Where.
+    pub target: TargetId,
+    /// Under which key: proposal, step and direction.
+    pub idempotency_key: String,
+    /// Under which fence.
+    pub fence: Fence,
+    /// What.
+    pub action: Action,
+    /// Whether it undid a step.
+    pub undo: bool,
+    /// Whether the target was another one after it: an order for what is there already changes nothing.
+    pub changed: bool,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// How it began.
+    pub genesis: &'a Genesis,
+    /// Every final block, from the first.
+    pub blocks: &'a [CertifiedBlock],
+    /// When each block became final at its first node, by the clock of the run; empty when nobody looked.
+    pub final_us: &'a BTreeMap<Height, u64>,
+    /// The effects of all targets in the order in which they happened.
+    pub effects: &'a [EffectEntry],
+    /// Targets that somebody changed without any order: what is there says nothing about the mesh.
+    pub disturbed: &'a BTreeSet<TargetId>,
+    /// The key uses of all nodes, each node's in order; `None` when there are none to read.
+    pub key_uses: Option<&'a [KeyUseRecord]>,
+    /// How the ledger says that each execution ended.
+    pub ended: &'a BTreeMap<ProposalId, Stage>,
+    /// Transactions of which a user was told that they are final.
+    pub acknowledged: &'a BTreeSet<TransactionId>,
+}
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{invariant}: {what}")]
+pub struct Finding {
+    /// Which invariant.
+    pub invariant: Invariant,
+    /// What was found.
+    pub what: String,
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Invariant {
+    /// The blocks are one chain, each certified by more than two thirds of the weight.
+    Chain,
+    /// An effect happens at most once under its key; what is reported done has happened; what is undone was done.
+    Effects,
+    /// What was acknowledged is final, once; nobody's ballot counts twice.
+    Ballots,
+    /// Before an effect came its claim, and before that the approval, the timelock and no veto, for this very action.
+    Approval,
+    /// Every transaction has one use of its key, and no use was for two.
+    Keys,
+}
+
+impl Invariant {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Chain, Self::Effects, Self::Ballots, Self::Approval, Self::Keys];
+
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Effects => "effects",
+            Self::Ballots => "ballots",
+            Self::Approval => "approval",
+            Self::Keys => "keys",
+        }
+    }
+}
+
+impl std::fmt::Display for Invariant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Judges a run; nothing was found when it is sound.
+#[must_use]
+pub fn judge(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    let history = History::read(evidence, &mut findings);
+    history.judge_ballots(evidence.acknowledged, &mut findings);
+    effects::judge(evidence, &history, &mut findings);
+    approval::judge(evidence, &history, &mut findings);
+    if let Some(uses) = evidence.key_uses {
+        keys::judge(uses, &history, &mut findings);
+    }
+    findings.0
+}
+
+/// Collects findings; enough of them tell as much as all.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+/// Most findings of one run.
+const FINDINGS_MAX: usize = 64;
+
+impl Findings {
+    fn add(&mut self, invariant: Invariant, what: impl Into<String>) {
+        if self.0.len() < FINDINGS_MAX {
+            self.0.push(Finding { invariant, what: what.into() });
+        }
+    }
+}

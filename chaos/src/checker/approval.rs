@@ -1,0 +1,199 @@
+//! Owns the question whether an effect was allowed: by which document, after which claim, on whose ballots, after how
+//! long. The sums are its own.
+
+use std::collections::BTreeMap;
+
+use althing_contracts::{
+    constitution::{Scheme, Threshold, Track, TrackParameters},
+    genesis::Genesis,
+    name::OrgId,
+    quantity::Revision,
+    role::Role,
+    transaction::Choice,
+};
+
+use super::{
+    EffectEntry, Evidence, Findings, Invariant,
+    history::{History, StepMark, Story},
+};
+
+pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut Findings) {
+    for effect in evidence.effects {
+        if let Err(what) = judge_effect(evidence, history, effect) {
+            findings.add(Invariant::Approval, format!("{}: {what}", effect.idempotency_key));
+        }
+    }
+}
+
+fn judge_effect(evidence: &Evidence<'_>, history: &History, effect: &EffectEntry) -> Result<(), String> {
+    let mut parts = effect.idempotency_key.rsplitn(3, '/');
+    let (_, step, proposal) = (parts.next(), parts.next(), parts.next());
+    let step: u16 = step.and_then(|step| step.parse().ok()).ok_or("its key names no step")?;
+    let story = history.stories.iter().find(|(id, _)| Some(id.to_string().as_str()) == proposal);
+    let (_, story) = story.ok_or("no final block has its proposal")?;
+    let edition = story.editions.last().ok_or("its proposal was never submitted")?;
+    let planned = edition.document.steps().nth(usize::from(step)).ok_or("its proposal has no such step")?.1;
+    if planned.target != effect.target {
+        return Err(format!("it acts on {}, the document says {}", effect.target, planned.target));
+    }
+    if !effect.undo && planned.action != effect.action {
+        return Err("its action is not the document's".to_owned());
+    }
+    if story.is_vetoed {
+        return Err("a guardian vetoed it".to_owned());
+    }
+    let hard = &evidence.genesis.constitution.hard_rules;
+    let document = &edition.document;
+    if document.rollback.is_none() || document.health.is_none() || document.slo.is_none() {
+        return Err("its document has no rollback, health check or service level".to_owned());
+    }
+    if document.cost.monthly_milli > hard.cost_ceiling_monthly_milli {
+        return Err("it costs more than the ceiling".to_owned());
+    }
+    let first = story.claims.first().ok_or("nobody ever claimed a step")?;
+    judge_claim(evidence, story, step, effect)?;
+    judge_decision(evidence.genesis, story, first)
+}
+
+/// A claim of the step was final when it took effect.
+fn judge_claim(
+    evidence: &Evidence<'_>,
+    story: &Story,
+    step: u16,
+    effect: &EffectEntry,
+) -> Result<(), String> {
+    let claim = story.claims.iter().find(|claim| claim.step == step);
+    let claim = claim.ok_or_else(|| format!("step {step} was never claimed"))?;
+    match evidence.final_us.get(&claim.height) {
+        Some(final_us) if *final_us > effect.at_us => {
+            Err(format!("it took effect at {} µs, its claim was final at {final_us} µs", effect.at_us))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The proposal was reviewed, passed and waited when its first step was claimed.
+fn judge_decision(genesis: &Genesis, story: &Story, first: &StepMark) -> Result<(), String> {
+    let edition = story.editions.last().ok_or("no edition")?;
+    let revision = Revision::new(u32::try_from(story.editions.len()).unwrap_or(u32::MAX));
+    let targets: std::collections::BTreeSet<_> =
+        edition.document.steps().map(|(_, step)| &step.target).collect();
+    let is_small = targets.len() <= usize::from(genesis.constitution.hard_rules.routine_targets_max);
+    let tracks = &genesis.constitution.tracks;
+    let standard = tracks.get(&Track::Standard).ok_or("no standard track")?;
+    let routine = tracks.get(&Track::Routine).filter(|_| is_small);
+    let author = edition.author.org();
+    let signed_off =
+        story.reviews.iter().filter(|(of, by, is_for)| *of == revision && *is_for && by.org() != author);
+    let signed_off = signed_off.count();
+    let sums = Sums::of(genesis, story, revision);
+    let passes = |parameters: &TrackParameters| {
+        signed_off >= usize::from(parameters.reviewers) && sums.pass(&parameters.scheme)
+    };
+    // What the mesh did not see becomes a full vote without a review of its own.
+    let promoted = routine.is_some() && sums.pass(&standard.scheme);
+    let by = routine
+        .filter(|routine| passes(routine))
+        .or_else(|| (passes(standard) || promoted).then_some(standard));
+    let by = by.ok_or_else(|| format!("it had not passed: {sums:?}, {signed_off} sign-offs"))?;
+    let waited = first.time.since(edition.time).get();
+    let least = by.voting.get() + by.confirm.get() + sums.timelock_ms(by);
+    if waited < least {
+        Err(format!("it was claimed {waited} ms after its submission, not {least}"))
+    } else {
+        Ok(())
+    }
+}
+
+/// In which shares are compared.
+const MILLION: u128 = 1_000_000;
+
+/// The ballots of one revision, summed under the caps.
+#[derive(Debug, Default)]
+struct Sums {
+    total: u128,
+    organisations: u128,
+    in_favour: u128,
+    seen: u128,
+    weight: [u128; 3],
+}
+
+impl Sums {
+    fn of(genesis: &Genesis, story: &Story, revision: Revision) -> Self {
+        let voters: BTreeMap<_, u128> = (genesis.members.iter())
+            .filter(|(_, record)| record.keys.contains_key(&Role::Voter))
+            .map(|(id, record)| (id, u128::from(record.weight.get())))
+            .collect();
+        let total: u128 = voters.values().sum();
+        let cap = |ratio: althing_contracts::quantity::Ratio| {
+            total * u128::from(ratio.numerator()) / u128::from(ratio.denominator())
+        };
+        let (member_cap, org_cap) =
+            (cap(genesis.constitution.member_cap), cap(genesis.constitution.organisation_cap));
+        let mut by_org: BTreeMap<OrgId, [u128; 3]> = BTreeMap::new();
+        for ballot in story.ballots.iter().filter(|ballot| ballot.revision == revision) {
+            let slot = match ballot.choice {
+                Choice::For => 0,
+                Choice::Against => 1,
+                Choice::Abstain => 2,
+            };
+            let weight = voters.get(&ballot.voter).copied().unwrap_or(0).min(member_cap);
+            by_org.entry(ballot.voter.org()).or_default()[slot] += weight;
+        }
+        let organisations: std::collections::BTreeSet<_> = voters.keys().map(|voter| voter.org()).collect();
+        let mut sums = Self {
+            total,
+            organisations: organisations.len() as u128,
+            in_favour: by_org.values().filter(|[yes, no, _]| yes > no).count() as u128,
+            seen: by_org.len() as u128,
+            weight: [0; 3],
+        };
+        for choices in by_org.values() {
+            let sum: u128 = choices.iter().sum();
+            for (slot, weight) in choices.iter().enumerate() {
+                sums.weight[slot] += if sum > org_cap { weight * org_cap / sum } else { *weight };
+            }
+        }
+        sums
+    }
+
+    fn pass(&self, scheme: &Scheme) -> bool {
+        let [yes, no, abstain] = self.weight;
+        match scheme {
+            Scheme::Majority { turnout, approval, organisations } => {
+                is_passed(*turnout, yes + no + abstain, self.total)
+                    && is_passed(*approval, yes, yes + no)
+                    && is_passed(*organisations, self.in_favour, self.organisations)
+            }
+            Scheme::Optimistic { acknowledgement, objection } => {
+                is_passed(*acknowledgement, self.seen, self.organisations)
+                    && !is_passed(*objection, no, self.total)
+            }
+        }
+    }
+
+    /// The timelock, longer by opposition: linear from its floor to a third, where it is the largest multiple.
+    fn timelock_ms(&self, by: &TrackParameters) -> u64 {
+        let [yes, no, _] = self.weight;
+        let millionths = |part: u128, whole: u128| (part * MILLION).checked_div(whole).unwrap_or(0);
+        let floor =
+            millionths(by.opposition_floor.numerator().into(), by.opposition_floor.denominator().into());
+        let way = millionths(no, yes + no).saturating_sub(floor);
+        let way = (way * MILLION).checked_div(MILLION / 3 - floor).unwrap_or(MILLION).min(MILLION);
+        let base = u128::from(by.timelock.get());
+        let longest = base * u128::from(by.timelock_stretch_max.saturating_sub(1));
+        // A millisecond for what the millionths round away.
+        u64::try_from((base + longest * way / MILLION).saturating_sub(1)).unwrap_or(u64::MAX)
+    }
+}
+
+fn is_passed(threshold: Threshold, part: u128, whole: u128) -> bool {
+    let (numerator, denominator) =
+        (u128::from(threshold.ratio().numerator()), u128::from(threshold.ratio().denominator()));
+    let (left, right) = (part * denominator, whole * numerator);
+    whole > 0
+        && match threshold {
+            Threshold::AtLeast(_) => left >= right,
+            Threshold::MoreThan(_) => left > right,
+        }
+}

@@ -1,0 +1,105 @@
+//! Owns what the targets say against what the ledger says: each effect once, in the order of its fences, and nothing
+//! reported that did not happen.
+
+use std::collections::BTreeMap;
+
+use althing_contracts::{
+    stage::Stage,
+    transaction::{ProposalId, StepOutcome},
+};
+
+use super::{EffectEntry, Evidence, Findings, Invariant, history::History};
+
+/// The key of a step's effect, in the executors' own form.
+pub(super) fn key_of(proposal: &ProposalId, step: u16, undo: bool) -> String {
+    format!("{proposal}/{step}/{}", if undo { "undo" } else { "do" })
+}
+
+pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut Findings) {
+    let mut by_key: BTreeMap<&str, Vec<&EffectEntry>> = BTreeMap::new();
+    let mut fences = BTreeMap::new();
+    for effect in evidence.effects {
+        by_key.entry(&effect.idempotency_key).or_default().push(effect);
+        let seen = fences.insert(&effect.target, effect.fence);
+        if seen.is_some_and(|seen| effect.fence < seen) {
+            let what =
+                format!("{} took effect on {} under an old fence", effect.idempotency_key, effect.target);
+            findings.add(Invariant::Effects, what);
+        }
+    }
+    for (key, effects) in &by_key {
+        if effects.len() > 1 {
+            findings.add(Invariant::Effects, format!("{key} took effect {} times", effects.len()));
+        }
+        let has_changed = effects.iter().any(|effect| effect.changed);
+        let done = key.strip_suffix("/undo").filter(|_| has_changed).map(|step| format!("{step}/do"));
+        if let Some(done) = done.filter(|done| !by_key.contains_key(done.as_str())) {
+            findings.add(Invariant::Effects, format!("{key} took effect and {done} did not"));
+        }
+    }
+    judge_order(evidence, findings);
+    for (id, ended) in evidence.ended {
+        judge_end(id, *ended, evidence, history, findings);
+    }
+    for (id, story) in &history.stories {
+        for (mark, outcome) in &story.receipts {
+            // A receipt does not say in which direction: done means that the last direction claimed took effect.
+            let happened =
+                [false, true].iter().any(|undo| by_key.contains_key(key_of(id, mark.step, *undo).as_str()));
+            if *outcome == StepOutcome::Done && !happened {
+                let what = format!("step {} of {id} was reported done and never took effect", mark.step);
+                findings.add(Invariant::Effects, what);
+            }
+        }
+    }
+}
+
+/// Undos go from the last step to the first.
+fn judge_order(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut undone: BTreeMap<&str, u16> = BTreeMap::new();
+    for effect in evidence.effects.iter().filter(|effect| effect.undo) {
+        let mut parts = effect.idempotency_key.rsplitn(3, '/').skip(1);
+        let step = parts.next().and_then(|step| step.parse::<u16>().ok());
+        let (Some(step), Some(proposal)) = (step, parts.next()) else { continue };
+        let before = undone.insert(proposal, step);
+        if before.is_some_and(|before| before < step) {
+            findings.add(
+                Invariant::Effects,
+                format!("{} was undone after an earlier step", effect.idempotency_key),
+            );
+        }
+    }
+}
+
+/// What is said to be rolled back or without effect left none, and what is said to be executed is there.
+fn judge_end(
+    id: &ProposalId,
+    ended: Stage,
+    evidence: &Evidence<'_>,
+    history: &History,
+    findings: &mut Findings,
+) {
+    let edition = history.stories.get(id).and_then(|story| story.editions.last());
+    let steps = edition.into_iter().flat_map(|edition| edition.document.steps());
+    for (step, (_, planned)) in (0..=u16::MAX).zip(steps) {
+        if evidence.disturbed.contains(&planned.target) {
+            continue;
+        }
+        let last = |undo: bool| {
+            let key = key_of(id, step, undo);
+            evidence.effects.iter().rposition(|effect| effect.idempotency_key == key)
+        };
+        let (done, undone) = (last(false), last(true));
+        match ended {
+            // Nothing is before everything: a step without an effect needs no undo.
+            Stage::RolledBack | Stage::Failed if done > undone => {
+                findings
+                    .add(Invariant::Effects, format!("{id} is {ended} and the effect of step {step} stays"));
+            }
+            Stage::Executed if done.is_none() || undone.is_some() => {
+                findings.add(Invariant::Effects, format!("{id} is {ended} and step {step} is not in effect"));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Owns what the blocks say: the chain, and the story of each proposal in the order of its transactions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_contracts::{
+    block::Block,
+    certificate::{VoteKind, VoteStatement},
+    digest::Digest,
+    document::ProposalDocument,
+    name::MemberId,
+    quantity::{Height, Revision, TimeMs},
+    role::Role,
+    signature::Signed,
+    transaction::{Call, ProposalId, StepOutcome, TransactionId, UnverifiedTransaction, VerifiedTransaction},
+};
+
+use super::{Evidence, Findings, Invariant};
+
+/// The blocks as stories.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) stories: BTreeMap<ProposalId, Story>,
+    /// Every transaction with its sender and role, in order.
+    pub(super) transactions: Vec<Entry>,
+    /// How often each transaction is in a block.
+    counts: BTreeMap<TransactionId, usize>,
+}
+
+/// A transaction in its block.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: TransactionId,
+    pub(super) sender: MemberId,
+    pub(super) role: Role,
+}
+
+/// What happened to one proposal.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    pub(super) editions: Vec<Edition>,
+    pub(super) ballots: Vec<Ballot>,
+    pub(super) claims: Vec<StepMark>,
+    pub(super) receipts: Vec<(StepMark, StepOutcome)>,
+    pub(super) reviews: Vec<(Revision, MemberId, bool)>,
+    pub(super) is_vetoed: bool,
+}
+
+/// One revision.
+#[derive(Debug)]
+pub(super) struct Edition {
+    pub(super) author: MemberId,
+    pub(super) document: ProposalDocument,
+    pub(super) time: TimeMs,
+}
+
+/// One ballot.
+#[derive(Debug)]
+pub(super) struct Ballot {
+    pub(super) voter: MemberId,
+    pub(super) revision: Revision,
+    pub(super) choice: althing_contracts::transaction::Choice,
+}
+
+/// A step at a height.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StepMark {
+    pub(super) step: u16,
+    pub(super) height: Height,
+    pub(super) time: TimeMs,
+}
+
+impl History {
+    /// Reads the blocks; what is no chain is found at once.
+    pub(super) fn read(evidence: &Evidence<'_>, findings: &mut Findings) -> Self {
+        let mut history = Self::default();
+        let network = evidence.genesis.network();
+        let weights: BTreeMap<_, u64> = (evidence.genesis.organisations.values())
+            .map(|org| (org.validator.consensus, org.weight.get()))
+            .collect();
+        let total: u64 = weights.values().sum();
+        let (mut parent, mut height, mut time) = (Digest::ZERO, Height::ZERO, evidence.genesis.time);
+        for certified in evidence.blocks {
+            let block = match Block::decode(&certified.block) {
+                Ok(block) => block,
+                Err(error) => {
+                    findings.add(Invariant::Chain, format!("the block after height {height}: {error}"));
+                    return history;
+                }
+            };
+            let (header, digest) = (block.header(), block.digest());
+            if header.height != height.next() || header.parent != parent || header.time <= time {
+                let what = format!("height {} does not follow height {height}", header.height);
+                findings.add(Invariant::Chain, what);
+            }
+            let certificate = &certified.certificate;
+            let signed: u64 = (certificate.precommits.keys()).filter_map(|key| weights.get(key)).sum();
+            let is_of_block = certificate.block == digest && certificate.height == header.height;
+            if !is_of_block || u128::from(signed) * 3 <= u128::from(total) * 2 {
+                let what =
+                    format!("height {}: {signed} of {total} certify {}", header.height, digest.short());
+                findings.add(Invariant::Chain, what);
+            }
+            let statement = VoteStatement {
+                kind: VoteKind::Precommit,
+                height: header.height,
+                round: certificate.round,
+                block: Some(digest),
+            };
+            // One signature of each certificate, another one at each height: a run has hundreds of heights.
+            let nth = usize::try_from(header.height.get()).unwrap_or(0) % certificate.precommits.len().max(1);
+            if let Some((key, signature)) = certificate.precommits.iter().nth(nth) {
+                let message = statement.signing_message(network);
+                if (Signed { key: *key, message, signature: *signature }).verify().is_err() {
+                    findings.add(Invariant::Chain, format!("height {}: {key} did not sign", header.height));
+                }
+            }
+            (parent, height, time) = (digest, header.height, header.time);
+            for bytes in block.transactions() {
+                match UnverifiedTransaction::decode(bytes, network) {
+                    Ok(transaction) => {
+                        let transaction = transaction.assume_verified();
+                        if transaction.body().not_after < time {
+                            findings.add(
+                                Invariant::Ballots,
+                                format!("height {height} has an outdated transaction"),
+                            );
+                        }
+                        history.take(&transaction, height, time, network);
+                    }
+                    Err(error) => findings.add(Invariant::Chain, format!("height {height}: {error}")),
+                }
+            }
+        }
+        history
+    }
+
+    fn take(&mut self, transaction: &VerifiedTransaction, height: Height, time: TimeMs, network: Digest) {
+        let (id, body) = (transaction.id(), transaction.body());
+        *self.counts.entry(id).or_default() += 1;
+        self.transactions.push(Entry { id, sender: body.sender.clone(), role: body.role });
+        let mark = |step: u16| StepMark { step, height, time };
+        let edition = |document: &ProposalDocument| Edition {
+            author: body.sender.clone(),
+            document: document.clone(),
+            time,
+        };
+        match &body.call {
+            Call::Submit { document, .. } => {
+                let id = ProposalId::derive(network, &body.sender, body.sequence, document.digest());
+                self.stories.entry(id).or_default().editions.push(edition(document));
+            }
+            Call::Revise { proposal, document, .. } => {
+                self.stories.entry(*proposal).or_default().editions.push(edition(document));
+            }
+            Call::Vote { proposal, revision, choice, .. } => {
+                let ballot = Ballot { voter: body.sender.clone(), revision: *revision, choice: *choice };
+                self.stories.entry(*proposal).or_default().ballots.push(ballot);
+            }
+            Call::Review { proposal, revision, verdict, .. } => {
+                let is_for = *verdict == althing_contracts::transaction::ReviewVerdict::Approve;
+                let review = (*revision, body.sender.clone(), is_for);
+                self.stories.entry(*proposal).or_default().reviews.push(review);
+            }
+            Call::Claim { proposal, step } => {
+                self.stories.entry(*proposal).or_default().claims.push(mark(*step));
+            }
+            Call::Receipt { proposal, step, outcome, .. } => {
+                self.stories.entry(*proposal).or_default().receipts.push((mark(*step), outcome.clone()));
+            }
+            Call::Veto { proposal, .. } => self.stories.entry(*proposal).or_default().is_vetoed = true,
+            _ => {}
+        }
+    }
+
+    /// What was acknowledged is in one block; nobody votes twice on one revision.
+    pub(super) fn judge_ballots(&self, acknowledged: &BTreeSet<TransactionId>, findings: &mut Findings) {
+        for id in acknowledged {
+            let count = self.counts.get(id).copied().unwrap_or(0);
+            if count != 1 {
+                findings.add(Invariant::Ballots, format!("acknowledged {id} is in {count} final blocks"));
+            }
+        }
+        for (id, count) in self.counts.iter().filter(|(_, count)| **count > 1) {
+            findings.add(Invariant::Ballots, format!("{id} is in {count} final blocks"));
+        }
+        for (id, story) in &self.stories {
+            let mut seen = BTreeSet::new();
+            for ballot in &story.ballots {
+                if !seen.insert((ballot.revision, &ballot.voter)) {
+                    let what =
+                        format!("{} voted twice on revision {} of {id}", ballot.voter, ballot.revision);
+                    findings.add(Invariant::Ballots, what);
+                }
+                if u64::from(ballot.revision.get()) > story.editions.len() as u64 {
+                    let what = format!("a ballot for revision {} of {id} came before it", ballot.revision);
+                    findings.add(Invariant::Ballots, what);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A sound run has no finding; each planted falsehood is found under the invariant that is there for it.
+
+use althing_actors::signer::journal::KeyUse;
+use althing_contracts::{
+    block::Block,
+    canonical,
+    digest::{Digest, Purpose},
+    quantity::{DurationMs, TimeMs},
+    role::Role,
+    testing::{World, deploy, member, target},
+    transaction::{Call, Choice, ReviewVerdict, StepOutcome, Transaction},
+};
+
+use super::*;
+
+/// What a short run left behind.
+struct Run {
+    genesis: Genesis,
+    blocks: Vec<CertifiedBlock>,
+    final_us: BTreeMap<Height, u64>,
+    effects: Vec<EffectEntry>,
+    key_uses: Vec<KeyUseRecord>,
+    acknowledged: BTreeSet<TransactionId>,
+    ended: BTreeMap<ProposalId, Stage>,
+    proposal: ProposalId,
+}
+
+/// A ledger that is written by hand.
+struct Scribe {
+    world: World,
+    run: Run,
+}
+
+impl Scribe {
+    fn block(&mut self, later: DurationMs, calls: &[(&str, Role, Call)]) {
+        let sign = |(sender, role, call): &(&str, Role, Call)| self.world.sign(sender, *role, call.clone());
+        let signed: Vec<Transaction> = calls.iter().map(sign).collect();
+        let (block, executed) = self.world.block(later, &signed);
+        assert_eq!(executed.outcomes.len(), calls.len(), "every call takes effect");
+        let certificate = self.world.certify(&executed.header);
+        let height = executed.header.height;
+        self.run.final_us.insert(height, height.get() * 1_000);
+        for transaction in &signed {
+            let bytes = transaction.encode();
+            self.run.key_uses.push(use_of(transaction, &bytes));
+            self.run.acknowledged.insert(Digest::of(Purpose::Transaction, &bytes));
+        }
+        self.run.blocks.push(CertifiedBlock { block: block.encode(), certificate });
+    }
+
+    fn deadline(&mut self) {
+        let due = self.world.state.next_deadline().unwrap();
+        self.block(due.since(self.world.state.time()).max(DurationMs::new(1)), &[]);
+    }
+}
+
+fn use_of(transaction: &Transaction, bytes: &[u8]) -> KeyUseRecord {
+    let Transaction::V1 { body, .. } = transaction;
+    KeyUseRecord::V1 {
+        time: TimeMs::new(1),
+        purpose: KeyUse::of(&body.call),
+        member: body.sender.clone(),
+        role: body.role,
+        sequence: body.sequence,
+        transaction: Digest::of(Purpose::Transaction, bytes),
+        body: Digest::of(Purpose::Journal, &canonical::encode(body)),
+    }
+}
+
+/// From submission to the receipt of the only step.
+fn run() -> Run {
+    let world = World::new(4);
+    let document = deploy("2", &[&["acme-north"]]);
+    let plan = world.state.plan(&document).unwrap();
+    let sequence = world.state.next_sequence(&member("acme/author"), Role::Author);
+    let proposal = ProposalId::derive(world.network(), &member("acme/author"), sequence, plan.document);
+    let run = Run {
+        genesis: world.genesis.clone(),
+        blocks: Vec::new(),
+        final_us: BTreeMap::new(),
+        effects: Vec::new(),
+        key_uses: Vec::new(),
+        acknowledged: BTreeSet::new(),
+        ended: BTreeMap::new(),
+        proposal,
+    };
+    let mut scribe = Scribe { world, run };
+    let second = DurationMs::new(1_000);
+    let plan_hash = plan.hash();
+    scribe.block(
+        second,
+        &[("acme/author", Role::Author, Call::Submit { document: document.clone(), plan_hash })],
+    );
+    if scribe.world.state.proposal(proposal).unwrap().stage == Stage::Review {
+        let review = scribe.world.review_call(proposal, ReviewVerdict::Approve);
+        scribe.block(second, &[("birch/author", Role::Reviewer, review)]);
+    }
+    let vote = scribe.world.vote_call(proposal, Choice::For);
+    let voters = ["acme/author", "birch/author", "cedar/author"];
+    scribe.block(second, &voters.map(|voter| (voter, Role::Voter, vote.clone())));
+    for _ in 0..3 {
+        scribe.deadline();
+    }
+    scribe.block(second, &[("acme/executor", Role::Executor, Call::Claim { proposal, step: 0 })]);
+    let steps = &scribe.world.state.proposal(proposal).unwrap().execution.steps;
+    let fence = steps[0].claim.as_ref().unwrap().fence;
+    let at_us = scribe.world.state.height().get() * 1_000 + 1;
+    scribe.run.effects.push(EffectEntry {
+        at_us,
+        target: target("acme-north"),
+        idempotency_key: effects::key_of(&proposal, 0, false),
+        fence,
+        action: document.steps().next().unwrap().1.action.clone(),
+        undo: false,
+        changed: true,
+    });
+    let (outcome, evidence) = (StepOutcome::Done, Digest::ZERO);
+    let receipt = Call::Receipt { proposal, step: 0, fence, outcome, evidence };
+    scribe.block(second, &[("acme/executor", Role::Executor, receipt)]);
+    scribe.run
+}
+
+/// The invariants that do not hold after a falsehood.
+fn broken(falsify: impl FnOnce(&mut Run)) -> Vec<Invariant> {
+    let mut run = run();
+    falsify(&mut run);
+    let findings = judge(&Evidence {
+        genesis: &run.genesis,
+        blocks: &run.blocks,
+        final_us: &run.final_us,
+        effects: &run.effects,
+        disturbed: &BTreeSet::new(),
+        key_uses: Some(&run.key_uses),
+        ended: &run.ended,
+        acknowledged: &run.acknowledged,
+    });
+    let mut invariants: Vec<_> = findings.into_iter().map(|finding| finding.invariant).collect();
+    invariants.dedup();
+    invariants
+}
+
+#[test]
+fn a_sound_run_has_no_finding() {
+    assert_eq!(broken(|_| ()), []);
+}
+
+#[test]
+fn an_effect_that_happens_twice_or_under_an_old_fence_is_found() {
+    let twice = broken(|run| run.effects.push(run.effects[0].clone()));
+    assert_eq!(twice, [Invariant::Effects]);
+    let old = broken(|run| {
+        let mut late = run.effects[0].clone();
+        (late.fence, late.undo) = (Fence::ZERO, true);
+        late.idempotency_key = effects::key_of(&run.proposal, 0, true);
+        run.effects.push(late);
+    });
+    assert_eq!(old, [Invariant::Effects]);
+}
+
+#[test]
+fn a_receipt_without_an_effect_is_found() {
+    assert_eq!(broken(|run| run.effects.clear()), [Invariant::Effects]);
+}
+
+#[test]
+fn an_effect_that_stays_after_a_rollback_is_found() {
+    let stays = broken(|run| run.ended.extend([(run.proposal, Stage::RolledBack)]));
+    assert_eq!(stays, [Invariant::Effects]);
+}
+
+#[test]
+fn an_effect_before_its_claim_or_of_another_action_is_found() {
+    assert_eq!(broken(|run| run.effects[0].at_us = 0), [Invariant::Approval]);
+    let other = broken(|run| {
+        run.effects[0].action = Action::Remove { resource: althing_contracts::testing::name("web") };
+    });
+    assert_eq!(other, [Invariant::Approval]);
+    assert_eq!(broken(|run| run.effects[0].target = target("acme-south")), [Invariant::Approval]);
+}
+
+#[test]
+fn an_effect_before_the_time_of_the_constitution_is_found() {
+    let hasty = broken(|run| {
+        for track in run.genesis.constitution.tracks.values_mut() {
+            track.timelock = DurationMs::from_hours(1_000);
+        }
+    });
+    // Another constitution is another network, so that nothing in the blocks is of it.
+    assert!(hasty.contains(&Invariant::Chain), "{hasty:?}");
+}
+
+#[test]
+fn an_acknowledged_transaction_that_is_nowhere_is_found() {
+    let lost = broken(|run| run.acknowledged.extend([Digest::of_artefact(b"lost")]));
+    assert_eq!(lost, [Invariant::Ballots]);
+}
+
+#[test]
+fn a_block_that_is_taken_out_or_badly_certified_is_found() {
+    let gap = broken(|run| drop(run.blocks.remove(3)));
+    assert!(gap.contains(&Invariant::Chain), "{gap:?}");
+    let weak = broken(|run| {
+        let certificate = &mut run.blocks[1].certificate;
+        while certificate.precommits.len() > 2 {
+            certificate.precommits.pop_last();
+        }
+    });
+    assert_eq!(weak, [Invariant::Chain]);
+    let forged = broken(|run| {
+        let other = run.blocks[2].certificate.precommits.clone();
+        run.blocks[1].certificate.precommits = other;
+    });
+    assert_eq!(forged, [Invariant::Chain]);
+}
+
+#[test]
+fn a_signature_without_a_use_is_found() {
+    assert_eq!(broken(|run| drop(run.key_uses.pop())), [Invariant::Keys]);
+    let again = broken(|run| run.key_uses.push(run.key_uses[0].clone()));
+    assert_eq!(again, [], "the same signature made again is one");
+}
+
+#[test]
+fn what_is_no_block_is_found() {
+    let garbage = broken(|run| run.blocks[0].block = vec![7; 9]);
+    assert!(garbage.contains(&Invariant::Chain), "{garbage:?}");
+    assert!(Block::decode(&[7; 9]).is_err());
+}

@@ -1,0 +1,199 @@
+//! Owns what people do: authors submit, revise, withdraw and resume, reviewers review, voters vote, guardians veto,
+//! executors give up, sceptical auditors object; most of it sensible by what their node shows, some of it not.
+
+use althing_contracts::digest::Digest;
+use althing_contracts::{
+    document::{Action, ProposalDocument},
+    name::{MemberId, OrgId},
+    proposal::Proposal,
+    quantity::{AmountMilli, DurationMs, Fence, Revision},
+    role::Role,
+    stage::Stage,
+    state::State,
+    testing::{deploy, line, name},
+    transaction::{AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome},
+};
+use rand::{Rng, rngs::StdRng, seq::IndexedRandom as _};
+
+use super::target::SICK;
+
+/// Longest time that a health gate waits, below the longest time of a stage.
+const HEALTH_WITHIN: DurationMs = DurationMs::new(3_000);
+
+/// What a member does in a role, by what its node shows; nothing when there is nothing to do.
+pub(super) fn act(random: &mut StdRng, state: &State, member: &MemberId, role: Role) -> Option<Call> {
+    match role {
+        Role::Author => author(random, state, member),
+        Role::Reviewer => review(random, state, member),
+        Role::Voter => vote(random, state, member),
+        Role::Guardian => veto(random, state),
+        Role::Executor => abort(random, state, &member.org()),
+        Role::Auditor => object(random, state, member),
+    }
+}
+
+/// What nobody should do: a call that fits neither the stage nor, perhaps, the proposal.
+pub(super) fn misbehave(random: &mut StdRng, state: &State, role: Role) -> Option<Call> {
+    let proposal = pick(random, state, |_| true)?;
+    let (id, revision, plan_hash) = (proposal.id, proposal.revision, proposal.plan_hash);
+    let reason = line("because");
+    let other =
+        if random.random_bool(0.3) { Revision::new(revision.get().saturating_add(1)) } else { revision };
+    let plan_hash = if random.random_bool(0.2) { Digest::of_artefact(b"another plan") } else { plan_hash };
+    let step = random.random_range(0..4);
+    Some(match role {
+        Role::Author => Call::Cancel { proposal: id, reason },
+        Role::Reviewer => {
+            let verdict = ReviewVerdict::Approve;
+            Call::Review { proposal: id, revision: other, plan_hash, verdict, reason }
+        }
+        Role::Voter => Call::Vote { proposal: id, revision: other, plan_hash, choice: Choice::Against },
+        Role::Guardian => Call::Veto { proposal: id, reason },
+        Role::Executor => match random.random_range(0..4) {
+            0 => Call::Claim { proposal: id, step },
+            1 => {
+                let (fence, evidence) = (Fence::new(random.random_range(0..40)), Digest::ZERO);
+                Call::Receipt { proposal: id, step, fence, outcome: StepOutcome::Done, evidence }
+            }
+            2 => Call::Resume { proposal: id },
+            _ => Call::Abort { proposal: ProposalId::from_digest(Digest::ZERO), reason },
+        },
+        Role::Auditor => {
+            let (height, block) = (state.height(), Digest::of_artefact(b"another block"));
+            Call::Attest { proposal: id, verdict: AuditVerdict::Sound, height, block }
+        }
+    })
+}
+
+fn author(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
+    let own = |proposal: &Proposal| proposal.author == *member;
+    if let Some(failed) = pick(random, state, |it| own(it) && it.stage == Stage::Failed)
+        && random.random_bool(0.7)
+    {
+        return Some(Call::Resume { proposal: failed.id });
+    }
+    let open = pick(random, state, |it| {
+        own(it) && matches!(it.stage, Stage::Review | Stage::Voting | Stage::Confirming)
+    });
+    match (open, random.random_range(0..100)) {
+        (Some(open), 0..6) => Some(Call::Cancel { proposal: open.id, reason: line("no longer wanted") }),
+        (Some(open), 6..20) if open.stage == Stage::Review => {
+            let document = draw(random, state, &member.org());
+            let plan_hash = state.plan(&document).ok()?.hash();
+            Some(Call::Revise { proposal: open.id, replaces: open.revision, document, plan_hash })
+        }
+        (_, 20..) => {
+            let document = draw(random, state, &member.org());
+            let plan_hash = state.plan(&document).ok()?.hash();
+            Some(Call::Submit { document, plan_hash })
+        }
+        _ => None,
+    }
+}
+
+/// A change: one to three stages, each on one or two targets, of which the rules or the targets may refuse some.
+fn draw(random: &mut StdRng, state: &State, org: &OrgId) -> ProposalDocument {
+    let targets: Vec<_> = state.targets().collect();
+    let orgs: Vec<OrgId> =
+        state.roster().validators().iter().map(|validator| validator.org.clone()).collect();
+    let stages = random.random_range(1..=3);
+    let sick = if random.random_bool(0.15) { SICK } else { "" };
+    let version = format!("v{}{sick}", random.random_range(0..1_000));
+    let mut used = std::collections::BTreeSet::new();
+    let mut names: Vec<Vec<&str>> = Vec::new();
+    for stage in 0..stages {
+        let mut steps = Vec::new();
+        let count = if stage == 0 { 1 } else { random.random_range(1..=2) };
+        for _ in 0..count {
+            let wanted = if stage == 0 { org } else { orgs.choose(random).unwrap_or(org) };
+            let free: Vec<_> = targets
+                .iter()
+                .filter(|(id, target)| target.record.owner == *wanted && !used.contains(*id))
+                .collect();
+            if let Some((id, _)) = free.choose(random) {
+                used.insert((*id).clone());
+                steps.push(id.as_str());
+            }
+        }
+        if !steps.is_empty() {
+            names.push(steps);
+        }
+    }
+    let stages: Vec<&[&str]> = names.iter().map(Vec::as_slice).collect();
+    let mut document = deploy(&version, &stages);
+    if let Some(health) = &mut document.health {
+        health.within_ms = HEALTH_WITHIN;
+    }
+    match random.random_range(0..20) {
+        0 => document.rollback = None,
+        1 => document.cost.monthly_milli = AmountMilli::new(1_000_000_000),
+        _ => {}
+    }
+    let kind = random.random_range(0..6);
+    for step in document.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+        match kind {
+            0 => step.action = Action::Remove { resource: name("web") },
+            1 => {
+                let (file, version) = (name("settings"), name(&version));
+                let artefact = Digest::of_artefact(version.as_str().as_bytes());
+                step.action = Action::Configure { file, version, artefact };
+            }
+            _ => {}
+        }
+    }
+    document
+}
+
+fn review(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
+    let open = pick(random, state, |it| {
+        it.stage == Stage::Review
+            && it.author.org_str() != member.org_str()
+            && !it.reviews.contains_key(member)
+    })?;
+    let verdict = if random.random_bool(0.9) { ReviewVerdict::Approve } else { ReviewVerdict::Refuse };
+    let (proposal, revision, plan_hash) = (open.id, open.revision, open.plan_hash);
+    Some(Call::Review { proposal, revision, plan_hash, verdict, reason: line("looked at") })
+}
+
+fn vote(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
+    let open = pick(random, state, |it| {
+        matches!(it.stage, Stage::Voting | Stage::Confirming) && state.may_vote(it.id, member).is_ok()
+    })?;
+    let choice = match random.random_range(0..100) {
+        0..75 => Choice::For,
+        75..90 => Choice::Against,
+        _ => Choice::Abstain,
+    };
+    let (proposal, revision, plan_hash) = (open.id, open.revision, open.plan_hash);
+    Some(Call::Vote { proposal, revision, plan_hash, choice })
+}
+
+fn veto(random: &mut StdRng, state: &State) -> Option<Call> {
+    let queued = pick(random, state, |it| it.stage == Stage::Queued)?;
+    random.random_bool(0.06).then(|| Call::Veto { proposal: queued.id, reason: line("not like this") })
+}
+
+fn abort(random: &mut StdRng, state: &State, org: &OrgId) -> Option<Call> {
+    let running = pick(random, state, |it| {
+        matches!(it.stage, Stage::Canary | Stage::Rollout(_) | Stage::Verifying)
+            && it.plan.steps.iter().any(|step| step.owner == *org)
+    })?;
+    random.random_bool(0.05).then(|| Call::Abort { proposal: running.id, reason: line("enough") })
+}
+
+fn object(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
+    let audited =
+        pick(random, state, |it| it.stage == Stage::Auditing && !it.attestations.contains_key(member))?;
+    if !member.as_str().ends_with("sceptic") || !random.random_bool(0.5) {
+        return None;
+    }
+    let height = state.height();
+    let block = state.block_digest(height)?;
+    let verdict = AuditVerdict::Unsound { finding: line("the sceptic does not believe it") };
+    Some(Call::Attest { proposal: audited.id, verdict, height, block })
+}
+
+fn pick<'a>(random: &mut StdRng, state: &'a State, fits: impl Fn(&Proposal) -> bool) -> Option<&'a Proposal> {
+    let fitting: Vec<&Proposal> = state.proposals().filter(|proposal| fits(proposal)).collect();
+    fitting.choose(random).copied()
+}

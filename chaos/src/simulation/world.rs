@@ -1,0 +1,112 @@
+//! Owns the mesh's beginning: who is a member, what is governed, by which periods, and which keys each node holds.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use althing_actors::signer::state::SignerKeys;
+use althing_contracts::{
+    constitution::{Constitution, TrackParameters},
+    genesis::Genesis,
+    name::{MemberId, OrgId},
+    quantity::DurationMs,
+    role::Role,
+    testing::{genesis, member, member_key, org, record},
+};
+use ed25519_zebra::SigningKey;
+
+use super::{event::NodeIndex, faults::FaultPlan};
+
+/// The members of a node: whose keys it holds, and what it does with them by itself.
+#[derive(Debug, Clone)]
+pub(super) struct Staff {
+    /// Whose node it is.
+    pub(super) org: OrgId,
+    /// The keys that it holds.
+    pub(super) holders: BTreeSet<(MemberId, Role)>,
+    /// The member in whose name it audits.
+    pub(super) auditor: Option<MemberId>,
+}
+
+/// The genesis of a run. The periods are short enough for whole lives, and a lease longer than clocks are apart.
+pub(super) fn genesis_of(plan: &FaultPlan) -> Genesis {
+    let mut genesis = genesis(plan.validators);
+    genesis.constitution = constitution();
+    let first = org(0);
+    for (name, roles) in [("standby", &[Role::Executor][..]), ("follower", &[Role::Author])] {
+        let id = member(&format!("{first}/{name}"));
+        genesis.members.insert(id.clone(), record(&id, 1, roles));
+    }
+    for index in 0..plan.validators {
+        let sceptic = member(&format!("{}/sceptic", org(index)));
+        genesis.members.insert(sceptic.clone(), record(&sceptic, 0, &[Role::Auditor]));
+    }
+    let targets = genesis.targets.values_mut().filter(|target| target.owner == first);
+    targets.for_each(|target| target.executors.extend([standby()]));
+    genesis
+}
+
+/// The second executor of the first organisation, at the first observer.
+fn standby() -> MemberId {
+    member(&format!("{}/standby", org(0)))
+}
+
+fn constitution() -> Constitution {
+    let mut constitution =
+        Constitution { open_proposals_per_author_max: 3, ..Constitution::default_genesis() };
+    constitution.heartbeat = DurationMs::new(2_000);
+    for track in constitution.tracks.values_mut() {
+        *track = TrackParameters {
+            review: DurationMs::new(3_000),
+            voting: DurationMs::new(1_500),
+            late_window: DurationMs::new(400),
+            confirm: DurationMs::new(400),
+            timelock: DurationMs::new(500),
+            execute_by: DurationMs::new(6_000),
+            lease: DurationMs::new(5_000),
+            stage: DurationMs::new(9_000),
+            audit: DurationMs::new(4_000),
+            ..track.clone()
+        };
+    }
+    constitution
+}
+
+/// The members of each node: those of its organisation at its validator, the second executor and a second author of the
+/// first organisation at the observers. The auditor is where no fault strategy is played.
+pub(super) fn staff_of(plan: &FaultPlan, node: NodeIndex) -> Staff {
+    let is_observer = node >= plan.validators;
+    let org = if is_observer { org(0) } else { org(node) };
+    let named = |name: &str| member(&format!("{org}/{name}"));
+    let mut holders = BTreeSet::new();
+    if is_observer {
+        let extra =
+            if node == plan.validators { ("standby", Role::Executor) } else { ("follower", Role::Author) };
+        holders.insert((named(extra.0), extra.1));
+    } else {
+        for role in [Role::Author, Role::Reviewer, Role::Voter] {
+            holders.insert((named("author"), role));
+        }
+        holders.insert((named("executor"), Role::Executor));
+        holders.insert((named("guardian"), Role::Guardian));
+        holders.insert((named("sceptic"), Role::Auditor));
+    }
+    let audits = if plan.observers > 0 { plan.validators } else { plan.validators.saturating_sub(1) };
+    let auditor = (node == audits).then(|| member(&format!("{}/auditor", super::world::org(0))));
+    holders.extend(auditor.iter().map(|auditor| (auditor.clone(), Role::Auditor)));
+    Staff { org, holders, auditor }
+}
+
+impl Staff {
+    /// The keys.
+    pub(super) fn keys(&self) -> Arc<SignerKeys> {
+        let key = |(member, role): &(MemberId, Role)| {
+            let secret = SigningKey::from(member_key(member, *role).secret());
+            ((member.clone(), *role), secret)
+        };
+        Arc::new(SignerKeys::new(self.holders.iter().map(key)))
+    }
+
+    /// The members that have this role here.
+    pub(super) fn with(&self, role: Role) -> impl Iterator<Item = &MemberId> {
+        self.holders.iter().filter(move |(_, held)| *held == role).map(|(member, _)| member)
+    }
+}
