@@ -14,6 +14,7 @@ use self::{
 };
 
 pub mod audit;
+pub mod chaos;
 pub mod client;
 pub mod completion;
 pub mod config;
@@ -117,6 +118,9 @@ pub enum Command {
     /// Exports what an outsider needs to check everything
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Breaks a throw-away mesh of real daemons, and judges how it takes that
+    #[command(subcommand)]
+    Chaos(chaos::ChaosCommand),
     /// Chooses which node to talk to
     #[command(subcommand)]
     Context(context::ContextCommand),
@@ -143,6 +147,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Dev(arguments) => return daemon::run_dev(&arguments, &session).await,
         Command::Node(command @ node::NodeCommand::Run(_)) => return node::run(command, &session).await,
         Command::DevService(arguments) => return daemon::run_service(&arguments).await,
+        Command::Chaos(command) => return chaos::run(command, &session).await,
         _ => {}
     }
     let work = dispatch(cli.command, &session);
@@ -163,6 +168,7 @@ async fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Execution(command) => execution::run(command, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Audit(command) => audit::run(command, session).await,
+        Command::Chaos(command) => chaos::run(command, session).await,
         Command::Context(command) => context::run(command, session),
         Command::Config(command) => config::run(&command, session),
         Command::Version => version::run(session),

@@ -10,7 +10,9 @@ mod usage;
 pub mod vote;
 
 use std::{
+    fs::OpenOptions,
     io,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, mpsc},
     thread,
@@ -92,14 +94,36 @@ impl Process {
     /// # Errors
     /// The command cannot be started.
     pub fn spawn(name: impl Into<String>, command: &mut Command) -> Result<Self, ProcessError> {
+        Self::spawn_with(name.into(), command, Output::default())
+    }
+
+    /// As [`Self::spawn`], and appends everything that is printed to a file.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or the command cannot be started.
+    pub fn spawn_logged(
+        name: impl Into<String>,
+        command: &mut Command,
+        log: &Path,
+    ) -> Result<Self, ProcessError> {
         let name = name.into();
+        let file = OpenOptions::new().create(true).append(true).open(log);
+        let file = file.map_err(|source| ProcessError::System {
+            name: name.clone(),
+            doing: "open the log of the process",
+            source,
+        })?;
+        Self::spawn_with(name, command, Output::copied_to(file))
+    }
+
+    fn spawn_with(name: String, command: &mut Command, output: Output) -> Result<Self, ProcessError> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|source| ProcessError::System {
             name: name.clone(),
             doing: "start the process",
             source,
         })?;
-        let output = Arc::new(Output::default());
+        let output = Arc::new(output);
         child.stdout.take().into_iter().for_each(|stdout| output::collect(stdout, &output));
         child.stderr.take().into_iter().for_each(|stderr| output::collect(stderr, &output));
         let ended = announce_end(pid_of(&child));

@@ -14,6 +14,8 @@ use crate::http::{Answer, Connection, Endpoint};
 /// Longest time for one request; a submission answers when it is final.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Entries of a page of a list.
+const PAGE_LEN: usize = 500;
 /// How often a node is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -24,6 +26,7 @@ pub struct NodeClient {
     pub(super) org: String,
     pub(super) endpoint: Endpoint,
     pub(super) admin: Option<SocketAddr>,
+    timeout: Duration,
 }
 
 /// The last final block that a node shows.
@@ -87,6 +90,21 @@ impl ClientError {
 }
 
 impl NodeClient {
+    pub(super) const fn new(
+        name: String,
+        org: String,
+        endpoint: Endpoint,
+        admin: Option<SocketAddr>,
+    ) -> Self {
+        Self { name, org, endpoint, admin, timeout: REQUEST_TIMEOUT }
+    }
+
+    /// The same way, for requests that end within `timeout`.
+    #[must_use]
+    pub fn within(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
     /// The node's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -99,12 +117,21 @@ impl NodeClient {
         &self.org
     }
 
+    /// Where its API is, as the command line takes it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.endpoint {
+            Endpoint::Tcp(address) => format!("http://{address}"),
+            Endpoint::Unix(path) => format!("unix:{}", path.display()),
+        }
+    }
+
     /// Connects to the API.
     ///
     /// # Errors
     /// It cannot be reached.
     pub fn connect(&self) -> Result<Connection, ClientError> {
-        self.endpoint.connect(REQUEST_TIMEOUT).map_err(|source| self.no_answer("a connection", source))
+        self.endpoint.connect(self.timeout).map_err(|source| self.no_answer("a connection", source))
     }
 
     /// Reads a resource.
@@ -115,12 +142,38 @@ impl NodeClient {
         self.ask(&mut self.connect()?, "GET", path, &[], &[])
     }
 
+    /// Reads every entry of a list, page by page.
+    ///
+    /// # Errors
+    /// The node cannot be reached or refuses.
+    pub fn get_all(&self, path: &str) -> Result<Vec<Value>, ClientError> {
+        let (mut entries, mut after) = (Vec::new(), String::new());
+        loop {
+            let mut page = self.get(&format!("{path}?page_size={PAGE_LEN}{after}"))?;
+            if let Some(items) = page["items"].as_array_mut() {
+                entries.append(items);
+            }
+            match page["next_page_token"].as_str() {
+                Some(token) => after = format!("&page_token={token}"),
+                None => return Ok(entries),
+            }
+        }
+    }
+
     /// Reads the last final block.
     ///
     /// # Errors
     /// The node cannot be reached or refuses.
     pub fn head(&self) -> Result<Head, ClientError> {
-        let shown = self.get("/v1/audit/head")?;
+        self.head_on(&mut self.connect()?)
+    }
+
+    /// As [`Self::head`], on a connection that is kept.
+    ///
+    /// # Errors
+    /// As [`Self::head`].
+    pub fn head_on(&self, connection: &mut Connection) -> Result<Head, ClientError> {
+        let shown = self.ask(connection, "GET", "/v1/audit/head", &[], &[])?;
         let height = shown["height"].as_u64();
         let height = height.ok_or_else(|| self.unexpected(format!("its head has no height: {shown}")))?;
         let state_root = shown["state_root"].as_str().unwrap_or_default().to_owned();

@@ -2,6 +2,7 @@
 //! of a validator that is down, and says whatever a test has it say. Nothing that it is told is checked.
 
 mod frames;
+pub mod lie;
 
 use std::{error::Error, path::Path, time::Duration};
 
@@ -174,15 +175,33 @@ impl HostilePeer {
     pub fn follow(&self, org: &str) -> Result<Followed, HostileError> {
         let state = State::genesis(&self.genesis)?;
         let mut followed = Followed { state, block: Digest::ZERO, header: None };
+        self.advance(org, &mut followed)?;
+        Ok(followed)
+    }
+
+    /// Reads on from where it is.
+    ///
+    /// # Errors
+    /// As [`Self::follow`].
+    pub fn advance(&self, org: &str, followed: &mut Followed) -> Result<(), HostileError> {
         loop {
             let blocks = self.blocks(org, followed.state.height().next())?;
             if blocks.is_empty() {
-                return Ok(followed);
+                return Ok(());
             }
             for CertifiedBlock { block, .. } in blocks {
                 followed.take(&Block::decode(&block)?)?;
             }
         }
+    }
+
+    /// The organisations whose validators it is not.
+    #[must_use]
+    pub fn others(&self) -> Vec<String> {
+        let own = self.node();
+        let organisations = self.genesis.organisations.iter();
+        let others = organisations.filter(|(_, organisation)| organisation.validator.node != own);
+        others.map(|(org, _)| org.to_string()).collect()
     }
 
     fn blocks(&self, org: &str, from: Height) -> Result<Vec<CertifiedBlock>, HostileError> {

@@ -3,7 +3,9 @@
 use std::{
     collections::BTreeMap,
     error::Error,
+    ffi::OsString,
     fs, io,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     thread,
@@ -43,6 +45,8 @@ const LOG_FILTER: &str = "althing=info,warn";
 /// What a daemon prints when its API can be reached.
 const STARTED: &str = "node started";
 
+mod relocate;
+
 /// The nodes of one mesh.
 #[derive(Debug)]
 pub struct ProcessMesh {
@@ -58,7 +62,21 @@ pub struct Node {
     keys: PathBuf,
     genesis: PathBuf,
     client: NodeClient,
+    launch: Launch,
     process: Option<Process>,
+}
+
+/// How a daemon is started, where that is not by itself.
+#[derive(Debug, Clone, Default)]
+pub struct Launch {
+    /// The words before the program, of a command that becomes it: `nsenter …`.
+    pub prefix: Vec<OsString>,
+    /// What its environment has besides.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// Whether it leads a process group of its own, so that what interrupts this process does not reach it.
+    pub own_group: bool,
+    /// Where everything that it prints is appended.
+    pub log: Option<PathBuf>,
 }
 
 /// Why a mesh or a node did not do what was asked.
@@ -121,6 +139,23 @@ pub enum MeshError {
     Client(#[from] ClientError),
 }
 
+impl Launch {
+    /// A command that runs `program` so.
+    ///
+    /// # Panics
+    /// Never: the program itself is one of the words.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        let mut words = self.prefix.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().expect("the program is one of the words"));
+        command.args(words).envs(&self.environment);
+        if self.own_group {
+            command.process_group(0);
+        }
+        command
+    }
+}
+
 impl ProcessMesh {
     /// Writes a mesh of one validator for each organisation and one auditor, as an operator would.
     ///
@@ -180,6 +215,24 @@ impl ProcessMesh {
             genesis.constitution = genesis.constitution.clone().divided(divisor);
             Ok(())
         })
+    }
+
+    /// Gives each node an address of its own, in place of loopback: `address` names that of the node at an index. Their APIs
+    /// are reached through their sockets from then on. Only before the first start.
+    ///
+    /// # Errors
+    /// A configuration or the genesis document cannot be written.
+    pub fn relocate(
+        &mut self,
+        address: impl Fn(usize) -> String,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        relocate::configurations(&self.nodes, &address)?;
+        self.nodes[0].found_again(|genesis| relocate::endpoints(&self.nodes, genesis, &address))?;
+        for node in &mut self.nodes {
+            let fresh = Node::read(&node.binary, node.config.clone())?;
+            *node = Node { launch: std::mem::take(&mut node.launch), ..fresh };
+        }
+        Ok(())
     }
 
     /// Starts every node that does not run: all at once, then waits for each.
@@ -252,7 +305,8 @@ impl Node {
             config: path,
             keys: config.keys.directory,
             genesis: config.node.genesis,
-            client: NodeClient { name, org, endpoint, admin: config.admin.listen },
+            client: NodeClient::new(name, org, endpoint, config.admin.listen),
+            launch: Launch::default(),
             process: None,
         })
     }
@@ -276,6 +330,23 @@ impl Node {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.config.parent().expect("a configuration is a file in a folder")
+    }
+
+    /// What it does in the mesh.
+    #[must_use]
+    pub const fn role(&self) -> NodeRole {
+        self.role
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// How its daemon is started the next time.
+    pub const fn launch_mut(&mut self) -> &mut Launch {
+        &mut self.launch
     }
 
     /// Its process, while it runs.
@@ -343,11 +414,18 @@ impl Node {
         Ok(genesis_file::write(&self.genesis, &genesis)?)
     }
 
-    fn spawn(&mut self) -> Result<(), MeshError> {
+    /// Starts the daemon and does not wait for it; does nothing when it runs.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn spawn(&mut self) -> Result<(), MeshError> {
         if self.process.is_none() {
-            let mut command = Command::new(&self.binary);
+            let mut command = self.launch.command(&self.binary);
             command.args(["node", "run", "-c"]).arg(&self.config).env("RUST_LOG", LOG_FILTER);
-            self.process = Some(Process::spawn(self.name(), &mut command)?);
+            self.process = Some(match &self.launch.log {
+                Some(log) => Process::spawn_logged(self.name(), &mut command, log)?,
+                None => Process::spawn(self.name(), &mut command)?,
+            });
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    io::{BufRead, BufReader, Read},
+    fs::File,
+    io::{BufRead, BufReader, Read, Write as _},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -16,6 +17,8 @@ pub(super) const LINES_SHOWN: usize = 40;
 /// The lines of one process, of both its outputs, in the order in which they were read.
 #[derive(Debug, Default)]
 pub(super) struct Output {
+    /// Where every line is written, too.
+    copy: Option<Mutex<File>>,
     lines: Mutex<Lines>,
     changed: Condvar,
 }
@@ -28,6 +31,11 @@ struct Lines {
 }
 
 impl Output {
+    /// Lines that are written to a file as well, which keeps all of them.
+    pub(super) fn copied_to(file: File) -> Self {
+        Self { copy: Some(Mutex::new(file)), ..Self::default() }
+    }
+
     /// Waits for a line that contains `text`. `None` when the time is over or both outputs are closed.
     pub(super) fn wait_for(&self, text: &str, within: Duration) -> Option<String> {
         let mut seen = 0;
@@ -50,6 +58,11 @@ impl Output {
     }
 
     fn push(&self, line: String) {
+        if let Some(copy) = &self.copy {
+            let mut copy = copy.lock().unwrap_or_else(PoisonError::into_inner);
+            // The lines are for people who look into a failure; a full disk must not be another one.
+            let _written = writeln!(copy, "{line}");
+        }
         let mut lines = self.lock();
         if lines.kept.len() == LINES_KEPT_MAX {
             lines.kept.pop_front();

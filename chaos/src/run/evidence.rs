@@ -1,0 +1,127 @@
+//! Owns gathering what verdicts rest on, after the last thing was mended: every proposal's events as the ledger tells
+//! them, every node's bundle, and the providers' own logs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{
+    effects::{self, Effect},
+    ground::{Ground, GroundError},
+    outsider, recovery,
+};
+use crate::process::client::{ClientError, NodeClient};
+
+/// Longest time until the node that is asked knows what all the others do.
+const AGREE_WITHIN: Duration = Duration::from_secs(10);
+/// Longest time that a node's events are listened to.
+const EVENTS_WITHIN: &str = "2s";
+
+/// What the ledger says of one proposal, in the order of its events.
+#[derive(Debug, Clone, Default)]
+pub struct Story {
+    /// Its events, as the API shows them.
+    pub events: Vec<Value>,
+    /// The change, as it was decided.
+    pub document: Value,
+}
+
+/// Everything that verdicts rest on.
+#[derive(Debug)]
+pub struct Evidence {
+    /// By proposal.
+    pub stories: BTreeMap<String, Story>,
+    /// What `althing audit verify` says of each node's bundle: its report, or why not.
+    pub bundles: BTreeMap<String, Result<Value, String>>,
+    /// For each node, the organisations whose validators its ledger shows as having signed twice.
+    pub equivocated: BTreeMap<String, BTreeSet<String>>,
+    /// What the checkers that know nothing of daemons found.
+    pub findings: Vec<String>,
+    /// What the providers did.
+    pub effects: Vec<Effect>,
+}
+
+impl Evidence {
+    /// Gathers it: all nodes run, and are killed on the way.
+    ///
+    /// # Errors
+    /// A node does not answer, or a log cannot be read.
+    pub fn gather(ground: &mut Ground, binary: &Path, folder: &Path) -> Result<Self, GroundError> {
+        // A run that was ended early is in the middle of something: what is done from here on is not judged, since the
+        // ledger is read before the logs are.
+        let asked_ms = recovery::now_ms();
+        let _behind = ground.mesh().wait_for_agreement(AGREE_WITHIN);
+        let first = ground.mesh().nodes()[0].client().clone();
+        let stories = stories(&first)?;
+        let network = first.get("/v1/audit/head")?["network"].as_str().unwrap_or_default().to_owned();
+        let mut bundles = BTreeMap::new();
+        for node in ground.mesh().nodes() {
+            let file = folder.join(format!("{}.bundle", node.name()));
+            let verified = export(node.client(), &file).and_then(|()| verify(binary, &file, &network));
+            bundles.insert(node.name().to_owned(), verified.map_err(|error| error.to_string()));
+        }
+        let mut equivocated = BTreeMap::new();
+        for node in ground.mesh().nodes() {
+            equivocated.insert(node.name().to_owned(), equivocations(binary, node.client())?);
+        }
+        ground.end()?;
+        let mut effects = effects::read(ground.sites())?;
+        effects.retain(|effect| effect.time_ms <= asked_ms);
+        let nodes = ground.mesh().nodes();
+        let journals: Vec<_> = nodes.iter().map(|node| node.folder().join("data/signer.journal")).collect();
+        let bundle = folder.join(format!("{}.bundle", nodes[0].name()));
+        let findings = outsider::judge(&bundle, &journals, &effects, &stories)?;
+        Ok(Self { stories, bundles, equivocated, findings, effects })
+    }
+}
+
+fn stories(client: &NodeClient) -> Result<BTreeMap<String, Story>, ClientError> {
+    let mut stories = BTreeMap::new();
+    for shown in client.get_all("/v1/proposals")? {
+        let Some(id) = shown["id"].as_str() else { continue };
+        let events = client.get_all(&format!("/v1/proposals/{id}/timeline"))?;
+        let document = client.get(&format!("/v1/proposals/{id}"))?["document"].take();
+        stories.insert(id.to_owned(), Story { events, document });
+    }
+    Ok(stories)
+}
+
+/// Asks the node's event feed, as anybody may; it ends when no more events come.
+fn equivocations(binary: &Path, client: &NodeClient) -> Result<BTreeSet<String>, GroundError> {
+    let mut command = Command::new(binary);
+    command.args(["-q", "--addr", &client.address(), "event", "tail", "-o", "ndjson", "--after", "0"]);
+    command.args(["--type", "equivocated", "--timeout", EVENTS_WITHIN]);
+    let output = command.output()?;
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut organisations = BTreeSet::new();
+    for line in lines.lines() {
+        let event: Value = serde_json::from_str(line)?;
+        organisations.extend(event["data"]["org"].as_str().map(str::to_owned));
+    }
+    Ok(organisations)
+}
+
+fn export(client: &NodeClient, file: &PathBuf) -> Result<(), GroundError> {
+    let answer = client.connect()?.request("GET", "/v1/audit/export", &[], &[])?;
+    if answer.status != 200 {
+        return Err(format!("the bundle was refused with {}: {}", answer.status, answer.text()).into());
+    }
+    Ok(fs::write(file, answer.body)?)
+}
+
+/// Has a process of its own judge a bundle, as an outsider would.
+fn verify(binary: &Path, file: &Path, network: &str) -> Result<Value, GroundError> {
+    let mut command = Command::new(binary);
+    command.args(["-q", "-o", "json", "audit", "verify"]).arg(file).args(["--genesis", network]);
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

@@ -1,0 +1,5 @@
+//! Owns the work that a mesh is given while it is broken: ballots all the time, and whole lives of proposals one after
+//! another.
+
+pub mod ballots;
+pub mod lives;
