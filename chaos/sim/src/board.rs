@@ -1,0 +1,215 @@
+//! Owns what a run observed from outside: which block each node showed at each height, what was acknowledged, and what
+//! must not be. It reads values that nodes hand out and blocks that they serve; it decides nothing for them.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
+
+use althing_actors::ledger::message::CertifiedBlock;
+use althing_contracts::{
+    block::Block, certificate::Roster, digest::Digest, quantity::Height, transaction::TransactionId,
+};
+
+use crate::{trace, world::NODES};
+
+/// Violations listed; more of them say nothing new.
+const VIOLATIONS_MAX: usize = 20;
+
+/// The board of a run; clones share it.
+pub type SharedBoard = Rc<RefCell<Board>>;
+
+/// What was observed.
+#[derive(Debug, Default)]
+pub struct Board {
+    /// The block at each height, by whoever showed it first.
+    blocks: BTreeMap<Height, (Digest, usize)>,
+    /// Highest block that each node showed.
+    heights: BTreeMap<usize, Height>,
+    /// Transactions whose senders were told that they are final, and where.
+    acknowledged: BTreeMap<TransactionId, Height>,
+    /// When each node's user was last told of a final transaction.
+    served: BTreeMap<usize, Duration>,
+    /// Nodes whose process has to stop, and why.
+    failed: BTreeMap<usize, String>,
+    /// Nodes that refuse to start on what their disks have.
+    given_up: BTreeSet<usize>,
+    /// How far the auditor is.
+    audited: Height,
+    /// Refusals that users were told of.
+    refused: BTreeMap<String, u64>,
+    /// Whether nodes are to hand out their whole chain.
+    is_inquest: bool,
+    chains: BTreeMap<usize, Vec<CertifiedBlock>>,
+    violations: Vec<String>,
+}
+
+impl Board {
+    /// A node shows a final block.
+    pub fn shown(&mut self, node: usize, height: Height, block: Digest) {
+        trace::note("final", &format!("{node} {height} {block}"));
+        let (first, by) = *self.blocks.entry(height).or_insert((block, node));
+        if first != block {
+            self.violate(format!(
+                "agreement: at height {height} node {by} has block {first}, node {node} has {block}"
+            ));
+        }
+        let highest = self.heights.entry(node).or_insert(height);
+        *highest = height.max(*highest);
+    }
+
+    /// A user is told that its transaction is final.
+    pub fn acknowledge(&mut self, node: usize, id: TransactionId, height: Height) {
+        trace::note("acknowledged", &format!("{node} {height} {id}"));
+        self.served.insert(node, turmoil::sim_elapsed().unwrap_or_default());
+        // A repeat is told of a later height.
+        self.acknowledged.entry(id).or_insert(height);
+    }
+
+    /// A user is told that its transaction is refused.
+    pub fn refuse(&mut self, reason: &str) {
+        trace::note("refused", &reason);
+        *self.refused.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// A node's process has to stop.
+    pub fn fail(&mut self, node: usize, reason: &str) {
+        trace::note("failed", &format!("{node} {reason}"));
+        self.failed.insert(node, reason.to_owned());
+    }
+
+    /// A node's disk lost what it had said to keep, and the node refuses to start on it.
+    pub fn give_up(&mut self, node: usize, reason: &str) {
+        trace::note("given up", &format!("{node} {reason}"));
+        self.given_up.insert(node);
+    }
+
+    /// Nodes that need new disks, which are forgotten here.
+    pub fn take_given_up(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.given_up)
+    }
+
+    /// Nodes whose process has to stop, which are forgotten here.
+    pub fn take_failed(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.failed).into_keys().collect()
+    }
+
+    /// The auditor has re-applied blocks up to `height`.
+    pub fn audited(&mut self, height: Height) {
+        self.audited = height;
+    }
+
+    /// Highest block that the auditor has re-applied.
+    #[must_use]
+    pub const fn last_audited(&self) -> Height {
+        self.audited
+    }
+
+    /// Something that must not be.
+    pub fn violate(&mut self, what: String) {
+        trace::note("violation", &what);
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(what);
+        }
+    }
+
+    /// Highest block that anyone has shown.
+    #[must_use]
+    pub fn highest(&self) -> Height {
+        self.heights.values().max().copied().unwrap_or(Height::ZERO)
+    }
+
+    /// Nodes that have not shown a block from `height` on, or whose user has not been served since `since`.
+    #[must_use]
+    pub fn behind(&self, height: Height, since: Duration) -> Vec<usize> {
+        let is_there = |node: &usize| self.heights.get(node).is_some_and(|own| *own >= height);
+        let is_served = |node: &usize| self.served.get(node).is_some_and(|last| *last >= since);
+        (0..NODES).filter(|node| !is_there(node) || !is_served(node)).collect()
+    }
+
+    /// Asks the nodes for their chains.
+    pub fn begin_inquest(&mut self) {
+        self.is_inquest = true;
+    }
+
+    /// Whether nodes are to hand out their chains.
+    #[must_use]
+    pub const fn is_inquest(&self) -> bool {
+        self.is_inquest
+    }
+
+    /// A node hands its chain out.
+    pub fn hand_out(&mut self, node: usize, chain: Vec<CertifiedBlock>) {
+        self.chains.insert(node, chain);
+    }
+
+    /// Whether every node has handed its chain out.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.chains.len() == NODES
+    }
+
+    /// Users' acknowledgements and refusals so far.
+    #[must_use]
+    pub fn told(&self) -> (usize, BTreeMap<String, u64>) {
+        (self.acknowledged.len(), self.refused.clone())
+    }
+
+    /// Judges the chains and yields every violation of the run.
+    pub fn judge(&mut self, network: Digest, roster: &Roster) -> Vec<String> {
+        let chains = std::mem::take(&mut self.chains);
+        for (node, chain) in &chains {
+            self.judge_chain(*node, chain, network, roster);
+        }
+        std::mem::take(&mut self.violations)
+    }
+
+    /// Certified blocks without a gap, the same as everyone's, with everything that was acknowledged, once.
+    fn judge_chain(&mut self, node: usize, chain: &[CertifiedBlock], network: Digest, roster: &Roster) {
+        let mut found = BTreeMap::new();
+        let mut doubled = BTreeSet::new();
+        let mut parent = Digest::ZERO;
+        for (index, certified) in chain.iter().enumerate() {
+            let block = match Block::decode(&certified.block) {
+                Ok(block) => block,
+                Err(error) => {
+                    return self.violate(format!("node {node} serves a block that is none: {error}"));
+                }
+            };
+            let header = block.header();
+            if header.height.get() != index as u64 + 1 || header.parent != parent {
+                return self.violate(format!("node {node} serves a chain that breaks at {}", header.height));
+            }
+            parent = header.digest();
+            self.shown(node, header.height, parent);
+            let certificate = &certified.certificate;
+            if certificate.block != parent || certificate.verify(network, roster).is_err() {
+                self.violate(format!("node {node} serves height {} without a quorum", header.height));
+            }
+            for bytes in block.transactions() {
+                let id = transaction_id(bytes, network);
+                if found.insert(id, header.height).is_some() {
+                    doubled.insert(id);
+                }
+            }
+        }
+        for id in doubled {
+            self.violate(format!("node {node} has transaction {id} twice"));
+        }
+        let end = Height::new(chain.len() as u64);
+        let lost: Vec<String> = self
+            .acknowledged
+            .iter()
+            .filter(|(id, height)| **height <= end && found.get(*id).is_none_or(|at| at > *height))
+            .map(|(id, height)| format!("node {node} has lost transaction {id}, acknowledged at {height}"))
+            .collect();
+        lost.into_iter().for_each(|lost| self.violate(lost));
+    }
+}
+
+fn transaction_id(bytes: &[u8], network: Digest) -> TransactionId {
+    let transaction = althing_contracts::transaction::UnverifiedTransaction::decode(bytes, network);
+    transaction.expect("the block's digest names it").id()
+}

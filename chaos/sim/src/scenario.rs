@@ -1,0 +1,4 @@
+//! Owns what can be run: one module a scenario.
+
+pub mod mesh;
+pub mod stack;
