@@ -61,7 +61,7 @@ fn too_large(request: &HttpRequest, read_len: usize) -> Problem {
 ///
 /// # Errors
 /// Names the path of the first field that is unknown, missing, or of the wrong type or unit.
-pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();

@@ -31,7 +31,7 @@ struct Misplaced {
 ///
 /// # Errors
 /// It is too large, cannot be read, is not in the document's form, or outside its bounds.
-pub(super) fn read(path: &Path) -> Outcome<ProposalDocument> {
+pub fn read(path: &Path) -> Outcome<ProposalDocument> {
     let name = path.display().to_string();
     let document: ProposalDocument = parse_toml(Exit::Usage, &name, read_text(path, &name)?)?;
     document.check().map_err(|reject| {

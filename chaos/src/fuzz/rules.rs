@@ -1,0 +1,256 @@
+//! Owns the fuzzing of the rules: blocks of arbitrary transactions, after each of which every invariant holds, every
+//! validator agrees, and each event is a move that the model allows.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use althing_contracts::{
+    block::Header,
+    digest::Digest,
+    document::ProposalDocument,
+    event::{Event, EventRecord},
+    invariant::{View, check_all},
+    ledger::{self, BlockContext},
+    name::{Line, MemberId},
+    quantity::{DurationMs, EventSequence, Fence, Height, Revision, Round, Sequence, TimeMs},
+    role::Role,
+    signature::{PublicKey, Signature},
+    state::State,
+    testing::{self, World, deploy, healthy, member, member_key, record, unhealthy},
+    transaction::{
+        AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome, Transaction, TransactionBody,
+        UnverifiedTransaction, VerifiedTransaction,
+    },
+};
+
+use super::spoken::Spoken;
+use crate::model::Trace;
+
+/// Blocks of one input.
+const BLOCKS_MAX: usize = 96;
+const ROLES: [Role; 6] =
+    [Role::Author, Role::Reviewer, Role::Voter, Role::Executor, Role::Guardian, Role::Auditor];
+const NAMES: [&str; 5] = ["author", "executor", "executor-2", "guardian", "auditor"];
+const STAGES: [&[&[&str]]; 4] = [
+    &[&["acme-north"]],
+    &[&["acme-north"], &["birch-north"]],
+    &[&["acme-north"], &["birch-north", "cedar-north"], &["acme-south"]],
+    &[&["nowhere"]],
+];
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let mut genesis = testing::genesis(4);
+    let other = member("acme/executor-2");
+    genesis.members.insert(other.clone(), record(&other, 0, &[Role::Executor]));
+    if let Some(target) = genesis.targets.get_mut(&testing::target("acme-north")) {
+        target.executors.insert(other);
+    }
+    genesis.constitution = genesis.constitution.divided(3_600);
+    World::with(genesis)
+});
+
+static KEYS: LazyLock<BTreeMap<(MemberId, Role), PublicKey>> = LazyLock::new(|| {
+    let orgs = (0..4).map(testing::org);
+    let members = orgs.flat_map(|org| NAMES.map(|name| member(&format!("{org}/{name}"))));
+    let held = members.flat_map(|id| ROLES.map(|role| (id.clone(), role)));
+    held.map(|(id, role)| ((id.clone(), role), member_key(&id, role).public())).collect()
+});
+
+/// Arbitrary blocks on a ledger.
+pub fn apply(bytes: &[u8]) {
+    let mut spoken = Spoken::new(bytes);
+    let mut ledger = Ledger::new();
+    for _ in 0..BLOCKS_MAX {
+        if spoken.is_over() {
+            return;
+        }
+        ledger.block(&mut spoken);
+    }
+}
+
+struct Ledger {
+    state: State,
+    last: Option<Header>,
+    trace: Trace,
+}
+
+impl Ledger {
+    fn new() -> Self {
+        Self { state: WORLD.state.clone(), last: None, trace: Trace::new(WORLD.state.constitution()) }
+    }
+
+    /// Builds a block, executes it as another validator would, and checks everything about it.
+    fn block(&mut self, spoken: &mut Spoken<'_>) {
+        let before = self.state.clone();
+        let context = BlockContext {
+            height: before.height().next(),
+            round: Round::ZERO,
+            time: self.time(spoken),
+            parent: self.last.as_ref().map_or(Digest::ZERO, Header::digest),
+            proposer: before.roster().validators()[0].consensus,
+        };
+        let mut used = BTreeMap::new();
+        let count = spoken.byte() % 4;
+        let offered: Vec<_> = (0..count).filter_map(|_| self.transaction(spoken, &mut used)).collect();
+        let mut executed = ledger::build(&before, context, &offered);
+        let is_of = |id: &Digest| offered.iter().find(|offered| offered.id() == *id).cloned();
+        let taken: Vec<_> = executed.outcomes.iter().filter_map(|(id, _)| is_of(id)).collect();
+        let mut other = ledger::execute(&before, &executed.header, &taken).expect("every validator agrees");
+        assert_eq!(other.state.root(), executed.state.root());
+        let (after, header, events) = (&executed.state, &executed.header, &executed.events);
+        let view = View { before: &before, after, header, transactions: &taken, events };
+        check_all(&view).unwrap_or_else(|violation| panic!("{violation}"));
+        self.follow(before.event_sequence(), header, events);
+        assert!(after.proposals().all(|proposal| after.explain(proposal.id).is_some()));
+        self.last = Some(executed.header);
+        self.state = executed.state;
+    }
+
+    fn follow(&mut self, mut sequence: EventSequence, header: &Header, events: &[Event]) {
+        for event in events {
+            sequence = sequence.next();
+            let (height, time) = (header.height, header.time);
+            let record = EventRecord { sequence, height, time, event: event.clone() };
+            self.trace.take(&record).unwrap_or_else(|deviation| panic!("{deviation}: {event:?}"));
+        }
+    }
+
+    /// The next deadline, just before it, or a little later than the last block.
+    fn time(&self, spoken: &mut Spoken<'_>) -> TimeMs {
+        let soon = self.state.time().next();
+        let due = self.state.next_deadline().unwrap_or(soon).max(soon);
+        match spoken.byte() % 8 {
+            0 | 1 => due,
+            2 => TimeMs::new(due.get() - 1).max(soon),
+            3 => self.state.time().after(DurationMs::new(spoken.small() * 1_000)).max(soon),
+            _ => soon,
+        }
+    }
+
+    /// Most are what a member could say next; some have a wrong sender, role, sequence, edition or fence.
+    fn transaction(
+        &self,
+        spoken: &mut Spoken<'_>,
+        used: &mut BTreeMap<(MemberId, Role), u64>,
+    ) -> Option<VerifiedTransaction> {
+        let call = self.call(spoken)?;
+        let fitting = fitting_role(&call);
+        let role = if spoken.byte() == 0 { spoken.one(&ROLES) } else { fitting };
+        let name = match role {
+            Role::Executor if spoken.is() => "executor-2",
+            Role::Executor => "executor",
+            Role::Guardian => "guardian",
+            Role::Auditor => "auditor",
+            Role::Author | Role::Reviewer | Role::Voter => "author",
+        };
+        let sender = member(&format!("{}/{name}", testing::org(usize::from(spoken.byte() % 4))));
+        let next = self.state.next_sequence(&sender, role).get();
+        let said = used.entry((sender.clone(), role)).or_default();
+        let sequence = if spoken.byte() == 0 { spoken.small() } else { next + *said };
+        *said += 1;
+        let not_after = if spoken.byte() == 0 { TimeMs::new(spoken.number()) } else { TimeMs::MAX };
+        let key = *KEYS.get(&(sender.clone(), role))?;
+        let body = TransactionBody { sender, role, sequence: Sequence::new(sequence), not_after, call };
+        let transaction = Transaction::V1 { body, key, signature: Signature::Ed25519([0; 64]) };
+        let decoded = UnverifiedTransaction::decode(&transaction.encode(), self.state.network());
+        // Signatures are the business of another target; here everyone has the keys.
+        Some(decoded.expect("a canonical encoding").assume_verified())
+    }
+
+    fn call(&self, spoken: &mut Spoken<'_>) -> Option<Call> {
+        let kind = spoken.byte() % 16;
+        let proposals: Vec<ProposalId> = self.state.proposals().map(|proposal| proposal.id).collect();
+        if kind == 0 || proposals.is_empty() {
+            let document = document(spoken);
+            let plan_hash = self.state.plan(&document).map_or(Digest::ZERO, |plan| plan.hash());
+            return Some(Call::Submit { document, plan_hash });
+        }
+        let proposal = spoken.one(&proposals);
+        let known = self.state.proposal(proposal)?;
+        let (revision, plan_hash) = match spoken.byte() {
+            0 => (Revision::new(u32::from(spoken.byte())), Digest::ZERO),
+            _ => (known.revision, known.plan_hash),
+        };
+        let steps = u64::try_from(known.plan.steps.len()).unwrap_or(1) + 1;
+        let step = u16::try_from(spoken.small() % steps).unwrap_or(0);
+        let reason = testing::line(spoken.one(&["", "because"]));
+        let claim = known.execution.steps.get(usize::from(step)).and_then(|progress| progress.claim.clone());
+        let fence = match spoken.byte() {
+            0 => Fence::new(spoken.number()),
+            _ => claim.map_or(Fence::ZERO, |claim| claim.fence),
+        };
+        Some(match kind {
+            1 => {
+                let document = document(spoken);
+                let plan_hash = self.state.plan(&document).map_or(Digest::ZERO, |plan| plan.hash());
+                Call::Revise { proposal, replaces: revision, document, plan_hash }
+            }
+            2 => Call::Cancel { proposal, reason },
+            3 | 4 => {
+                let verdict =
+                    spoken.one(&[ReviewVerdict::Approve, ReviewVerdict::Approve, ReviewVerdict::Refuse]);
+                Call::Review { proposal, revision, plan_hash, verdict, reason }
+            }
+            5..=7 => {
+                let choice = spoken.one(&[Choice::For, Choice::For, Choice::Against, Choice::Abstain]);
+                Call::Vote { proposal, revision, plan_hash, choice }
+            }
+            8 => Call::Veto { proposal, reason },
+            9 | 10 => Call::Claim { proposal, step },
+            11 | 12 => {
+                let outcome = outcome(spoken);
+                Call::Receipt { proposal, step, fence, outcome, evidence: Digest::ZERO }
+            }
+            13 => {
+                let stage = if spoken.byte() == 0 { spoken.byte() } else { known.execution.stage };
+                let health = if spoken.byte().is_multiple_of(8) { unhealthy() } else { healthy() };
+                Call::AttestHealth { proposal, stage, step, health }
+            }
+            14 if spoken.is() => Call::Resume { proposal },
+            14 => Call::Abort { proposal, reason },
+            _ => {
+                let height = Height::new(self.state.height().get().saturating_sub(spoken.small()));
+                let block = self.state.block_digest(height).unwrap_or(Digest::ZERO);
+                let sound = spoken.is();
+                let verdict =
+                    if sound { AuditVerdict::Sound } else { AuditVerdict::Unsound { finding: reason } };
+                Call::Attest { proposal, verdict, height, block }
+            }
+        })
+    }
+}
+
+fn document(spoken: &mut Spoken<'_>) -> ProposalDocument {
+    let version = spoken.one(&["1", "2", "3"]);
+    let mut document = deploy(version, spoken.one(&STAGES));
+    match spoken.byte() {
+        0 => document.rollback = None,
+        1 => document.health = None,
+        2 => document.slo = None,
+        _ => {}
+    }
+    document
+}
+
+fn outcome(spoken: &mut Spoken<'_>) -> StepOutcome {
+    match spoken.byte() % 4 {
+        0 => StepOutcome::Failed { reason: Line::shortened("it failed"), retryable: spoken.is() },
+        _ => StepOutcome::Done,
+    }
+}
+
+const fn fitting_role(call: &Call) -> Role {
+    match call {
+        Call::Submit { .. } | Call::Revise { .. } | Call::Cancel { .. } | Call::ReportEquivocation { .. } => {
+            Role::Author
+        }
+        Call::Review { .. } => Role::Reviewer,
+        Call::Vote { .. } => Role::Voter,
+        Call::Veto { .. } => Role::Guardian,
+        Call::Claim { .. }
+        | Call::Receipt { .. }
+        | Call::AttestHealth { .. }
+        | Call::Resume { .. }
+        | Call::Abort { .. } => Role::Executor,
+        Call::Attest { .. } => Role::Auditor,
+    }
+}

@@ -1,0 +1,54 @@
+//! Owns the provider of the model: one resource of one target, the rules of the port `Provider` and nothing else.
+//! Every order is admitted by its fence, takes effect once under its key, and refuses a target that has moved.
+
+use std::collections::BTreeSet;
+
+use althing_actors::port::{Effect, Evidence, ProviderError, ProviderOrder};
+use althing_contracts::{document::Action, quantity::Fence};
+
+/// The provider with what it has on record.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Provider {
+    /// Highest fence of an order that was begun.
+    fence: Fence,
+    pub(super) applied: Option<Action>,
+    /// Every effect, in order: the key and the fence.
+    pub(super) effects: Vec<(String, Fence)>,
+}
+
+impl Provider {
+    pub(super) const fn new(applied: Option<Action>) -> Self {
+        Self { fence: Fence::ZERO, applied, effects: Vec::new() }
+    }
+
+    pub(super) fn carry_out(&mut self, order: &ProviderOrder, undo: bool) -> Result<Effect, ProviderError> {
+        if order.fence < self.fence {
+            return Err(ProviderError::Fenced { found: order.fence, seen: self.fence });
+        }
+        let evidence = Evidence { facts: [].into() };
+        if self.effects.iter().any(|(key, _)| *key == order.idempotency_key) {
+            return Ok(Effect::Same(evidence));
+        }
+        let (found, wanted) = (standing(self.applied.as_ref()), standing(Some(&order.action)));
+        let expected = standing(order.expect.as_ref());
+        if found != expected && !(undo && found == wanted) {
+            let text = |action: Option<&Action>| format!("{action:?}");
+            return Err(ProviderError::Drift { expected: text(expected), found: text(found) });
+        }
+        self.fence = order.fence;
+        self.applied = wanted.cloned();
+        self.effects.push((order.idempotency_key.clone(), order.fence));
+        Ok(Effect::New(evidence))
+    }
+
+    /// Keys that took effect more than once.
+    pub(super) fn is_once_each(&self) -> bool {
+        let keys: BTreeSet<&String> = self.effects.iter().map(|(key, _)| key).collect();
+        keys.len() == self.effects.len()
+    }
+}
+
+/// An action as what it leaves behind: a removal leaves nothing.
+pub(super) fn standing(action: Option<&Action>) -> Option<&Action> {
+    action.filter(|action| !matches!(action, Action::Remove { .. }))
+}
