@@ -5,7 +5,7 @@ CARGO ?= cargo
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny nextest doc bench soak clean
+.PHONY: help demo test fmt lint deny nextest doc simulate simulate-stack zoo chaos bench soak model fuzz coverage mutants clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,12 +31,39 @@ doc: ## Build the documents; a broken link is an error
 nextest: ## Run all tests
 	ops/ci/with-tools.sh ops/ci/run-tests.sh
 
+simulate: ## Run thousands of seeds of the simulation (SIMULATE=--seeds 0..100000); writes target/chaos/simulation.json
+	@mkdir -p target/chaos
+	$(CARGO) build --release --locked --workspace --bins
+	target/release/althing chaos simulate --complete --figures target/chaos/simulation.json $(SIMULATE)
+
+zoo: ## Plant known bugs into a copy of the sources and let the simulation find each; writes target/chaos/zoo.json
+	$(CARGO) run --release --locked --workspace --bin zoo -- all
+
 soak: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --release --package althing-actors --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks)"
+
+chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: six minutes); writes target/chaos/processes.json
+	$(CARGO) build --release --locked --bin althing
+	ops/ci/run-chaos.sh $(FORM)
 
 bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, --short, --throughput, --finality)
 	ops/ci/install-etcd.sh
 	$(CARGO) bench --locked --bench figures -- $(BENCH)
+
+model: ## Try every order of events on the real rules (MODEL=--short for CI); writes target/chaos/model.json
+	$(CARGO) run --release --locked --package althing-chaos --features model --example model -- $(MODEL)
+
+fuzz: ## Fuzz every decoder, file, rule and port (FUZZ_SECONDS=60 each); writes target/chaos/fuzz.json
+	ops/ci/with-proof-tools.sh ops/ci/fuzz.sh $(FUZZ)
+
+coverage: ## Say which branches of the deciding code the tests take; writes target/chaos/coverage.json
+	ops/ci/with-proof-tools.sh ops/ci/coverage.sh
+
+mutants: ## Break the deciding code in small ways and see what the tests notice (MUTANTS=short); writes target/chaos/mutants.json
+	ops/ci/with-tools.sh ops/ci/with-proof-tools.sh ops/ci/mutants.sh
+simulate-stack: ## Run whole nodes on a simulated network, many seeds (SEEDS=40 FIRST=1), or one again (SCENARIO=stack SEED=7)
+	$(CARGO) build --locked --manifest-path chaos/sim/Cargo.toml
+	cd chaos/sim && ./target/debug/althing-stack $(if $(SEED),$(or $(SCENARIO),stack) $(SEED),swarm $(or $(FIRST),1) $(or $(SEEDS),40) ../../target/chaos/stack.json)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -7,9 +7,11 @@ use actix::{Arbiter, ArbiterHandle};
 use althing_actors::{
     auditor, executor,
     executor::{health::Prober, local::LocalProvider},
+    journal::Shelf,
     ledger::{
         LedgerHandle, LedgerOptions,
         state::{LedgerSettings, LedgerTiming, REMEMBERED_MAX},
+        storage::FileStorage,
     },
     port::{self, Provider},
     proposal,
@@ -142,11 +144,11 @@ impl Node {
                 timing: LedgerTiming::default(),
                 remembered_max: REMEMBERED_MAX,
             },
-            data_dir: config.node.data_dir.clone(),
+            storage: Arc::new(FileStorage(config.node.data_dir.clone())),
             mesh: Arc::new(BoundMesh(mesh.clone())),
             events: inbound,
             clock: ports::clock(),
-            arbiter: arbiter(&mut arbiters),
+            home: Arc::new(arbiter(&mut arbiters)),
         };
         let ledger = part("ledger", LedgerHandle::start(&watcher, options))?;
         let signing = arbiter(&mut arbiters);
@@ -155,7 +157,7 @@ impl Node {
             journal: key_use_journal(&config),
             feed: ledger.feed(),
             clock: ports::clock(),
-            arbiter: signing.clone(),
+            home: Arc::new(signing.clone()),
         };
         let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
         proposal::stages::follow(ledger.feed().events.subscribe());
@@ -165,7 +167,7 @@ impl Node {
             ledger: bound.clone(),
             clock: ports::clock(),
             read_only: watcher.read_only(),
-            arbiter: signing,
+            home: Arc::new(signing),
         };
         let submitter = Submitter::start(keys.members.holders(), &submitter_options);
         evidence::report(ledger.evidence(), keys.members.holders(), submitter.clone());
@@ -269,7 +271,7 @@ impl Parts {
             providers: providers.clone(),
             submitter: self.submitter.clone(),
             ledger: self.ledger.clone(),
-            arbiter: arbiter(arbiters),
+            home: Arc::new(arbiter(arbiters)),
         };
         let desk = part("proposal desk", proposal::actor::start(&self.watcher, desk))?;
         let executor = match local {
@@ -297,7 +299,7 @@ impl Parts {
             submitter: self.submitter.clone(),
             ledger: self.ledger.clone(),
             clock: ports::clock(),
-            arbiter: arbiter(arbiters),
+            home: Arc::new(arbiter(arbiters)),
         };
         part("executor", executor::actor::start(&self.watcher, options))
     }
@@ -317,13 +319,14 @@ impl Parts {
             let submitter = self.submitter.clone();
             Arc::new(BoundAttester { member, submitter }) as Arc<dyn auditor::port::Attester>
         });
-        let directory: PathBuf = self.config.node.data_dir.join("auditor");
+        let files = Shelf::directory(self.config.node.data_dir.join("auditor"));
         let options = auditor::actor::AuditorOptions {
-            config: auditor::state::AuditorConfig { member, directory },
+            config: auditor::state::AuditorConfig { member, shelf: files },
             genesis: self.genesis.clone(),
             feed: self.ledger.0.feed(),
             history: self.ledger.clone(),
             attester,
+            home: Arc::new(Arbiter::current()),
         };
         let auditor = part("auditor", auditor::actor::start(&self.watcher, options))?;
         heads::show(self.ledger.0.heads(), auditor.clone());

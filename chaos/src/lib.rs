@@ -1,6 +1,13 @@
-//! Breaks the mesh on purpose: a deterministic simulation of its ledgers, and a harness over real processes.
+//! Breaks the mesh on purpose: a deterministic simulation of whole lives, a harness over real processes, and checkers that
+//! judge what either left behind.
 
+pub mod checker;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
+pub mod host;
 pub mod http;
+pub mod model;
 pub mod process;
-#[cfg(any(test, feature = "simulation"))]
+pub mod run;
 pub mod simulation;
+pub mod zoo;
