@@ -36,7 +36,7 @@ pub const RECORD_LEN_MAX: usize = 64 * 1024;
 /// What a disk writes as a whole.
 const SECTOR_LEN: usize = 512;
 /// Zeros up to the end of a sector that show that it was never written.
-const ZEROS_MIN: usize = 64;
+const ZEROS_MIN: usize = 8;
 /// Bytes read at once when a journal is opened.
 const READ_LEN: usize = 64 * 1024;
 /// Bytes after which records that wait are a full group: a page, so that a write that a crash cut short touches as many

@@ -21,6 +21,11 @@ pub(super) struct StepTask {
     expect: Option<Action>,
     claim: Option<(Fence, TimeMs)>,
     phase: Phase,
+    /// Whether a call under this claim has an outcome that nobody knows: it may still be on its way, so nobody may say that
+    /// nothing took effect. Only a higher fence keeps it out.
+    is_in_doubt: bool,
+    /// Whether the provider was called in this life.
+    has_called: bool,
     tries: u32,
     seen: TimeMs,
 }
@@ -53,7 +58,19 @@ impl StepTask {
         } else {
             (planned.action.clone(), planned.before.clone())
         };
-        Self { key, member, target, action, expect, claim: None, phase: Phase::Claiming, tries: 0, seen: now }
+        Self {
+            key,
+            member,
+            target,
+            action,
+            expect,
+            claim: None,
+            phase: Phase::Claiming,
+            is_in_doubt: false,
+            has_called: false,
+            tries: 0,
+            seen: now,
+        }
     }
 
     /// What decides its next output; the rest follows from the plan, or is measured only.
@@ -103,6 +120,7 @@ impl StepTask {
     fn carry_out(&mut self, now: TimeMs) -> Output {
         let Some((fence, until)) = self.claim.filter(|(_, until)| *until > now) else { return self.take() };
         self.phase = Phase::Applying;
+        self.has_called = true;
         let order = ProviderOrder {
             target: self.target.clone(),
             action: self.action.clone(),
@@ -158,6 +176,7 @@ impl ExecutorState {
             Settlement::Open => None,
         };
         task.claim = claim;
+        task.is_in_doubt = false;
         if let Some((fence, _)) = claim {
             return vec![task.read(fence)];
         }
@@ -183,6 +202,8 @@ impl ExecutorState {
         let Some(task) = self.task(key).filter(|task| task.phase == Phase::Reading) else {
             return Vec::new();
         };
+        // An earlier life called under a claim that may be this one.
+        task.is_in_doubt |= called && !task.has_called;
         let output = match found {
             Ok(found) => {
                 let found = standing(found.as_ref());
@@ -200,7 +221,10 @@ impl ExecutorState {
                 None
             }
             // Half changed: the provider goes on from there under the same key, or undoes it.
-            Err(ProviderError::Unknown(_)) => Some(task.carry_out(now)),
+            Err(ProviderError::Unknown(_)) => {
+                task.is_in_doubt = true;
+                Some(task.carry_out(now))
+            }
             Err(error @ ProviderError::Drift { .. }) => task.fail(&format!("drift: {error}"), false),
             // Once the provider was called its effect is unknown until the target can be read.
             Err(_) if called || task.tries < TRIES_MAX => {
@@ -224,6 +248,11 @@ impl ExecutorState {
         let output = match effect {
             Ok(Effect::New(evidence) | Effect::Same(evidence)) => task.report(StepOutcome::Done, evidence),
             Err(ProviderError::Unknown(_)) => {
+                task.is_in_doubt = true;
+                task.pause(now);
+                None
+            }
+            Err(ProviderError::Retry(_) | ProviderError::Refused(_)) if task.is_in_doubt => {
                 task.pause(now);
                 None
             }
