@@ -221,9 +221,15 @@ pub enum StepRefusal {
     /// No such step.
     #[error("the plan has no such step")]
     Unknown,
-    /// Its stage has not come or has gone.
-    #[error("it belongs to another stage")]
-    OtherStage,
+    /// Its stage has not come, or the steps of that stage are not done.
+    #[error("its stage has not come so far")]
+    StageAhead,
+    /// Its stage is over.
+    #[error("its stage is over")]
+    StageOver,
+    /// Nobody judges its target in this stage.
+    #[error("its target is not judged in this stage")]
+    NotJudged,
     /// The timelock runs.
     #[error("the timelock runs until {until}")]
     Timelocked {
@@ -300,21 +306,21 @@ impl Reject {
         }
     }
 
-    /// Whether the same transaction may be taken later.
+    /// Whether the same transaction may be taken later. A sequence that was used never is.
     #[must_use]
-    pub const fn can_waiting_help(&self) -> bool {
-        matches!(
-            self,
-            Self::Sequence { .. }
-                | Self::TooManyOpen { .. }
-                | Self::Step {
-                    why: StepRefusal::Timelocked { .. }
-                        | StepRefusal::Held { .. }
-                        | StepRefusal::TargetBusy { .. }
-                        | StepRefusal::OtherStage
-                        | StepRefusal::UndoOrder { .. },
-                    ..
-                }
-        )
+    pub fn can_waiting_help(&self) -> bool {
+        match self {
+            Self::Sequence { found, expected, .. } => found > expected,
+            Self::TooManyOpen { .. } => true,
+            Self::Step { why, .. } => matches!(
+                why,
+                StepRefusal::Timelocked { .. }
+                    | StepRefusal::Held { .. }
+                    | StepRefusal::TargetBusy { .. }
+                    | StepRefusal::StageAhead
+                    | StepRefusal::UndoOrder { .. }
+            ),
+            _ => false,
+        }
     }
 }

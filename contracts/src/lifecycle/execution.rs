@@ -1,5 +1,7 @@
 //! Owns the carrying out of steps: claims with fences and leases, receipts, failure, and taking it up again.
 
+use std::cmp::Ordering;
+
 use crate::{
     digest::Digest,
     event::Event,
@@ -148,13 +150,20 @@ pub(super) fn find_for_executor<'a>(
 fn check_claim(cast: &Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
     let (planned, progress) = find_for_executor(cast, sender, step)?;
     let refuse = |why| Err(Reject::Step { step, why });
-    if planned.stage != cast.proposal.execution.stage {
-        return refuse(StepRefusal::OtherStage);
-    }
+    check_stage(cast.proposal, step, planned.stage)?;
     if progress.outcome.is_some() {
         return refuse(StepRefusal::Reported);
     }
     check_lease(cast.registry, progress, step, |_| false)
+}
+
+/// Refuses what is not of the current stage.
+pub(super) fn check_stage(proposal: &Proposal, step: u16, stage: u8) -> Result<(), Reject> {
+    match stage.cmp(&proposal.execution.stage) {
+        Ordering::Less => Err(Reject::Step { step, why: StepRefusal::StageOver }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Reject::Step { step, why: StepRefusal::StageAhead }),
+    }
 }
 
 /// Refuses while somebody holds the step, except whom `spared` names.

@@ -79,12 +79,12 @@ fn check(cast: &Cast<'_>, sender: &MemberId, stage: u8, step: u16) -> Result<(u1
     let proposal = &*cast.proposal;
     let (named, _) = execution::find(proposal, step)?;
     let refuse = |why| Err(Reject::Step { step, why });
-    let verifying = stage == proposal.verification_stage();
-    if stage != proposal.execution.stage || !(verifying || steps_are_done(proposal)) {
-        return refuse(StepRefusal::OtherStage);
+    execution::check_stage(proposal, step, stage)?;
+    if stage != proposal.verification_stage() && !steps_are_done(proposal) {
+        return refuse(StepRefusal::StageAhead);
     }
     let Some((first, planned)) = judged_steps(proposal, stage).remove(&named.target) else {
-        return refuse(StepRefusal::OtherStage);
+        return refuse(StepRefusal::NotJudged);
     };
     if sender.org() == planned.owner {
         execution::check_executor(cast.registry, sender, &planned.target)?;

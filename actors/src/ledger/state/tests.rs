@@ -7,6 +7,7 @@ use althing_contracts::{
     certificate::{ProposalStatement, VoteKind, VoteStatement},
     ledger::{self, BlockContext},
     quantity::{DurationMs, Round},
+    reject::Reject,
     role::Role,
     testing::{GENESIS_TIME, World, consensus_key, deploy, line, node_key, org},
     transaction::{Call, ProposalId, Transaction, UnverifiedTransaction},
@@ -66,7 +67,11 @@ fn pooled(transaction: &Transaction, network: Digest) -> PooledTransaction {
 }
 
 fn submission(world: &World, author: &str) -> PooledTransaction {
-    let document = deploy("v2", &[&["acme-north"]]);
+    submission_of(world, author, "v2")
+}
+
+fn submission_of(world: &World, author: &str, version: &str) -> PooledTransaction {
+    let document = deploy(version, &[&["acme-north"]]);
     let plan_hash = world.state.plan(&document).unwrap().hash();
     pooled(&world.sign(author, Role::Author, Call::Submit { document, plan_hash }), world.network())
 }
@@ -187,6 +192,30 @@ fn what_the_rules_refuse_is_answered_without_a_block() {
     )));
     assert!(!outputs.iter().any(|output| matches!(output, LedgerOutput::Send { .. })));
     assert_eq!(mesh.nodes[1].mempool_len(), 0);
+}
+
+/// A key that signed again after its node lost what was under way: one of the two is final, the other never will be.
+#[test]
+fn a_transaction_whose_sequence_was_taken_is_refused_and_one_ahead_of_its_turn_waits() {
+    let mut mesh = Mesh::new();
+    let mut world = World::new(NODES);
+    let lost = submission_of(&world, "acme/author", "v2");
+    let again = submission_of(&world, "acme/author", "v3");
+    world.submit("acme/author", deploy("v4", &[&["acme-north"]])).unwrap();
+    let ahead = submission_of(&world, "acme/author", "v5");
+    let id = again.verified.id();
+    mesh.step(10, 2, LedgerInput::Submit(lost));
+    assert_eq!(mesh.heights(), [2; NODES]);
+    let outputs = mesh.nodes[1].step(at(20), LedgerInput::Submit(again)).unwrap();
+    let is_refused = |output: &LedgerOutput| {
+        let LedgerOutput::Outcome { id: of, outcome } = output else { return false };
+        *of == id && matches!(outcome, TransactionOutcome::Rejected(Reject::Sequence { .. }))
+    };
+    assert!(outputs.iter().any(is_refused), "{outputs:?}");
+    assert_eq!(mesh.nodes[1].mempool_len(), 0);
+    let mut early = Mesh::new();
+    early.nodes[1].step(at(10), LedgerInput::Submit(ahead)).unwrap();
+    assert_eq!(early.nodes[1].mempool_len(), 1);
 }
 
 fn blamed(outputs: &[LedgerOutput]) -> Vec<Misbehaviour> {

@@ -63,12 +63,37 @@ fn only_an_executor_of_the_target_takes_a_step_and_only_in_its_stage() {
     assert_eq!(world.ask("birch/executor", Role::Executor, take(0)).unwrap_err().code(), "not-an-executor");
     assert_eq!(world.ask("acme/author", Role::Author, take(0)).unwrap_err().code(), "wrong-role");
     let early = world.ask("birch/executor", Role::Executor, take(1)).unwrap_err();
-    assert_eq!(early.to_string(), "step 1 cannot be taken: it belongs to another stage");
+    assert_eq!(early.to_string(), "step 1 cannot be taken: its stage has not come so far");
     let unknown = world.ask("acme/executor", Role::Executor, take(9)).unwrap_err();
     assert_eq!(unknown.to_string(), "step 9 cannot be taken: the plan has no such step");
     carry_out(&mut world, id, 0);
     let again = world.ask("acme/executor", Role::Executor, take(0)).unwrap_err();
     assert_eq!(again.to_string(), "step 0 cannot be taken: it is already reported");
+}
+
+/// A node that waited for it would wait for ever, with its executor's other calls behind it.
+#[test]
+fn what_belongs_to_a_stage_that_is_over_is_refused_for_good() {
+    let (mut world, id) = executable(STAGES);
+    carry_out(&mut world, id, 0);
+    judge(&mut world, id, 0);
+    let attest = |stage, step| Call::AttestHealth { proposal: id, stage, step, health: healthy() };
+    let take = |step| Call::Claim { proposal: id, step };
+    let cases = [
+        ("acme", take(0), "its stage is over", false),
+        ("cedar", attest(0, 0), "its stage is over", false),
+        ("cedar", attest(1, 1), "its stage has not come so far", true),
+        ("cedar", take(2), "its stage has not come so far", true),
+    ];
+    for (org, call, why, can_wait) in cases {
+        let refused = world.ask(&format!("{org}/executor"), Role::Executor, call).unwrap_err();
+        assert!(refused.to_string().ends_with(why), "{refused}");
+        assert_eq!(refused.can_waiting_help(), can_wait, "{refused}");
+    }
+    carry_out(&mut world, id, 1);
+    let elsewhere = world.ask("cedar/executor", Role::Executor, attest(1, 0)).unwrap_err();
+    assert!(elsewhere.to_string().ends_with("its target is not judged in this stage"), "{elsewhere}");
+    assert!(!elsewhere.can_waiting_help());
 }
 
 #[test]
