@@ -16,8 +16,11 @@ use std::{
 /// Longest file name taken.
 const NAME_LEN_MAX: usize = 64;
 
-/// Most bytes of an overwrite: one sector, which a disk writes whole or not at all.
-pub const OVERWRITE_LEN_MAX: usize = 512;
+/// Bytes that a disk writes whole or not at all.
+pub const SECTOR_LEN: usize = 512;
+
+/// Most bytes of an overwrite.
+pub const OVERWRITE_LEN_MAX: usize = SECTOR_LEN;
 
 /// Files of one directory. Bytes are durable after [`Disk::sync`] of their file, names after [`Disk::sync_dir`].
 pub trait Disk: std::fmt::Debug + Send + Sync + 'static {

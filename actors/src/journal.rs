@@ -3,8 +3,8 @@
 //!
 //! File: `althjrn1` ‖ kind (8 bytes) ‖ frames. Frame: length `u32` ‖ its complement `u32` ‖ payload ‖ digest of the
 //! payload (32 bytes), numbers little-endian. Payload: canonical encoding of (sequence, digest of the record before,
-//! record); the record is a versioned enum. A power cut can only leave a frame that ends early or ends in zeros,
-//! so anything else that does not verify is damage, not a torn tail.
+//! record); the record is a versioned enum. A power cut can only leave a last group that ends early, ends in zeros or
+//! has a sector of zeros that was never written, so anything else that does not verify is damage, not a torn tail.
 
 use std::{
     io::{self, BufReader, Read},
@@ -19,7 +19,7 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::disk::{Disk, FileDisk};
+use crate::disk::{Disk, FileDisk, SECTOR_LEN};
 
 mod reading;
 
@@ -28,13 +28,11 @@ pub use reading::Tip;
 /// Names the format and its version.
 const MAGIC: [u8; 8] = *b"althjrn1";
 const HEADER_LEN: usize = 16;
-const FRAME_HEAD_LEN: u64 = 8;
+const FRAME_HEAD_LEN: usize = 8;
 const DIGEST_LEN: usize = 32;
 /// Largest payload in bytes: actions and evidence are names and digests, far below this.
 pub const RECORD_LEN_MAX: usize = 64 * 1024;
 
-/// What a disk writes as a whole.
-const SECTOR_LEN: usize = 512;
 /// Zeros up to the end of a sector that show that it was never written.
 const ZEROS_MIN: usize = 8;
 /// Bytes read at once when a journal is opened.
@@ -42,6 +40,8 @@ const READ_LEN: usize = 64 * 1024;
 /// Bytes after which records that wait are a full group: a page, so that a write that a crash cut short touches as many
 /// pages as one of a single record.
 const GROUP_LEN_MAX: usize = 4_096;
+/// Longest group: one that is a byte short of full takes one more record of any length.
+const TORN_LEN_MAX: usize = GROUP_LEN_MAX + FRAME_HEAD_LEN + RECORD_LEN_MAX + DIGEST_LEN;
 
 /// What a journal is of; a file of one kind never opens as another.
 pub type Kind = [u8; 8];
@@ -222,6 +222,8 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
         journal.replay(kind, whole_len, &mut each)?;
         let cut_bytes = whole_len.saturating_sub(journal.end.len);
         if cut_bytes > 0 {
+            let (path, records) = (journal.path.display(), journal.end.sequence);
+            tracing::warn!(%path, records, cut_bytes, "journal ended in a write that a stop cut short, which was cut off");
             journal.cut_tail()?;
         }
         let recovery = Recovery { records: journal.end.sequence, cut_bytes };
@@ -394,7 +396,7 @@ impl End {
         }
         self.sequence = entry.sequence;
         self.head = Digest::of(Purpose::Journal, payload);
-        self.len = self.len.saturating_add(FRAME_HEAD_LEN + payload.len() as u64 + DIGEST_LEN as u64);
+        self.len = self.len.saturating_add((FRAME_HEAD_LEN + payload.len() + DIGEST_LEN) as u64);
         Ok(entry.record)
     }
 }
@@ -418,7 +420,7 @@ fn read_frame(reader: &mut impl Read, left: u64) -> io::Result<Frame> {
     if left == 0 {
         return Ok(Frame::End);
     }
-    if left < FRAME_HEAD_LEN {
+    if left < FRAME_HEAD_LEN as u64 {
         return Ok(Frame::Torn);
     }
     let (len, complement) = (read_u32(reader)?, read_u32(reader)?);
@@ -429,7 +431,7 @@ fn read_frame(reader: &mut impl Read, left: u64) -> io::Result<Frame> {
     if len as usize > RECORD_LEN_MAX {
         return Ok(Frame::Broken("the record is longer than any that is written"));
     }
-    let whole = FRAME_HEAD_LEN + u64::from(len) + DIGEST_LEN as u64;
+    let whole = u64::from(len) + (FRAME_HEAD_LEN + DIGEST_LEN) as u64;
     if left < whole {
         return Ok(Frame::Torn);
     }
@@ -449,8 +451,7 @@ fn read_frame(reader: &mut impl Read, left: u64) -> io::Result<Frame> {
 /// row of them.
 fn is_torn(disk: &dyn Disk, name: &str, offset: u64, file_len: u64) -> io::Result<bool> {
     let len = usize::try_from(file_len.saturating_sub(offset)).unwrap_or(usize::MAX);
-    // A group is full at a page, and the record that fills it may be of any length.
-    if len > GROUP_LEN_MAX + 2 * RECORD_LEN_MAX {
+    if len > TORN_LEN_MAX {
         return Ok(false);
     }
     let mut group = vec![0; len];

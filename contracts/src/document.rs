@@ -157,6 +157,15 @@ impl Action {
             Self::Remove { resource } => resource,
         }
     }
+
+    /// The action as what it leaves behind on its resource: a removal leaves nothing.
+    #[must_use]
+    pub const fn leaves(&self) -> Option<&Self> {
+        match self {
+            Self::Deploy { .. } | Self::Configure { .. } => Some(self),
+            Self::Remove { .. } => None,
+        }
+    }
 }
 
 impl ProposalDocument {

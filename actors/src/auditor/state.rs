@@ -24,7 +24,7 @@ use super::{
     witness::{Witness, WitnessError, WitnessList},
 };
 use crate::{
-    journal::{JournalError, Place, Shelf},
+    journal::{JournalError, Shelf},
     ledger::message::{CertifiedBlock, LedgerView},
 };
 
@@ -101,32 +101,11 @@ impl AuditorState {
     /// The genesis or the directory cannot be used.
     pub fn open(config: &AuditorConfig, genesis: &Genesis) -> Result<Self, AuditorError> {
         let place = |name| config.shelf.place(name).map_err(AuditorError::Directory);
-        Self::begin(config.member.clone(), genesis, place(WITNESS)?, place(ALARMS)?)
-    }
-
-    /// As [`Self::open`], with the witness list and the alarms wherever `place` puts the files of these names.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn over(
-        member: Option<MemberId>,
-        genesis: &Genesis,
-        place: impl Fn(&str) -> Place,
-    ) -> Result<Self, AuditorError> {
-        Self::begin(member, genesis, place(WITNESS), place(ALARMS))
-    }
-
-    fn begin(
-        member: Option<MemberId>,
-        genesis: &Genesis,
-        witness: Place,
-        alarms: Place,
-    ) -> Result<Self, AuditorError> {
         Ok(Self {
-            member,
+            member: config.member.clone(),
             replay: Replay::begin(genesis)?,
-            witness: WitnessList::open(witness, genesis.network())?,
-            alarms: AlarmBook::open(alarms)?,
+            witness: WitnessList::open(place(WITNESS)?, genesis.network())?,
+            alarms: AlarmBook::open(place(ALARMS)?)?,
             heads: HeadBook::default(),
             judge: Judge::default(),
             unsound: BTreeMap::new(),

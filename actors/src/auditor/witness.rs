@@ -91,10 +91,7 @@ impl WitnessList {
     /// The file cannot be used; see [`WitnessError`].
     pub fn open(place: impl Into<Place>, network: Digest) -> Result<Self, WitnessError> {
         let mut records = Vec::new();
-        let (journal, recovery) = Journal::open(place, WITNESS_JOURNAL, |record| records.push(record))?;
-        if recovery.cut_bytes > 0 {
-            tracing::warn!(cut_bytes = recovery.cut_bytes, "witness list had a torn tail");
-        }
+        let (journal, _recovery) = Journal::open(place, WITNESS_JOURNAL, |record| records.push(record))?;
         let mut list = Self { journal, network, entries: BTreeMap::new() };
         for WitnessRecord::V1 { network: found, witnesses } in records {
             if found != network {

@@ -7,10 +7,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::Disk;
+use super::{Disk, SECTOR_LEN};
 
-/// What a disk writes as a whole.
-const SECTOR_LEN: usize = 512;
 /// Most volatile changes of a file: the kernel writes older ones back by itself.
 const CHANGES_MAX: usize = 64;
 

@@ -24,8 +24,8 @@ use super::{
     index::BlockPositions,
     mempool::PooledTransaction,
     message::{
-        CertifiedBlock, Final, LedgerView, READ_BLOCKS_MAX, READ_EVENTS_MAX, ReadBlocks, ReadError,
-        ReadEvents, SubmitError,
+        CertifiedBlock, Final, READ_BLOCKS_MAX, READ_EVENTS_MAX, ReadBlocks, ReadError, ReadEvents,
+        SubmitError,
     },
     metrics::{self, Meters},
     snapshot::{Snapshot, SnapshotStore},
@@ -253,17 +253,7 @@ impl LedgerActor {
     }
 
     fn publish_view(&self) {
-        let ledger = &self.ledger;
-        let view = LedgerView {
-            network: ledger.network(),
-            state: ledger.state().clone(),
-            header: ledger.header().cloned(),
-            certificate: ledger.certificate().cloned(),
-            highest_seen: ledger.highest_seen(),
-            round: ledger.round(),
-            clock_offset_ms: ledger.clock_offset_ms(),
-        };
-        self.surroundings.outlets.view.send_replace(Arc::new(view));
+        self.surroundings.outlets.view.send_replace(Arc::new(self.ledger.view()));
     }
 
     /// Writes a snapshot on another thread, one at a time; a failure costs only time at the next start.

@@ -45,6 +45,7 @@ use crate::{
         equivocation::EquivocationDetector,
         log::Log,
         mempool::Mempool,
+        message::LedgerView,
         wire::{LedgerMessage, Message, SignedProposal, Status},
     },
     port::NodeId,
@@ -303,6 +304,20 @@ impl<D: Disk> LedgerState<D> {
     pub fn clock_offset_ms(&self) -> Option<i64> {
         let others = self.validators.keys().filter(|node| **node != self.node).count();
         self.clock.offset_ms(self.now, others, self.head.state.constitution().clock_ahead_max)
+    }
+
+    /// What others see of the ledger.
+    #[must_use]
+    pub fn view(&self) -> LedgerView {
+        LedgerView {
+            network: self.network,
+            state: self.head.state.clone(),
+            header: self.header().cloned(),
+            certificate: self.certificate().cloned(),
+            highest_seen: self.highest_seen(),
+            round: self.round(),
+            clock_offset_ms: self.clock_offset_ms(),
+        }
     }
 
     /// The time of a block that is made at this moment.

@@ -29,7 +29,7 @@ use althing_contracts::{
 use stateright::{Model, Property};
 
 use self::{
-    provider::{Provider, standing},
+    provider::Provider,
     runner::{Runner, Waiting},
     scene::lost,
 };

@@ -105,9 +105,12 @@ impl Lanes {
         self.0.get(&(member.clone(), role)).is_some_and(Lane::is_busy)
     }
 
-    /// How many lanes have a call that is not settled.
-    pub(super) fn busy(&self) -> usize {
-        self.0.values().filter(|lane| lane.is_busy()).count()
+    /// The keys that have a call that is not settled, with how many wait and what is under way.
+    pub(super) fn busy(&self) -> impl Iterator<Item = String> {
+        self.0.iter().filter(|(_, lane)| lane.is_busy()).map(|((member, role), lane)| {
+            let under_way = lane.under_way.as_ref().map(|it| &it.call);
+            format!("{member} as {role:?}: {} wait behind {under_way:?}", lane.queue.len())
+        })
     }
 
     /// Signs what can be under way. No signature leaves before its use is durable.

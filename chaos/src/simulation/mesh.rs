@@ -342,9 +342,17 @@ impl Mesh {
             return Ok(());
         }
         let heights: Vec<u64> = self.nodes.iter().map(|node| node.height().get()).collect();
-        let busy: Vec<usize> = (0..self.nodes.len()).filter(|node| !self.is_idle(*node)).collect();
-        let behind =
-            format!("heights {heights:?} after {}, nodes {busy:?} are busy, open: {}", calm.top, self.open());
+        let sites = self.nodes.iter().enumerate().filter_map(|(node, at)| Some((node, at.site.as_ref()?)));
+        let busy: Vec<String> = sites
+            .flat_map(|(node, site)| site.doing().map(move |what| format!("node {node}: {what}")))
+            .collect();
+        let ledgers = self.nodes.iter().filter_map(|node| node.ledger.as_ref());
+        let waiting: Vec<usize> = ledgers.map(LedgerState::mempool_len).collect();
+        let behind = format!(
+            "heights {heights:?} after {}, transactions waiting {waiting:?}, busy: {busy:?}, open: {}",
+            calm.top,
+            self.open()
+        );
         Err(Violation::Stalled { behind, bound_ms: (self.now_us - calm.since_us) / 1_000 })
     }
 

@@ -138,16 +138,7 @@ impl Node {
 
     /// What its actors see of the ledger.
     pub(super) fn view(&self) -> Option<LedgerView> {
-        let ledger = self.ledger.as_ref()?;
-        Some(LedgerView {
-            network: ledger.network(),
-            state: ledger.state().clone(),
-            header: ledger.header().cloned(),
-            certificate: ledger.certificate().cloned(),
-            highest_seen: ledger.highest_seen(),
-            round: ledger.round(),
-            clock_offset_ms: ledger.clock_offset_ms(),
-        })
+        self.ledger.as_ref().map(LedgerState::view)
     }
 
     /// The blocks that its auditor has not applied.

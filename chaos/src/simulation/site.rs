@@ -4,13 +4,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use althing_actors::{
-    auditor::state::{AuditorError, AuditorState},
+    auditor::state::{AuditorConfig, AuditorError, AuditorState},
     disk::sim::SimDisk,
     executor::{
         runner::{self, Runner},
         state::{ExecutorConfig, Input, Output, Settlement},
     },
-    journal::{JournalError, Place},
+    journal::{JournalError, Place, Shelf},
     ledger::{
         mempool::PooledTransaction,
         message::{CertifiedBlock, LedgerView},
@@ -90,9 +90,12 @@ impl Site {
         };
         let runs = !config.members.is_empty();
         let runner = runs.then(|| Runner::open(config, (disk.clone(), INTENTS))).transpose()?;
-        let place = |name: &str| Place::from((disk.clone(), name));
-        let auditor = staff.auditor.clone();
-        let auditor = auditor.map(|member| AuditorState::over(Some(member), genesis, place)).transpose()?;
+        let auditor = staff.auditor.clone().map(|member| {
+            let disk = disk.clone();
+            let shelf = Shelf::new(move |name| Ok(Place::from((disk.clone(), name))));
+            AuditorState::open(&AuditorConfig { member: Some(member), shelf }, genesis)
+        });
+        let auditor = auditor.transpose()?;
         Ok(Self {
             signer,
             lanes: Lanes::default(),
@@ -217,6 +220,12 @@ impl Site {
     /// Steps that the executor is carrying out.
     pub(super) fn running(&self) -> usize {
         self.runner.as_ref().map_or(0, |runner| runner.running().count())
+    }
+
+    /// What is not settled here, for people.
+    pub(super) fn doing(&self) -> impl Iterator<Item = String> {
+        let steps = self.runner.iter().flat_map(Runner::running);
+        self.lanes.busy().chain(steps.map(|(target, key)| format!("{key:?} on {target}")))
     }
 }
 

@@ -167,7 +167,7 @@ impl Targets {
             }
             _ => {}
         }
-        let changed = is_half || place.applied.get(resource) != standing(Some(&order.action));
+        let changed = is_half || place.applied.get(resource) != order.action.leaves();
         let completes = place.half.as_ref().is_some_and(|(key, _)| *key == order.idempotency_key);
         place.apply(order);
         if !completes {
@@ -207,8 +207,8 @@ impl Targets {
 impl Place {
     fn check(&self, order: &ProviderOrder, is_half: bool) -> Result<(), ProviderError> {
         let found = self.applied.get(order.action.resource());
-        let expected = standing(order.expect.as_ref());
-        if is_half || found == expected || found == standing(Some(&order.action)) {
+        let expected = order.expect.as_ref().and_then(Action::leaves);
+        if is_half || found == expected || found == order.action.leaves() {
             return Ok(());
         }
         Err(ProviderError::Drift { expected: format!("{expected:?}"), found: format!("{found:?}") })
@@ -242,9 +242,4 @@ fn entry(at_us: u64, order: &ProviderOrder, undo: bool, changed: bool) -> Effect
         undo,
         changed,
     }
-}
-
-/// An action as what it leaves behind.
-fn standing(action: Option<&Action>) -> Option<&Action> {
-    action.filter(|action| !matches!(action, Action::Remove { .. }))
 }

@@ -192,10 +192,12 @@ impl Worker {
             return Err(ProviderError::Refused(format!("{resource} was left half changed by order {by}")));
         }
         let found = self.read(resource)?;
-        let (wanted, expected) = (standing(Some(&order.action)), standing(order.expect.as_ref()));
+        let (wanted, expected) = (order.action.leaves(), order.expect.as_ref().and_then(Action::leaves));
         // An order that was begun and is in effect was cut off just before it could be recorded as done.
         let completed = undo || self.effects.is_begun(&order.idempotency_key);
-        if standing(found.as_ref()) == expected || (completed && standing(found.as_ref()) == wanted) {
+        if found.as_ref().and_then(Action::leaves) == expected
+            || (completed && found.as_ref().and_then(Action::leaves) == wanted)
+        {
             return Ok(());
         }
         Err(ProviderError::Drift { expected: text(expected), found: text(found.as_ref()) })
@@ -251,11 +253,6 @@ impl Worker {
     pub(super) fn save(&self) -> Result<(), ProviderError> {
         self.state.save(&self.state_path).map_err(|error| unknown(&error))
     }
-}
-
-/// An action as what it leaves behind: a removal leaves nothing.
-fn standing(action: Option<&Action>) -> Option<&Action> {
-    action.filter(|action| !matches!(action, Action::Remove { .. }))
 }
 
 /// An action in a few words, for people.

@@ -14,7 +14,7 @@ use super::{
         Damage, Link, RECORD_HEADER_LEN, RECORD_LEN_MAX, Record, RecordHeader, RecordPosition, array, check,
     },
 };
-use crate::disk::Disk;
+use crate::disk::{Disk, SECTOR_LEN};
 
 /// Version of the log's format; a higher one is refused.
 pub const LOG_FORMAT: u16 = 1;
@@ -30,8 +30,6 @@ const CHECK_AT: usize = 66;
 const CHUNK_LEN_MIN: usize = 4 * 1024;
 /// Bytes of later reads, when a segment is read through.
 const CHUNK_LEN_MAX: usize = 256 * 1024;
-/// What a disk writes as a whole, or leaves as zeros when a crash comes between.
-const SECTOR_LEN: u64 = 512;
 /// Zeros at the end of a record that was not written to its end; records end in a signature or a digest.
 const ZERO_TAIL_LEN: u64 = 8;
 
@@ -230,7 +228,7 @@ impl<'a, D: Disk> SegmentReader<'a, D> {
         let end = self.len.min(offset + len);
         let mut at = offset;
         while at < end {
-            let next = self.len.min((at / SECTOR_LEN + 1) * SECTOR_LEN);
+            let next = self.len.min((at / SECTOR_LEN as u64 + 1) * SECTOR_LEN as u64);
             let part = self.bytes(at, usize::try_from(next - at).expect("at most a sector"))?;
             if part.iter().all(|byte| *byte == 0) {
                 return Ok(true);

@@ -29,8 +29,8 @@ impl Provider {
         if self.effects.iter().any(|(key, _)| *key == order.idempotency_key) {
             return Ok(Effect::Same(evidence));
         }
-        let (found, wanted) = (standing(self.applied.as_ref()), standing(Some(&order.action)));
-        let expected = standing(order.expect.as_ref());
+        let (found, wanted) = (self.applied.as_ref().and_then(Action::leaves), order.action.leaves());
+        let expected = order.expect.as_ref().and_then(Action::leaves);
         if found != expected && !(undo && found == wanted) {
             let text = |action: Option<&Action>| format!("{action:?}");
             return Err(ProviderError::Drift { expected: text(expected), found: text(found) });
@@ -46,9 +46,4 @@ impl Provider {
         let keys: BTreeSet<&String> = self.effects.iter().map(|(key, _)| key).collect();
         keys.len() == self.effects.len()
     }
-}
-
-/// An action as what it leaves behind: a removal leaves nothing.
-pub(super) fn standing(action: Option<&Action>) -> Option<&Action> {
-    action.filter(|action| !matches!(action, Action::Remove { .. }))
 }

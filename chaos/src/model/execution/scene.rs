@@ -1,5 +1,7 @@
 //! Owns what makes two scenes one: their ledgers' roots and the small world around them.
 
+use althing_contracts::document::Action;
+
 use super::*;
 
 /// What a runner is told when the answer is lost: the outcome is not known.
@@ -49,10 +51,10 @@ impl Scene {
             return;
         };
         let planned = &proposal.plan.steps[0];
-        let applied = standing(self.provider.applied.as_ref());
+        let applied = self.provider.applied.as_ref().and_then(Action::leaves);
         let as_told = match ended.stage {
-            Stage::Executed => applied == standing(Some(&planned.action)),
-            Stage::RolledBack | Stage::Failed => applied == standing(planned.before.as_ref()),
+            Stage::Executed => applied == planned.action.leaves(),
+            Stage::RolledBack | Stage::Failed => applied == planned.before.as_ref().and_then(Action::leaves),
             _ => true,
         };
         if !as_told {

@@ -290,9 +290,8 @@ impl Mesh {
     pub(super) fn is_idle(&self, node: NodeIndex) -> bool {
         let at = &self.nodes[node];
         at.is_retired()
-            || at
-                .site
-                .as_ref()
-                .is_some_and(|site| site.lanes.busy() == 0 && (!self.plan.settles || site.running() == 0))
+            || at.site.as_ref().is_some_and(|site| {
+                site.lanes.busy().next().is_none() && (!self.plan.settles || site.running() == 0)
+            })
     }
 }
