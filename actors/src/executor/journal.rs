@@ -1,7 +1,7 @@
 //! Owns the intent journal: what the executor is about to do is durable before it is done, and what came of it
 //! before it is reported. After a crash an intent without an outcome is resolved by reading the target.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use althing_contracts::{
     document::Action,
@@ -11,7 +11,10 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::journal::{Journal, JournalError, Kind, Place};
+use crate::{
+    journal::{Journal, JournalError, Kind, Place},
+    port::Evidence,
+};
 
 /// Kind of the file.
 pub const INTENT_JOURNAL: Kind = *b"intents ";
@@ -66,6 +69,48 @@ pub enum Entry {
     },
 }
 
+/// What the journal knows of the last try of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LastTry {
+    /// The provider may have been called under the fence; nobody knows what came of it.
+    Called {
+        /// The fence of the claim.
+        fence: Fence,
+    },
+    /// An outcome was about to be reported under the fence: no other may be.
+    Reported {
+        /// The fence of the claim.
+        fence: Fence,
+        /// As reported.
+        outcome: StepOutcome,
+        /// What shows it.
+        evidence: Evidence,
+    },
+}
+
+/// The last try of each step.
+pub type LastTries = BTreeMap<StepKey, LastTry>;
+
+impl LastTry {
+    /// Whether the provider may have carried the step out.
+    pub const fn may_have_effect(&self) -> bool {
+        matches!(self, Self::Called { .. } | Self::Reported { outcome: StepOutcome::Done, .. })
+    }
+}
+
+impl From<IntentRecord> for (StepKey, LastTry) {
+    fn from(record: IntentRecord) -> Self {
+        let IntentRecord::V1 { key, fence, entry, .. } = record;
+        let last = match entry {
+            Entry::Intent { .. } => LastTry::Called { fence },
+            Entry::Outcome { outcome, facts } => {
+                LastTry::Reported { fence, outcome, evidence: Evidence { facts } }
+            }
+        };
+        (key, last)
+    }
+}
+
 impl StepKey {
     /// The provider's idempotency key.
     pub fn idempotency_key(&self) -> String {
@@ -81,24 +126,15 @@ impl std::fmt::Display for StepKey {
     }
 }
 
-/// Opens the journal, verifies its whole chain and yields the steps for which a provider may have been called.
+/// Opens the journal, verifies its whole chain and yields the last try of each step.
 ///
 /// # Errors
 /// The disk fails or the chain is broken.
-pub fn open(place: impl Into<Place>) -> Result<(Journal<IntentRecord>, BTreeSet<StepKey>), JournalError> {
-    let mut intents = BTreeSet::new();
-    let (journal, _) = Journal::open(place, INTENT_JOURNAL, |record| learn(&mut intents, record))?;
-    Ok((journal, intents))
-}
-
-/// Keeps the steps for which a provider may have been called.
-fn learn(intents: &mut BTreeSet<StepKey>, record: IntentRecord) {
-    let IntentRecord::V1 { key, entry, .. } = record;
-    match entry {
-        Entry::Intent { .. } => drop(intents.insert(key)),
-        Entry::Outcome { outcome: StepOutcome::Failed { .. }, .. } => drop(intents.remove(&key)),
-        Entry::Outcome { outcome: StepOutcome::Done, .. } => {}
-    }
+pub fn open(place: impl Into<Place>) -> Result<(Journal<IntentRecord>, LastTries), JournalError> {
+    let mut tries = LastTries::new();
+    let (journal, _) =
+        Journal::open(place, INTENT_JOURNAL, |record: IntentRecord| tries.extend([record.into()]))?;
+    Ok((journal, tries))
 }
 
 #[cfg(test)]
@@ -136,24 +172,30 @@ mod tests {
     }
 
     #[test]
-    fn an_intent_stays_open_until_a_failure_is_recorded() {
+    fn the_last_try_of_a_step_is_what_was_recorded_last() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("intents");
         let key =
             StepKey { proposal: ProposalId::from_digest(Digest::from_bytes([7; 32])), step: 2, undo: true };
-        let (mut journal, intents) = open(&path).unwrap();
-        assert!(intents.is_empty());
-        journal.append(&intent()).unwrap();
-        journal.append(&outcome(StepOutcome::Done)).unwrap();
-        drop(journal);
-        let (mut journal, intents) = open(&path).unwrap();
-        assert_eq!(intents, BTreeSet::from([key]));
-        let failed = StepOutcome::Failed {
+        let no = || StepOutcome::Failed {
             reason: althing_contracts::name::Line::new("no").unwrap(),
             retryable: true,
         };
-        journal.append(&outcome(failed)).unwrap();
-        drop(journal);
+        let fence = Fence::new(3);
+        let reported = |outcome| {
+            let evidence = Evidence { facts: BTreeMap::new() };
+            LastTry::Reported { fence, outcome, evidence }
+        };
         assert!(open(&path).unwrap().1.is_empty());
+        for (record, last, may_have_effect) in [
+            (intent(), LastTry::Called { fence }, true),
+            (outcome(StepOutcome::Done), reported(StepOutcome::Done), true),
+            (outcome(no()), reported(no()), false),
+        ] {
+            open(&path).unwrap().0.append(&record).unwrap();
+            let (_, tries) = open(&path).unwrap();
+            assert_eq!(tries[&key].may_have_effect(), may_have_effect);
+            assert_eq!(tries, LastTries::from([(key, last)]));
+        }
     }
 }

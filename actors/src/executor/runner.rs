@@ -33,8 +33,8 @@ impl Runner {
     /// # Errors
     /// The disk fails or the chain is broken.
     pub fn open(config: ExecutorConfig, place: impl Into<Place>) -> Result<Self, JournalError> {
-        let (journal, intents) = journal::open(place)?;
-        Ok(Self { state: ExecutorState::new(config, intents), journal })
+        let (journal, tries) = journal::open(place)?;
+        Ok(Self { state: ExecutorState::new(config, tries), journal })
     }
 
     /// Takes what happened and yields what is to be done; whatever of it has to be on the disk first, is.

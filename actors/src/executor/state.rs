@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! order ─► Claiming ─► Reading ─► Applying ─► Reporting ─► settled
-//!                        ▲  ▲        │  │
+//!                        ▲  ▲        │  │        ▲
 //!                        │  └ paused ┘  └ unknown: read the target first
+//!                        │                       └ what was reported before under the claim that is still held
 //!                        └ after a restart, under the claim that is still held
 //! ```
 //!
@@ -19,13 +20,13 @@ use std::{
 use althing_contracts::{
     document::Action,
     name::{MemberId, Name, OrgId, TargetId},
-    proposal::{Order, StepClaim, Work},
+    proposal::{Order, Proposal, StepClaim, Work},
     quantity::{DurationMs, Fence, Height, TimeMs},
     state::State,
     transaction::{HealthReport, ProposalId, StepOutcome},
 };
 
-use super::journal::StepKey;
+use super::journal::{LastTries, LastTry, StepKey};
 use crate::{
     ledger::message::LedgerView,
     port::{Effect, Evidence, ProviderError, ProviderOrder, TargetContext},
@@ -67,8 +68,8 @@ pub struct ExecutorState {
     view: Option<Arc<LedgerView>>,
     tasks: BTreeMap<TargetId, StepTask>,
     judgements: BTreeMap<JudgeKey, Judgement>,
-    /// Steps for which the provider was called before, in this life or an earlier one.
-    intents: BTreeSet<StepKey>,
+    /// The last try of each step that may come again, in this life or an earlier one.
+    tries: LastTries,
     /// What was settled at a height that the view has not reached.
     settled: BTreeMap<Settled, Height>,
     /// What was refused lately and until when it is left alone.
@@ -221,14 +222,14 @@ impl Output {
 }
 
 impl ExecutorState {
-    /// A plan runner that knows for which steps a provider was called in an earlier life.
-    pub const fn new(config: ExecutorConfig, intents: BTreeSet<StepKey>) -> Self {
+    /// A plan runner that knows what an earlier life tried last.
+    pub const fn new(config: ExecutorConfig, tries: LastTries) -> Self {
         Self {
             config,
             view: None,
             tasks: BTreeMap::new(),
             judgements: BTreeMap::new(),
-            intents,
+            tries,
             settled: BTreeMap::new(),
             paused: BTreeMap::new(),
             wake: None,
@@ -240,6 +241,7 @@ impl ExecutorState {
         let mut outputs = match input {
             Input::View(view) => {
                 self.settled.retain(|_, height| *height > view.state.height());
+                self.tries.retain(|key, _| view.state.proposal(key.proposal).is_none_or(Proposal::is_open));
                 self.view = Some(view);
                 Vec::new()
             }
@@ -266,7 +268,12 @@ impl ExecutorState {
     /// What decides its next outputs besides the last view: two runners that print alike act alike.
     pub fn standing(&self) -> impl std::fmt::Debug + '_ {
         let tasks: Vec<_> = self.tasks.values().map(StepTask::standing).collect();
-        (tasks, &self.judgements, &self.intents, &self.settled, &self.paused, self.wake)
+        (tasks, &self.judgements, &self.tries, &self.settled, &self.paused, self.wake)
+    }
+
+    /// What its journal holds: all that a next life knows.
+    pub const fn last_tries(&self) -> &LastTries {
+        &self.tries
     }
 
     /// Steps that are being carried out.
@@ -324,21 +331,27 @@ impl ExecutorState {
         if self.tasks.len() >= self.config.parallel_max {
             return None;
         }
-        let held = held.map(|held| (held.executor.clone(), held.fence, held.until));
         let target = TargetContext { id: planned.target.clone(), record: record.clone() };
         let mut task = StepTask::new(key, member, target, planned, now);
-        let output = task.begin(held);
+        let output = match held {
+            Some(held) => task.hold_as(held, self.tries.get(&key)),
+            None => task.take(),
+        };
         self.tasks.insert(planned.target.clone(), task);
         Some(output)
     }
 
-    /// Keeps which steps a provider was called for, as the journal does.
+    /// Keeps the last try of a step, as the journal does.
     fn remember(&mut self, output: &Output) {
-        match output {
-            Output::CarryOut { key, .. } => drop(self.intents.insert(*key)),
-            Output::Report { key, outcome: StepOutcome::Failed { .. }, .. } => drop(self.intents.remove(key)),
-            _ => {}
-        }
+        let (key, last) = match output {
+            Output::CarryOut { key, order, .. } => (*key, LastTry::Called { fence: order.fence }),
+            Output::Report { key, fence, outcome, evidence, .. } => {
+                let (outcome, evidence) = (outcome.clone(), evidence.clone());
+                (*key, LastTry::Reported { fence: *fence, outcome, evidence })
+            }
+            _ => return,
+        };
+        self.tries.insert(key, last);
     }
 
     fn is_left_alone(&self, what: &Settled) -> bool {

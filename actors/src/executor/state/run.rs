@@ -4,11 +4,12 @@ use althing_contracts::{
     document::Action,
     name::{Line, MemberId},
     plan::PlannedStep,
+    proposal::StepClaim,
     quantity::{Fence, TimeMs},
     transaction::StepOutcome,
 };
 
-use super::{ExecutorState, Output, REFUSED_PAUSE, Settled, Settlement, StepKey, TRIES_MAX, pause};
+use super::{ExecutorState, LastTry, Output, REFUSED_PAUSE, Settled, Settlement, StepKey, TRIES_MAX, pause};
 use crate::port::{Effect, Evidence, ProviderError, ProviderOrder, TargetContext};
 
 /// A step that this node carries out.
@@ -22,10 +23,8 @@ pub(super) struct StepTask {
     claim: Option<(Fence, TimeMs)>,
     phase: Phase,
     /// Whether a call under this claim has an outcome that nobody knows: it may still be on its way, so nobody may say that
-    /// nothing took effect. Only a higher fence keeps it out.
+    /// the step failed. Only a higher fence keeps it out.
     is_in_doubt: bool,
-    /// Whether the provider was called in this life.
-    has_called: bool,
     tries: u32,
     seen: TimeMs,
 }
@@ -67,7 +66,6 @@ impl StepTask {
             claim: None,
             phase: Phase::Claiming,
             is_in_doubt: false,
-            has_called: false,
             tries: 0,
             seen: now,
         }
@@ -75,22 +73,35 @@ impl StepTask {
 
     /// What decides its next output; the rest follows from the plan, or is measured only.
     pub(super) fn standing(&self) -> impl std::fmt::Debug + '_ {
-        (self.key, &self.member, self.claim, self.phase, self.tries)
+        (self.key, &self.member, self.claim, self.phase, self.is_in_doubt, self.tries)
     }
 
-    /// Claims the step, or goes on under a claim that this node's member still holds.
-    pub(super) fn begin(&mut self, held: Option<(MemberId, Fence, TimeMs)>) -> Output {
-        match held {
-            Some((member, fence, until)) => {
-                self.member = member;
-                self.claim = Some((fence, until));
+    /// Goes on under the claim of a member of this node.
+    pub(super) fn hold_as(&mut self, held: &StepClaim, last: Option<&LastTry>) -> Output {
+        self.member = held.executor.clone();
+        self.hold((held.fence, held.until), last)
+    }
+
+    /// Goes on under a claim. What was reported under it is reported again and nothing else, since the ledger may have
+    /// acted on it; a call under it may still be on its way.
+    fn hold(&mut self, claim: (Fence, TimeMs), last: Option<&LastTry>) -> Output {
+        let (fence, _) = claim;
+        self.claim = Some(claim);
+        self.is_in_doubt = false;
+        match last {
+            Some(LastTry::Reported { fence: of, outcome, evidence }) if *of == fence => {
+                self.report(fence, outcome.clone(), evidence.clone())
+            }
+            Some(LastTry::Called { fence: of }) if *of == fence => {
+                self.is_in_doubt = true;
                 self.read(fence)
             }
-            None => self.take(),
+            _ => self.read(fence),
         }
     }
 
-    fn take(&mut self) -> Output {
+    /// Claims the step.
+    pub(super) fn take(&mut self) -> Output {
         self.phase = Phase::Claiming;
         self.claim = None;
         Output::Claim { key: self.key, member: self.member.clone() }
@@ -108,11 +119,11 @@ impl StepTask {
         }
     }
 
-    /// Reads again, or claims first when no claim was ever given.
-    fn look_again(&mut self) -> Output {
+    /// Reads again, or claims first when there is no claim any more.
+    fn look_again(&mut self, now: TimeMs) -> Output {
         match self.claim {
-            Some((fence, _)) => self.read(fence),
-            None => self.take(),
+            Some((fence, until)) if until > now => self.read(fence),
+            _ => self.take(),
         }
     }
 
@@ -120,7 +131,6 @@ impl StepTask {
     fn carry_out(&mut self, now: TimeMs) -> Output {
         let Some((fence, until)) = self.claim.filter(|(_, until)| *until > now) else { return self.take() };
         self.phase = Phase::Applying;
-        self.has_called = true;
         let order = ProviderOrder {
             target: self.target.clone(),
             action: self.action.clone(),
@@ -139,22 +149,31 @@ impl StepTask {
         self.phase = Phase::Paused(now.after(pause(self.tries)));
     }
 
-    fn report(&mut self, outcome: StepOutcome, evidence: Evidence) -> Option<Output> {
-        let (fence, _) = self.claim?;
+    fn report(&mut self, fence: Fence, outcome: StepOutcome, evidence: Evidence) -> Output {
         self.phase = Phase::Reporting;
-        Some(Output::Report { key: self.key, member: self.member.clone(), fence, outcome, evidence })
+        Output::Report { key: self.key, member: self.member.clone(), fence, outcome, evidence }
     }
 
-    fn fail(&mut self, reason: &str, retryable: bool) -> Option<Output> {
+    fn end(&mut self, outcome: StepOutcome, evidence: Evidence) -> Option<Output> {
+        let (fence, _) = self.claim?;
+        Some(self.report(fence, outcome, evidence))
+    }
+
+    /// Reports a failure; while in doubt it only waits, in the end for a new claim, whose fence ends the doubt.
+    fn fail(&mut self, now: TimeMs, reason: &str, retryable: bool) -> Option<Output> {
+        if self.is_in_doubt {
+            self.pause(now);
+            return None;
+        }
         let facts = [("failed".to_owned(), reason.to_owned())].into();
         let outcome = StepOutcome::Failed { reason: Line::shortened(reason), retryable };
-        self.report(outcome, Evidence { facts })
+        self.end(outcome, Evidence { facts })
     }
 
     fn done_as_read(&mut self) -> Option<Output> {
         let facts =
             [("resolved".to_owned(), "read from the target after an unknown outcome".to_owned())].into();
-        self.report(StepOutcome::Done, Evidence { facts })
+        self.end(StepOutcome::Done, Evidence { facts })
     }
 }
 
@@ -165,7 +184,7 @@ impl ExecutorState {
         key: StepKey,
         answer: Settlement<Option<(Fence, TimeMs)>>,
     ) -> Vec<Output> {
-        let held = self.held_claim(key);
+        let (held, last) = (self.held_claim(key), self.tries.get(&key).cloned());
         let Some(task) = self.task(key).filter(|task| task.phase == Phase::Claiming) else {
             return Vec::new();
         };
@@ -175,10 +194,8 @@ impl ExecutorState {
             Settlement::Final(_, None) => held,
             Settlement::Open => None,
         };
-        task.claim = claim;
-        task.is_in_doubt = false;
-        if let Some((fence, _)) = claim {
-            return vec![task.read(fence)];
+        if let Some(claim) = claim {
+            return vec![task.hold(claim, last.as_ref())];
         }
         self.drop_task(key);
         self.paused.insert(Settled::Step(key), now.after(REFUSED_PAUSE));
@@ -198,22 +215,20 @@ impl ExecutorState {
         key: StepKey,
         found: Result<Option<Action>, ProviderError>,
     ) -> Vec<Output> {
-        let called = self.intents.contains(&key);
+        let called = self.tries.get(&key).is_some_and(LastTry::may_have_effect);
         let Some(task) = self.task(key).filter(|task| task.phase == Phase::Reading) else {
             return Vec::new();
         };
-        // An earlier life called under a claim that may be this one.
-        task.is_in_doubt |= called && !task.has_called;
         let output = match found {
             Ok(found) => {
-                let found = standing(found.as_ref());
-                let wanted = standing(Some(&task.action));
+                let found = found.as_ref().and_then(Action::leaves);
+                let wanted = task.action.leaves();
                 if called && found == wanted {
                     task.done_as_read()
-                } else if found == standing(task.expect.as_ref()) || found == wanted {
+                } else if found == task.expect.as_ref().and_then(Action::leaves) || found == wanted {
                     Some(task.carry_out(now))
                 } else {
-                    task.fail("drift: the target is neither as the plan expects nor as it wants", false)
+                    task.fail(now, "drift: the target is neither as the plan expects nor as it wants", false)
                 }
             }
             Err(ProviderError::Fenced { .. }) => {
@@ -225,13 +240,13 @@ impl ExecutorState {
                 task.is_in_doubt = true;
                 Some(task.carry_out(now))
             }
-            Err(error @ ProviderError::Drift { .. }) => task.fail(&format!("drift: {error}"), false),
+            Err(error @ ProviderError::Drift { .. }) => task.fail(now, &format!("drift: {error}"), false),
             // Once the provider was called its effect is unknown until the target can be read.
             Err(_) if called || task.tries < TRIES_MAX => {
                 task.pause(now);
                 None
             }
-            Err(error) => task.fail(&format!("the target cannot be read: {error}"), true),
+            Err(error) => task.fail(now, &format!("the target cannot be read: {error}"), true),
         };
         output.into_iter().collect()
     }
@@ -246,13 +261,9 @@ impl ExecutorState {
             return Vec::new();
         };
         let output = match effect {
-            Ok(Effect::New(evidence) | Effect::Same(evidence)) => task.report(StepOutcome::Done, evidence),
+            Ok(Effect::New(evidence) | Effect::Same(evidence)) => task.end(StepOutcome::Done, evidence),
             Err(ProviderError::Unknown(_)) => {
                 task.is_in_doubt = true;
-                task.pause(now);
-                None
-            }
-            Err(ProviderError::Retry(_) | ProviderError::Refused(_)) if task.is_in_doubt => {
                 task.pause(now);
                 None
             }
@@ -260,9 +271,9 @@ impl ExecutorState {
                 task.pause(now);
                 None
             }
-            Err(ProviderError::Retry(reason)) => task.fail(&reason, true),
-            Err(ProviderError::Refused(reason)) => task.fail(&reason, false),
-            Err(error @ ProviderError::Drift { .. }) => task.fail(&format!("drift: {error}"), false),
+            Err(ProviderError::Retry(reason)) => task.fail(now, &reason, true),
+            Err(ProviderError::Refused(reason)) => task.fail(now, &reason, false),
+            Err(error @ ProviderError::Drift { .. }) => task.fail(now, &format!("drift: {error}"), false),
             Err(ProviderError::Fenced { .. }) => {
                 self.leave_to_the_newer(now, key);
                 None
@@ -302,7 +313,7 @@ impl ExecutorState {
         let mut next: Option<TimeMs> = None;
         for task in self.tasks.values_mut() {
             match task.phase {
-                Phase::Paused(until) if until <= now => outputs.push(task.look_again()),
+                Phase::Paused(until) if until <= now => outputs.push(task.look_again(now)),
                 Phase::Paused(until) => next = [next, Some(until)].into_iter().flatten().min(),
                 _ => {}
             }
@@ -310,9 +321,4 @@ impl ExecutorState {
         self.wake_by(next);
         outputs
     }
-}
-
-/// An action as what it leaves behind: a removal leaves nothing.
-fn standing(action: Option<&Action>) -> Option<&Action> {
-    action.filter(|action| !matches!(action, Action::Remove { .. }))
 }

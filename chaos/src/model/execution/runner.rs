@@ -1,15 +1,14 @@
 //! Owns one executor of the model: the real plan runner, the answers that it waits for, and its intent journal.
 
 use std::{
-    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
 use althing_actors::{
     executor::{
-        journal::StepKey,
-        state::{ExecutorConfig, ExecutorState, Input, Output},
+        journal::{LastTries, StepKey},
+        state::{ExecutorConfig, ExecutorState, Input, JudgeKey, Output},
     },
     ledger::message::LedgerView,
     port::ProviderOrder,
@@ -22,8 +21,6 @@ use althing_contracts::{
     transaction::{Call, HealthReport, StepOutcome},
 };
 
-use althing_actors::executor::state::JudgeKey;
-
 /// One executor: its memory, which a crash takes, and its journal, which stays.
 #[derive(Clone)]
 pub(super) struct Runner {
@@ -31,8 +28,6 @@ pub(super) struct Runner {
     state: ExecutorState,
     /// Digest of everything that decides what it does next.
     standing: u64,
-    /// Steps for which a provider may have been called, as its journal says.
-    intents: BTreeSet<StepKey>,
     pub(super) waiting: Vec<Waiting>,
     pub(super) wake: Option<TimeMs>,
 }
@@ -49,9 +44,8 @@ pub(super) enum Waiting {
 
 impl Runner {
     pub(super) fn new(member: &'static str, config: ExecutorConfig) -> Self {
-        let state = ExecutorState::new(config, BTreeSet::new());
-        let mut runner =
-            Self { member, state, standing: 0, intents: BTreeSet::new(), waiting: Vec::new(), wake: None };
+        let state = ExecutorState::new(config, LastTries::new());
+        let mut runner = Self { member, state, standing: 0, waiting: Vec::new(), wake: None };
         runner.digest(0);
         runner
     }
@@ -63,7 +57,7 @@ impl Runner {
 
     /// Starts again from the journal; what was asked of others is on its way all the same.
     pub(super) fn crash(&mut self, config: ExecutorConfig) {
-        self.state = ExecutorState::new(config, self.intents.clone());
+        self.state = ExecutorState::new(config, self.state.last_tries().clone());
         self.waiting.clear();
         self.wake = None;
         self.digest(0);
@@ -85,19 +79,13 @@ impl Runner {
         self.digest(1);
     }
 
-    /// The journal is written before the provider is called, and before an outcome is reported.
+    /// Keeps what waits for an answer.
     fn keep(&mut self, output: Output) {
         let waiting = match output {
             Output::Claim { key, member } => Waiting::Claim(key, member),
             Output::Read { key, .. } => Waiting::Read(key),
-            Output::CarryOut { key, order, .. } => {
-                self.intents.insert(key);
-                Waiting::CarryOut(key, Arc::from(order))
-            }
+            Output::CarryOut { key, order, .. } => Waiting::CarryOut(key, Arc::from(order)),
             Output::Report { key, member, fence, outcome, .. } => {
-                if outcome != StepOutcome::Done {
-                    self.intents.remove(&key);
-                }
                 Waiting::Report(key, member, fence, outcome)
             }
             Output::Probe { .. } => return,
@@ -109,7 +97,7 @@ impl Runner {
     fn digest(&mut self, life: u8) {
         let mut hasher = DefaultHasher::new();
         life.hash(&mut hasher);
-        format!("{:?} {:?} {:?}", self.state.standing(), self.waiting, self.intents).hash(&mut hasher);
+        format!("{:?} {:?}", self.state.standing(), self.waiting).hash(&mut hasher);
         self.standing = hasher.finish();
     }
 }
