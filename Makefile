@@ -8,7 +8,7 @@ export CARGO_TERM_PROGRESS_WHEN ?= never
 .PHONY: help demo test fmt lint deny nextest doc simulate simulate-stack zoo chaos bench soak model fuzz coverage mutants clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Four organisations govern a real service, break it, and prove it (under a minute after the build)
 	$(CARGO) run --release --locked --bin althing -- dev --demo
@@ -19,7 +19,7 @@ fmt: ## Check the format
 	$(CARGO) fmt --all --check
 
 lint: ## Check with clippy; a warning is an error
-	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- --deny warnings
 
 deny: ## Check licences, banned crates and sources
 	$(CARGO) fetch --locked --quiet
@@ -33,11 +33,15 @@ nextest: ## Run all tests
 
 simulate: ## Run thousands of seeds of the simulation (SIMULATE=--seeds 0..100000); writes target/chaos/simulation.json
 	@mkdir -p target/chaos
-	$(CARGO) build --release --locked --workspace --bins
-	target/release/althing chaos simulate --complete --figures target/chaos/simulation.json $(SIMULATE)
+	$(CARGO) run --release --locked --bin althing -- chaos simulate --complete --figures target/chaos/simulation.json $(SIMULATE)
+
+simulate-stack: ## Run whole nodes on a simulated network, many seeds (SEEDS=40 FIRST=1), or one again (SCENARIO=stack SEED=7)
+	@mkdir -p target/chaos
+	$(CARGO) build --locked --manifest-path chaos/sim/Cargo.toml
+	cd chaos/sim && ./target/debug/althing-stack $(if $(SEED),$(or $(SCENARIO),stack) $(SEED),swarm $(or $(FIRST),1) $(or $(SEEDS),40) ../../target/chaos/stack.json)
 
 zoo: ## Plant known bugs into a copy of the sources and let the simulation find each; writes target/chaos/zoo.json
-	$(CARGO) run --release --locked --workspace --bin zoo -- all
+	$(CARGO) run --release --locked --package althing-chaos --bin zoo -- all
 
 soak: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --release --package althing-actors --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks)"
@@ -61,9 +65,6 @@ coverage: ## Say which branches of the deciding code the tests take; writes targ
 
 mutants: ## Break the deciding code in small ways and see what the tests notice (MUTANTS=short); writes target/chaos/mutants.json
 	ops/ci/with-tools.sh ops/ci/with-proof-tools.sh ops/ci/mutants.sh
-simulate-stack: ## Run whole nodes on a simulated network, many seeds (SEEDS=40 FIRST=1), or one again (SCENARIO=stack SEED=7)
-	$(CARGO) build --locked --manifest-path chaos/sim/Cargo.toml
-	cd chaos/sim && ./target/debug/althing-stack $(if $(SEED),$(or $(SCENARIO),stack) $(SEED),swarm $(or $(FIRST),1) $(or $(SEEDS),40) ../../target/chaos/stack.json)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -4,7 +4,6 @@
 pub mod actor;
 pub mod alarm;
 pub mod bundle;
-mod explain;
 pub mod heads;
 pub mod judge;
 pub mod message;

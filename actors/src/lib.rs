@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod auditor;
+pub mod causes;
 pub mod disk;
 pub mod executor;
 pub mod home;

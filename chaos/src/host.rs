@@ -10,7 +10,7 @@ mod processes;
 pub mod switch;
 pub mod tool;
 
-use std::{error::Error, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use tool::ToolError;
 
@@ -49,13 +49,4 @@ pub enum HostError {
 /// One is still there.
 pub fn end_processes(environment: &str) -> Result<(), HostError> {
     processes::kill_marked(environment)
-}
-
-/// An error with its causes, in one line.
-#[must_use]
-pub fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.dedup();
-    texts.join(": ")
 }

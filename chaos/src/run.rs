@@ -39,10 +39,10 @@ use crate::{
         HostError,
         facility::{Facility, Lack},
         inventory::Inventory,
-        with_causes,
     },
     process::vote::members_with,
 };
+use althing_actors::causes::with_causes;
 
 /// Time in which blocks that were on the way when the mesh lost its two thirds arrive.
 const SETTLE: Duration = Duration::from_millis(1_500);

@@ -25,14 +25,23 @@ mod tests;
 mod witness;
 mod world;
 
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use tracing::subscriber::{NoSubscriber, with_default};
+
+use mesh::Mesh;
+
 pub use checker::Violation;
-pub use faults::FaultPlan;
+pub use faults::{FaultPlan, PlanError};
 pub use report::{Coverage, Failure, Report, repeat_command};
 
 /// Runs one seed with the faults that it draws.
 ///
 /// # Errors
-/// An invariant was violated.
+/// An invariant was violated, or the code panicked.
 pub fn run(seed: u64) -> Result<Report, Failure> {
     run_plan(seed, FaultPlan::draw(seed))
 }
@@ -51,16 +60,28 @@ pub struct Replay {
 /// Runs a seed again and tells what happens.
 #[must_use]
 pub fn replay(seed: u64, plan: FaultPlan) -> Replay {
-    let silent = tracing::subscriber::NoSubscriber::default();
-    let tell = || mesh::Mesh::new(seed, plan).tell();
-    let (story, outcome) = tracing::subscriber::with_default(silent, tell);
-    Replay { plan, story, outcome }
+    let mut mesh = Mesh::new(seed, plan).with_story();
+    let outcome = run_caught(&mut mesh);
+    Replay { plan, story: mesh.into_story(), outcome }
 }
 
 /// Runs one seed with chosen faults.
 ///
 /// # Errors
-/// An invariant was violated.
+/// An invariant was violated, or the code panicked.
 pub fn run_plan(seed: u64, plan: FaultPlan) -> Result<Report, Failure> {
-    mesh::Mesh::new(seed, plan).run()
+    run_caught(&mut Mesh::new(seed, plan))
+}
+
+/// A panic is a failure like any other, and what the simulated nodes log is not this program's own.
+fn run_caught(mesh: &mut Mesh) -> Result<Report, Failure> {
+    let run = || with_default(NoSubscriber::default(), || mesh.run());
+    let outcome = catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(Violation::Panicked { message: message_of(&*panic) }));
+    outcome.map_err(|violation| mesh.failure(violation))
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }

@@ -156,7 +156,9 @@ fn files(sources: &Path) -> Result<Vec<PathBuf>, ZooError> {
     let listed = Command::new("git").arg("-C").arg(sources).args(["ls-files", "-z"]).output();
     let listed = listed.ok().filter(|listed| listed.status.success()).ok_or(ZooError::Files)?;
     let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-    Ok(names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+    let names = names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from);
+    // One that was taken away is in git's list until that is recorded.
+    Ok(names.filter(|name| sources.join(name).exists()).collect())
 }
 
 /// Writes a file unless it is there as it should be, so that what did not change is not built again.

@@ -9,11 +9,9 @@ use std::{
     time::Duration,
 };
 
+use althing_actors::causes::with_causes;
 use althing_chaos::{
-    host::{
-        inventory::{self, Leftover},
-        with_causes,
-    },
+    host::inventory::{self, Leftover},
     process::hostile::lie::{self, Lie},
     run::{
         self, Options, Progress, RunError,
@@ -191,7 +189,7 @@ async fn break_mesh(arguments: RunArguments, session: &Session) -> Outcome {
     })?;
     let report = ran.map_err(|error| refused(&error))?;
     if let Some(file) = &arguments.report {
-        write_page(file, &report)?;
+        write(file, &report.page())?;
     }
     let (passed, interrupted) = (report.passed, report.interrupted);
     session.print(&ReportView(report))?;
@@ -291,8 +289,8 @@ fn refused(error: &RunError) -> Failure {
     }
 }
 
-fn write_page(file: &Path, report: &Report) -> Outcome {
-    fs::write(file, report.page())
+fn write(file: &Path, text: &str) -> Outcome {
+    fs::write(file, text)
         .map_err(|error| Failure::new(Exit::EndedBadly, format!("cannot write {}: {error}", file.display())))
 }
 

@@ -18,7 +18,6 @@ use tracing::{Instrument as _, error, info, warn};
 
 use super::{
     alarm::Alarm,
-    explain::explain,
     heads::Observed,
     message::{ObserveHead, ReadAlarms, ReadStatus, Stop},
     metrics::{self, Attestation, HeadOutcome},
@@ -26,6 +25,7 @@ use super::{
     state::{AuditorConfig, AuditorError, AuditorState, AuditorStatus, ObserveError},
 };
 use crate::{
+    causes::with_causes,
     home::Home,
     ledger::message::{CertifiedBlock, LedgerFeed, LedgerView, ReadError},
     span,
@@ -131,7 +131,7 @@ impl AuditorActor {
         self.report(&mut state);
         self.state = Some(state);
         if let Err(error) = outcome {
-            error!(error = explain(&error), "auditor cannot go on");
+            error!(error = with_causes(&error), "auditor cannot go on");
             ctx.stop();
             return;
         }
@@ -139,7 +139,7 @@ impl AuditorActor {
             self.attest(proposal, call, ctx);
         }
         if let Err(error) = &read {
-            warn!(error = explain(error), "auditor cannot read the ledger's history");
+            warn!(error = with_causes(error), "auditor cannot read the ledger's history");
         }
         let has_more = !is_caught_up && self.status.sound && read.is_ok_and(|count| count > 0);
         if has_more || self.woken || !self.heads.is_empty() {
@@ -178,7 +178,7 @@ impl AuditorActor {
             }
             Err(AttestError::Unknown) => Attestation::Unknown,
             Err(error @ AttestError::Refused(_)) => {
-                warn!(%proposal, error = explain(&error), "attestation refused");
+                warn!(%proposal, error = with_causes(&error), "attestation refused");
                 Attestation::Refused
             }
         };

@@ -6,7 +6,6 @@ use althing_contracts::{digest::Digest, invariant::Violation, quantity::Height};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{
-    explain::cut,
     heads::SplitView,
     witness::{HistoryRewritten, Witness},
 };
@@ -177,6 +176,12 @@ impl AlarmBook {
     pub fn alarms(&self) -> &[Alarm] {
         &self.alarms
     }
+}
+
+/// The longest beginning of at most `len_max` bytes that ends between characters.
+fn cut(text: &str, len_max: usize) -> &str {
+    let end = (0..=len_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

@@ -17,13 +17,13 @@ use serde::Serialize;
 
 use super::{
     alarm::{Alarm, AlarmBook},
-    explain::explain,
     heads::{HeadBook, Observed, SplitView},
     judge::Judge,
     replay::{Head, Replay, Replayed},
     witness::{Witness, WitnessError, WitnessList},
 };
 use crate::{
+    causes::with_causes,
     journal::{JournalError, Shelf},
     ledger::message::{CertifiedBlock, LedgerView},
 };
@@ -146,7 +146,7 @@ impl AuditorState {
             Ok(replayed) => replayed,
             Err(error) => {
                 self.broken = true;
-                self.raise(Alarm::invalid(height, &explain(&error)))?;
+                self.raise(Alarm::invalid(height, &with_causes(&error)))?;
                 return Ok(None);
             }
         };

@@ -34,6 +34,7 @@ use super::{
     store::{self, Store},
 };
 use crate::{
+    causes::with_causes,
     disk::Disk,
     port::{MeshEvent, Verdict},
     sync::{SYNC_BLOCKS_MAX, SyncRequest, SyncResponse},
@@ -275,7 +276,7 @@ impl LedgerActor {
 
     /// Stops for good: after a failed write nothing may be signed any more.
     fn fail(&mut self, fatal: &Fatal, ctx: &mut Context<Self>) {
-        let text = describe(fatal);
+        let text = with_causes(fatal);
         error!(error = %text, "the ledger cannot go on, the process has to stop");
         self.surroundings.outlets.failure.send_replace(Some(text.into()));
         self.lifeline.stop();
@@ -340,12 +341,6 @@ fn tell_clock(offset_ms: Option<i64>) {
     } else {
         info!("this machine's clock agrees with most validators'");
     }
-}
-
-/// An error with its causes, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl Actor for LedgerActor {

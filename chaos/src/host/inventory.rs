@@ -9,6 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use althing_actors::causes::with_causes;
 use nix::fcntl::{Flock, FlockArg};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
@@ -206,7 +207,7 @@ fn clean_one(path: &Path) -> Result<Option<Leftover>, HostError> {
     let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { return Ok(None) };
     let run = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let removed = read(&file, path)?;
-    let stuck: Vec<_> = remove(&removed, &run).iter().map(|error| super::with_causes(error)).collect();
+    let stuck: Vec<_> = remove(&removed, &run).iter().map(|error| with_causes(error)).collect();
     if stuck.is_empty() {
         forget(path)?;
     }

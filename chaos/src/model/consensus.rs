@@ -57,12 +57,28 @@ enum Vote {
     For(Value),
 }
 
+/// A value, and the round in which it had a quorum of prevotes, if it had one.
+type Proposed = (Value, Option<usize>);
+
 /// Everything that honest validators have said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Said {
-    proposals: [[Option<(Value, Option<usize>)>; ROUNDS_MAX]; HEIGHTS],
+    proposals: [[Option<Proposed>; ROUNDS_MAX]; HEIGHTS],
     prevotes: [[[Vote; VALIDATORS]; ROUNDS_MAX]; HEIGHTS],
     precommits: [[[Vote; VALIDATORS]; ROUNDS_MAX]; HEIGHTS],
+}
+
+impl Said {
+    /// Whether a proposal was made, as far as an honest validator can tell.
+    fn has_proposal(&self, height: usize, round: usize, proposed: Proposed) -> bool {
+        !HONEST[Committees::proposer(height, round)] || self.proposals[height][round] == Some(proposed)
+    }
+
+    /// Whether a value was proposed, with whatever round.
+    fn has_value(&self, height: usize, round: usize, value: Value) -> bool {
+        !HONEST[Committees::proposer(height, round)]
+            || self.proposals[height][round].is_some_and(|(proposed, _)| proposed == value)
+    }
 }
 
 /// The validators and what was said.
@@ -115,24 +131,6 @@ impl Talk {
         self.committees.is_quorum(height, |validator| is(votes[validator]))
     }
 
-    /// Whether a proposal was made, as far as an honest validator can tell.
-    fn is_proposed(
-        &self,
-        said: &Said,
-        height: usize,
-        round: usize,
-        value: Value,
-        polka: Option<usize>,
-    ) -> bool {
-        let proposer = self.committees.proposer(height, round);
-        !HONEST[proposer] || said.proposals[height][round] == Some((value, polka))
-    }
-
-    fn is_proposed_at_all(&self, said: &Said, height: usize, round: usize, value: Value) -> bool {
-        let proposer = self.committees.proposer(height, round);
-        !HONEST[proposer] || said.proposals[height][round].is_some_and(|(proposed, _)| proposed == value)
-    }
-
     fn act(&self, mesh: &Mesh, by: usize, act: Act) -> Option<Mesh> {
         let mut next = mesh.clone();
         let Mesh { nodes, said } = &mut next;
@@ -141,7 +139,7 @@ impl Talk {
         let prevotes = &mesh.said.prevotes[height];
         match act {
             Act::Propose(value) => {
-                let mine = self.committees.proposer(height, round) == by && node.step == Step::Propose;
+                let mine = Committees::proposer(height, round) == by && node.step == Step::Propose;
                 if !mine || said.proposals[height][round].is_some() {
                     return None;
                 }
@@ -153,7 +151,7 @@ impl Talk {
                 said.proposals[height][round] = Some(proposal);
             }
             Act::Hear(value, polka) => {
-                if node.step != Step::Propose || !self.is_proposed(said, height, round, value, polka) {
+                if node.step != Step::Propose || !said.has_proposal(height, round, (value, polka)) {
                     return None;
                 }
                 let free = match polka {
@@ -172,7 +170,7 @@ impl Talk {
             Act::TimeOut => self.time_out(node, said, by)?,
             Act::SeePolka(value) => {
                 let seen = node.step >= Step::Prevote
-                    && self.is_proposed_at_all(said, height, round, value)
+                    && said.has_value(height, round, value)
                     && self.is_polka(height, &prevotes[round], |vote| vote == Vote::For(value));
                 if !seen || node.valid == Some((value, round)) {
                     return None;
@@ -205,7 +203,7 @@ impl Talk {
             Act::Decide(value, in_round) => {
                 let precommits = &said.precommits[height][in_round];
                 let signed = |validator: usize| precommits[validator] == Vote::For(value);
-                let proven = self.is_proposed_at_all(said, height, in_round, value)
+                let proven = said.has_value(height, in_round, value)
                     && self.committees.is_certified(height, in_round, value, signed);
                 if !proven {
                     return None;

@@ -6,24 +6,20 @@ mod provider;
 mod runner;
 mod scene;
 
-use std::{
-    collections::BTreeSet,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, hash::Hash, sync::Arc};
 
 use althing_actors::{
     executor::state::{ExecutorConfig, Input, Settlement},
-    port::{Effect, ProviderError, ProviderOrder},
+    port::{ProviderError, ProviderOrder},
 };
 use althing_contracts::{
     event::Event,
     name::{Line, OrgId},
     proposal::Work,
-    quantity::{DurationMs, Fence, TimeMs},
+    quantity::{DurationMs, TimeMs},
     role::Role,
     stage::Stage,
-    testing::{World, deploy, genesis, healthy, line, member, name, record, target, unhealthy},
+    testing::{World, deploy, genesis, healthy, member, name, record, target, unhealthy},
     transaction::{Call, ProposalId, StepOutcome},
 };
 use stateright::{Model, Property};
@@ -90,7 +86,7 @@ struct Late {
 }
 
 /// What can happen next; a runner and an answer are named by their places.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Move {
     /// A runner sees the ledger as it is.
     Look(usize),
@@ -184,7 +180,7 @@ impl Carrying {
         let at = scene.now.max(scene.ledger.soon());
         match scene.ledger.block(at, Some(&transaction)) {
             Answer::Taken(ledger, events) => {
-                let mut next = Scene { now: at, ledger: Arc::new(ledger), ..scene.clone() };
+                let mut next = Scene { now: at, ledger: Arc::from(ledger), ..scene.clone() };
                 next.judge_end(self.id);
                 (Some(next), events, false)
             }
@@ -249,7 +245,7 @@ impl Carrying {
     }
 
     /// The other of two answers: the provider refuses for now, the probe finds the target ill.
-    fn fail(&self, scene: &Scene, by: usize, place: usize) -> Option<Scene> {
+    fn fail(scene: &Scene, by: usize, place: usize) -> Option<Scene> {
         let input = match scene.runners[by].waiting.get(place)? {
             Waiting::CarryOut(key, _) => {
                 let effect = Err(ProviderError::Refused("it cannot be done".to_owned()));
@@ -267,7 +263,7 @@ impl Carrying {
     }
 
     /// The provider is called and does not answer in time.
-    fn time_out(&self, scene: &Scene, by: usize, place: usize) -> Option<Scene> {
+    fn time_out(scene: &Scene, by: usize, place: usize) -> Option<Scene> {
         let Waiting::CarryOut(key, order) = scene.runners[by].waiting.get(place)?.clone() else {
             return None;
         };
@@ -282,7 +278,7 @@ impl Carrying {
         Some(next)
     }
 
-    fn crash(&self, scene: &Scene, by: usize) -> Option<Scene> {
+    fn crash(scene: &Scene, by: usize) -> Option<Scene> {
         let mut next = scene.clone();
         next.left.crashes = next.left.crashes.checked_sub(1)?;
         let runner = Arc::make_mut(&mut next.runners[by]);

@@ -30,7 +30,7 @@ pub(super) struct Ledger {
 /// What a ledger makes of a transaction; an honest proposer leaves out what is not taken.
 pub(super) enum Answer {
     /// It is in the next block, and caused this.
-    Taken(Ledger, Vec<Event>),
+    Taken(Box<Ledger>, Vec<Event>),
     /// It had taken effect before.
     Same,
     /// The rules refuse it.
@@ -82,7 +82,7 @@ impl Ledger {
         let mut next =
             Self { root, trace: Arc::clone(&self.trace), deviation: self.deviation.clone(), state };
         next.follow(self.state.event_sequence(), fell_due.iter().chain(&caused));
-        Answer::Taken(next, caused)
+        Answer::Taken(Box::new(next), caused)
     }
 
     /// The earliest time of the next block.
@@ -123,7 +123,7 @@ impl Ledger {
 impl Answer {
     pub(super) fn taken(self) -> Option<Ledger> {
         match self {
-            Self::Taken(next, _) => Some(next),
+            Self::Taken(next, _) => Some(*next),
             Self::Same | Self::Refused => None,
         }
     }

@@ -2,17 +2,13 @@
 //! panics does not stop the others.
 
 use std::{
-    any::Any,
     ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
-
-use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::{Coverage, Failure, FaultPlan, Report, Violation, run_plan};
 
@@ -116,32 +112,14 @@ impl Tally {
 /// Runs a seed, and some of them once more; whether it was one of those.
 fn run_again(seed: u64) -> Result<(Report, bool), Failure> {
     let plan = FaultPlan::draw(seed);
-    let report = run_caught(seed, plan)?;
+    let report = run_plan(seed, plan)?;
     if !seed.is_multiple_of(TWICE_EVERY) {
         return Ok((report, false));
     }
-    let again = run_caught(seed, plan)?;
+    let again = run_plan(seed, plan)?;
     if again == report {
         return Ok((report, true));
     }
     let violation = Violation::Diverged { one: report.trace, other: again.trace };
     Err(Failure { seed, plan: Box::new(plan), at_us: 0, violation: Box::new(violation) })
-}
-
-/// Runs a seed with a plan; a panic is a failure like any other.
-///
-/// # Errors
-/// An invariant was violated, or the code panicked.
-pub fn run_caught(seed: u64, plan: FaultPlan) -> Result<Report, Failure> {
-    // What the simulated nodes log is not this program's own.
-    let silent = || with_default(NoSubscriber::default(), || run_plan(seed, plan));
-    catch_unwind(AssertUnwindSafe(silent)).unwrap_or_else(|panic| {
-        let violation = Violation::Panicked { message: message_of(&*panic) };
-        Err(Failure { seed, plan: Box::new(plan), at_us: 0, violation: Box::new(violation) })
-    })
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }

@@ -1,5 +1,7 @@
 //! Owns which faults a run has. Each seed draws its own mix, so that rare combinations come up and quiet ones too.
 
+use std::ops::RangeInclusive;
+
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +52,58 @@ pub struct FaultPlan {
     pub rebroadcast_ms: u64,
 }
 
+/// Why a plan cannot be simulated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` is {found}, and has to be {} to {}{}", bounds.start(), bounds.end(), if *zero_is_none { ", or 0 for none" } else { "" })]
+pub struct PlanError {
+    field: &'static str,
+    found: u64,
+    bounds: RangeInclusive<u64>,
+    zero_is_none: bool,
+}
+
+/// Nodes of a kind: a run with more takes minutes.
+const NODES_MAX: u64 = 16;
+/// Longest time of faults: ten minutes of the run's own time.
+const CHAOS_MAX_US: u64 = 600_000_000;
+/// Shortest mean time between two things of one kind.
+const EVERY_MIN_US: u64 = 10_000;
+/// Longest delay of a message.
+const DELAY_MAX_US: u64 = 10_000_000;
+
 impl FaultPlan {
+    /// Refuses a plan that nothing can come of: a run without nodes, or one that does not end within minutes.
+    ///
+    /// # Errors
+    /// Names the first field that is out of its bounds.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let often = EVERY_MIN_US..=CHAOS_MAX_US;
+        let of_thousand = |permille: u32| (u64::from(permille), 0..=1_000, false);
+        let count = |nodes: usize| u64::try_from(nodes).unwrap_or(u64::MAX);
+        let fields = [
+            ("validators", (count(self.validators), 1..=NODES_MAX, false)),
+            ("observers", (count(self.observers), 0..=NODES_MAX, false)),
+            ("chaos_us", (self.chaos_us, EVERY_MIN_US..=CHAOS_MAX_US, false)),
+            ("delay_max_us", (self.delay_max_us, 1..=DELAY_MAX_US, false)),
+            ("drop_permille", of_thousand(self.drop_permille)),
+            ("duplicate_permille", of_thousand(self.duplicate_permille)),
+            ("trouble_permille", of_thousand(self.trouble_permille)),
+            ("crash_every_us", (self.crash_every_us, often.clone(), true)),
+            ("blackout_every_us", (self.blackout_every_us, often.clone(), true)),
+            ("partition_every_us", (self.partition_every_us, often.clone(), true)),
+            ("people_every_us", (self.people_every_us, often, false)),
+            ("mute_proposals_us", (self.mute_proposals_us, 0..=CHAOS_MAX_US, false)),
+            ("clock_offset_max_ms", (self.clock_offset_max_ms, 0..=CHAOS_MAX_US / 1_000, false)),
+            ("rebroadcast_ms", (self.rebroadcast_ms, 10..=60_000, false)),
+        ];
+        let wrong = fields.into_iter().find(|(_, (found, bounds, zero_is_none))| {
+            !bounds.contains(found) && (*found > 0 || !zero_is_none)
+        });
+        wrong.map_or(Ok(()), |(field, (found, bounds, zero_is_none))| {
+            Err(PlanError { field, found, bounds, zero_is_none })
+        })
+    }
+
     /// No faults at all.
     pub const CALM: Self = Self {
         validators: 4,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use althing_actors::{
     executor::{journal::StepKey, state::JudgeKey},
     journal::JournalError,
-    ledger::{mempool::PooledTransaction, message::Final},
+    ledger::{mempool::PooledTransaction, message::Final, state::Now},
     signer::{
         message::{Sign, SignError},
         state::SignerState,
@@ -15,7 +15,7 @@ use althing_actors::{
 use althing_contracts::{
     digest::Digest,
     name::MemberId,
-    quantity::{DurationMs, Sequence, TimeMs},
+    quantity::{DurationMs, Sequence},
     reject::Reject,
     role::Role,
     state::State,
@@ -83,8 +83,7 @@ pub(super) struct Desk<'a> {
     pub(super) signer: &'a mut SignerState,
     pub(super) state: &'a State,
     pub(super) network: Digest,
-    pub(super) now: TimeMs,
-    pub(super) now_us: u64,
+    pub(super) now: Now,
 }
 
 /// What goes out of the lanes.
@@ -132,11 +131,11 @@ impl Lanes {
     }
 
     /// Everything under way, to be submitted again, and answers to those who waited long enough.
-    pub(super) fn again(&mut self, now_us: u64) -> Outgoing {
+    pub(super) fn again(&mut self, now: Now) -> Outgoing {
         let mut outgoing = Outgoing::default();
         for under_way in self.0.values_mut().filter_map(|lane| lane.under_way.as_mut()) {
             outgoing.transactions.push(under_way.transaction.clone());
-            if under_way.since_us.saturating_add(PATIENCE_US) <= now_us {
+            if under_way.since_us.saturating_add(PATIENCE_US) <= now.monotonic_us {
                 let ticket = std::mem::replace(&mut under_way.ticket, Ticket::Person);
                 outgoing.answers.push((ticket, Answer::Unknown));
             }
@@ -193,17 +192,17 @@ impl Lane {
             member: member.clone(),
             role,
             sequence: desk.state.next_sequence(member, role).max(self.next),
-            not_after: desk.state.time().max(desk.now).after(validity),
+            not_after: desk.state.time().max(desk.now.wall).after(validity),
             call: call.clone(),
             span: tracing::Span::none(),
         };
-        let signed = desk.signer.sign(request, desk.state, desk.now)?;
+        let signed = desk.signer.sign(request, desk.state, desk.now.wall)?;
         let unverified =
             UnverifiedTransaction::decode(&signed.bytes, desk.network).expect("it was encoded a moment ago");
         let transaction =
             PooledTransaction { bytes: Bytes::from(signed.bytes), verified: unverified.assume_verified() };
         let kept = transaction.clone();
-        self.under_way = Some(UnderWay { ticket, call, transaction, tries, since_us: desk.now_us });
+        self.under_way = Some(UnderWay { ticket, call, transaction, tries, since_us: desk.now.monotonic_us });
         Ok(kept)
     }
 }

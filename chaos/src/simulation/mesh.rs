@@ -8,6 +8,7 @@ mod work;
 use std::collections::BTreeMap;
 
 use althing_actors::{
+    causes::with_causes,
     executor::state::Input,
     ledger::{
         consensus::{ConsensusKey, ConsensusTimeouts},
@@ -120,25 +121,24 @@ impl Mesh {
         }
     }
 
-    /// Runs and tells what happened on the way.
-    pub(super) fn tell(mut self) -> (Vec<(u64, String)>, Result<Report, Failure>) {
-        self.story = Some(Vec::new());
-        let outcome = self.run();
-        (self.story.take().unwrap_or_default(), outcome)
+    /// The same run, which writes down what happens.
+    pub(super) fn with_story(self) -> Self {
+        Self { story: Some(Vec::new()), ..self }
     }
 
-    pub(super) fn run(&mut self) -> Result<Report, Failure> {
-        let outcome = self.play();
-        let (seed, plan, at_us) = (self.seed, self.plan, self.now_us);
-        outcome.map_err(|violation| Failure {
-            seed,
-            plan: Box::new(plan),
-            at_us,
-            violation: Box::new(violation),
-        })
+    /// What happened, if it was written down.
+    pub(super) fn into_story(self) -> Vec<(u64, String)> {
+        self.story.unwrap_or_default()
     }
 
-    fn play(&mut self) -> Result<Report, Violation> {
+    /// Something does not hold at this moment.
+    pub(super) fn failure(&self, violation: Violation) -> Failure {
+        let (seed, plan, at_us) = (self.seed, Box::new(self.plan), self.now_us);
+        Failure { seed, plan, at_us, violation: Box::new(violation) }
+    }
+
+    /// Runs to the end.
+    pub(super) fn run(&mut self) -> Result<Report, Violation> {
         self.open_all()?;
         self.schedule_faults();
         loop {
@@ -224,7 +224,7 @@ impl Mesh {
         }
         let outputs = match outputs {
             Ok(outputs) => outputs,
-            Err(fatal) => return self.stopped(node, chain(&fatal)),
+            Err(fatal) => return self.stopped(node, with_causes(&fatal)),
         };
         // Blocks that replay itself made final are among the outputs.
         let replayed = outputs.iter().find_map(|output| match output {
@@ -291,7 +291,7 @@ impl Mesh {
                 }
             }
         };
-        let reason = chain(&fatal);
+        let reason = with_causes(&fatal);
         if reason.contains("the simulated machine has stopped") {
             return self.crash(node);
         }
@@ -367,13 +367,18 @@ impl Mesh {
     fn judge(&mut self) -> Result<(), Violation> {
         let mut uses = Vec::new();
         for (node, at) in self.nodes.iter().enumerate().filter(|(_, at)| !at.is_retired()) {
-            let read = at.key_uses().map_err(|error| Violation::Stopped { node, reason: chain(&error) });
+            let read =
+                at.key_uses().map_err(|error| Violation::Stopped { node, reason: with_causes(&error) });
             uses.extend(read?);
         }
         let has_all_keys = self.nodes.iter().all(|node| !node.is_retired());
-        let blocks = self.nodes.iter().max_by_key(|node| node.height()).map(Node::blocks).unwrap_or_default();
-        let top = self.nodes.iter().max_by_key(|node| node.height()).and_then(|node| node.ledger.as_ref());
-        let proposals = top.map(LedgerState::state).into_iter().flat_map(State::proposals);
+        let top = self.nodes.iter().max_by_key(|node| node.height());
+        let blocks = top.map(Node::blocks).unwrap_or_default();
+        let proposals = top
+            .and_then(|node| node.ledger.as_ref())
+            .map(LedgerState::state)
+            .into_iter()
+            .flat_map(State::proposals);
         let ended = proposals.filter_map(|it| Some((it.id, it.ended?.stage))).collect();
         let findings = checker::judge(&Evidence {
             genesis: &self.genesis,
@@ -434,14 +439,4 @@ impl Mesh {
     fn index_of(&self, id: althing_actors::port::NodeId) -> Option<NodeIndex> {
         self.nodes.iter().position(|node| node.id == id)
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

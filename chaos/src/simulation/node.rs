@@ -164,11 +164,6 @@ impl Node {
         Ok(uses)
     }
 
-    /// Its wall clock.
-    pub(super) fn wall(&self, now_us: u64) -> TimeMs {
-        self.now(now_us).wall
-    }
-
     /// Gives the ledger an input.
     pub(super) fn step(
         &mut self,
@@ -243,7 +238,8 @@ impl Node {
         self.ledger.as_ref().map_or(Height::ZERO, LedgerState::height)
     }
 
-    fn now(&self, now_us: u64) -> Now {
+    /// The time by its clocks.
+    pub(super) fn now(&self, now_us: u64) -> Now {
         let true_ms = GENESIS_TIME.get() + START_MS + now_us / 1_000;
         Now { wall: TimeMs::new(true_ms.saturating_add_signed(self.clock_offset_ms)), monotonic_us: now_us }
     }

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FaultPlan, Report, campaign::run_caught, report::Failure};
+use super::{FaultPlan, PlanError, Report, report::Failure, run_plan};
 
 /// Largest file that is read.
 const FILE_LEN_MAX: u64 = 16 * 1024;
@@ -46,13 +46,21 @@ pub enum SeedFileError {
         /// Why.
         source: Box<toml::de::Error>,
     },
+    /// Its faults cannot be simulated.
+    #[error("{path} cannot be run: {source}")]
+    Unsound {
+        /// Which.
+        path: String,
+        /// Why.
+        source: PlanError,
+    },
 }
 
 impl FoundSeed {
     /// Reads a seed file.
     ///
     /// # Errors
-    /// The file cannot be read or is none.
+    /// The file cannot be read, is none, or asks for more than can be simulated.
     pub fn read(path: &Path) -> Result<Self, SeedFileError> {
         let shown = || path.display().to_string();
         let unreadable = |source| SeedFileError::Unreadable { path: shown(), source };
@@ -61,7 +69,9 @@ impl FoundSeed {
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let malformed = |source| SeedFileError::Malformed { path: shown(), source: Box::new(source) };
-        toml::from_str(&text).map_err(malformed)
+        let found: Self = toml::from_str(&text).map_err(malformed)?;
+        found.plan.check().map_err(|source| SeedFileError::Unsound { path: shown(), source })?;
+        Ok(found)
     }
 
     /// Runs it.
@@ -69,7 +79,7 @@ impl FoundSeed {
     /// # Errors
     /// What it found is there again, or something else is.
     pub fn run(&self) -> Result<Report, Failure> {
-        run_caught(self.seed, self.plan)
+        run_plan(self.seed, self.plan)
     }
 }
 
@@ -84,11 +94,11 @@ impl fmt::Display for FoundSeed {
 /// does not fail.
 #[must_use]
 pub fn minimised(seed: u64, plan: &FaultPlan) -> Option<Failure> {
-    let mut smallest = run_caught(seed, *plan).err()?;
+    let mut smallest = run_plan(seed, *plan).err()?;
     loop {
         let kind = std::mem::discriminant(&*smallest.violation);
         let smaller = smallest.plan.reductions().into_iter().find_map(|plan| {
-            let failure = run_caught(smallest.seed, plan).err()?;
+            let failure = run_plan(smallest.seed, plan).err()?;
             (std::mem::discriminant(&*failure.violation) == kind).then_some(failure)
         });
         match smaller {

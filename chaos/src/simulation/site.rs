@@ -14,6 +14,7 @@ use althing_actors::{
     ledger::{
         mempool::PooledTransaction,
         message::{CertifiedBlock, LedgerView},
+        state::Now,
     },
     signer::{journal as key_uses, state::SignerState},
 };
@@ -110,12 +111,7 @@ impl Site {
     }
 
     /// The executor and the auditor look at the ledger.
-    pub(super) fn look(
-        &mut self,
-        now: TimeMs,
-        now_us: u64,
-        blocks: &[CertifiedBlock],
-    ) -> Result<Doings, SiteError> {
+    pub(super) fn look(&mut self, now: Now, blocks: &[CertifiedBlock]) -> Result<Doings, SiteError> {
         if let Some(auditor) = &mut self.auditor {
             auditor.apply(blocks)?;
             auditor.compare(&self.view)?;
@@ -127,14 +123,14 @@ impl Site {
             }
         }
         let view = Arc::clone(&self.view);
-        self.feed(now, now_us, Input::View(view))
+        self.feed(now, Input::View(view))
     }
 
     /// The executor takes an input.
-    pub(super) fn feed(&mut self, now: TimeMs, now_us: u64, input: Input) -> Result<Doings, SiteError> {
+    pub(super) fn feed(&mut self, now: Now, input: Input) -> Result<Doings, SiteError> {
         let mut doings = Doings::default();
         if let Some(runner) = &mut self.runner {
-            for output in runner.step(now, input)? {
+            for output in runner.step(now.wall, input)? {
                 let ticket = match &output {
                     Output::Claim { key, .. } => Ticket::Claim(*key),
                     Output::Report { key, .. } => Ticket::Report(*key),
@@ -150,30 +146,24 @@ impl Site {
                 }
             }
         }
-        self.pump(now, now_us, doings)
+        self.pump(now, doings)
     }
 
     /// Signs what waits, and tells those whose call was refused.
-    pub(super) fn pump(&mut self, now: TimeMs, now_us: u64, mut doings: Doings) -> Result<Doings, SiteError> {
+    pub(super) fn pump(&mut self, now: Now, mut doings: Doings) -> Result<Doings, SiteError> {
         let Self { signer, lanes, view, .. } = self;
         let network = view.network;
         let Outgoing { transactions, answers } =
-            lanes.sign(&mut Desk { signer, state: &view.state, network, now, now_us })?;
+            lanes.sign(&mut Desk { signer, state: &view.state, network, now })?;
         doings.transactions.extend(transactions);
         for (ticket, answer) in answers {
-            doings.absorb(self.tell(now, now_us, ticket, &answer)?);
+            doings.absorb(self.tell(now, ticket, &answer)?);
         }
         Ok(doings)
     }
 
     /// Tells whoever asked what came of it.
-    pub(super) fn tell(
-        &mut self,
-        now: TimeMs,
-        now_us: u64,
-        ticket: Ticket,
-        answer: &Answer,
-    ) -> Result<Doings, SiteError> {
+    pub(super) fn tell(&mut self, now: Now, ticket: Ticket, answer: &Answer) -> Result<Doings, SiteError> {
         let mut doings = Doings::default();
         match answer {
             Answer::Final(_) => doings.acknowledged = 1,
@@ -205,10 +195,10 @@ impl Site {
         };
         match input {
             Some(input) => {
-                doings.absorb(self.feed(now, now_us, input)?);
+                doings.absorb(self.feed(now, input)?);
                 Ok(doings)
             }
-            None => self.pump(now, now_us, doings),
+            None => self.pump(now, doings),
         }
     }
 

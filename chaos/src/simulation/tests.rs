@@ -60,6 +60,37 @@ fn a_seed_file_reads_back_as_it_was_written() {
     assert_eq!(toml::from_str::<FoundSeed>(&found.to_string()).unwrap(), found);
 }
 
+#[test]
+fn a_seed_file_that_asks_for_what_cannot_be_run_is_refused() {
+    let refused = |plan: FaultPlan| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let found = FoundSeed { seed: 7, found: "nothing".to_owned(), plan };
+        std::fs::write(file.path(), found.to_string()).unwrap();
+        FoundSeed::read(file.path()).unwrap_err().to_string()
+    };
+    let calm = FaultPlan::CALM;
+    for (plan, why) in [
+        (FaultPlan { validators: 0, ..calm }, "`validators` is 0, and has to be 1 to 16"),
+        (
+            FaultPlan { people_every_us: 0, ..calm },
+            "`people_every_us` is 0, and has to be 10000 to 600000000",
+        ),
+        (FaultPlan { crash_every_us: 1, ..calm }, "has to be 10000 to 600000000, or 0 for none"),
+        (FaultPlan { drop_permille: 1_001, ..calm }, "`drop_permille` is 1001, and has to be 0 to 1000"),
+    ] {
+        let text = refused(plan);
+        assert!(text.ends_with(why), "{text}");
+    }
+}
+
+#[test]
+fn every_drawn_plan_can_be_run() {
+    for seed in 0..1_000 {
+        assert_eq!(FaultPlan::draw(seed).check(), Ok(()), "seed {seed}");
+    }
+    assert_eq!(FaultPlan::CALM.check(), Ok(()));
+}
+
 macro_rules! seeds {
     ($($name:ident: $range:expr;)*) => { $(
         #[test]

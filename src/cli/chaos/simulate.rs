@@ -19,6 +19,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::{
+    chaos::write,
     failure::{Exit, Failure, Outcome},
     output::{Render, fields, lines},
     session::Session,
@@ -216,11 +217,6 @@ fn save(directory: &Path, tally: &Tally) -> Outcome<Vec<PathBuf>> {
         files.push(file);
     }
     Ok(files)
-}
-
-fn write(file: &Path, text: &str) -> Outcome {
-    fs::write(file, text)
-        .map_err(|error| Failure::new(Exit::EndedBadly, format!("cannot write {}: {error}", file.display())))
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {

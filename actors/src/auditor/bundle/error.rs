@@ -12,7 +12,7 @@ use super::{
     key_uses::KeyUseFlaw,
     split_view::SplitViewFlaw,
 };
-use crate::auditor::{explain::explain, replay::ReplayError};
+use crate::{auditor::replay::ReplayError, causes::with_causes};
 
 /// Where in a bundle something does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -70,7 +70,7 @@ impl BundleError {
 /// The whole message: place, flaw and every cause behind it.
 impl fmt::Display for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, explain(&*self.flaw))
+        write!(f, "{}: {}", self.place, with_causes(&*self.flaw))
     }
 }
 

@@ -60,7 +60,7 @@ impl Committees {
         self.rosters[height].by_consensus_key(self.key(validator)).is_some()
     }
 
-    pub(super) const fn proposer(&self, height: usize, round: usize) -> usize {
+    pub(super) const fn proposer(height: usize, round: usize) -> usize {
         PROPOSERS[height][round]
     }
 

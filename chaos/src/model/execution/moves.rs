@@ -1,6 +1,10 @@
 //! Owns what each move makes of a scene.
 
-use super::*;
+use std::sync::Arc;
+
+use althing_contracts::{role::Role, stage::Stage, testing::line, transaction::Call};
+
+use super::{Carrying, FIRST, GUARDIAN, JUDGE, Late, Move, SECOND, Scene};
 
 impl Carrying {
     pub(super) fn make(&self, scene: &Scene, action: Move) -> Option<Scene> {
@@ -12,20 +16,20 @@ impl Carrying {
                 (next != *scene).then_some(next)
             }
             Move::Answer(by, place) => self.answer(scene, by, place, true),
-            Move::Fail(by, place) => self.fail(scene, by, place),
+            Move::Fail(by, place) => Self::fail(scene, by, place),
             Move::Lose(by, place) => {
                 let mut next = self.answer(scene, by, place, false)?;
                 next.left.losses = next.left.losses.checked_sub(1)?;
                 Some(next)
             }
-            Move::TimeOut(by, place) => self.time_out(scene, by, place),
+            Move::TimeOut(by, place) => Self::time_out(scene, by, place),
             Move::Arrive(place) => {
                 let mut next = scene.clone();
                 let Late { order, undo } = next.late.remove(place);
                 let _unseen = next.carry_out(id, &order, undo);
                 Some(next)
             }
-            Move::Crash(by) => self.crash(scene, by),
+            Move::Crash(by) => Self::crash(scene, by),
             Move::Judge(is_healthy) => {
                 let mut next = self.judge(scene, JUDGE, is_healthy)?;
                 if !is_healthy {

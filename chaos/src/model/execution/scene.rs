@@ -1,8 +1,14 @@
 //! Owns what makes two scenes one: their ledgers' roots and the small world around them.
 
-use althing_contracts::document::Action;
+use std::hash::{Hash, Hasher};
 
-use super::*;
+use althing_actors::{
+    executor::state::{Input, Settlement},
+    port::{Effect, ProviderError, ProviderOrder},
+};
+use althing_contracts::{document::Action, quantity::Fence, stage::Stage, transaction::ProposalId};
+
+use super::{Late, Scene, Waiting};
 
 /// What a runner is told when the answer is lost: the outcome is not known.
 pub(super) fn lost(waiting: &Waiting) -> Option<Input> {

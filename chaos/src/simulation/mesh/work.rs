@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use althing_actors::{
     auditor::state::AuditorState,
+    causes::with_causes,
     executor::{
         journal::StepKey,
         state::{Input, JudgeKey, Output},
@@ -18,7 +19,7 @@ use rand::{
     seq::{IndexedRandom as _, SliceRandom as _},
 };
 
-use super::{Mesh, NodeIndex, Violation, chain};
+use super::{Mesh, NodeIndex, Violation};
 use crate::simulation::{
     event::{Event, Hand},
     lane::Ticket,
@@ -71,12 +72,12 @@ impl Mesh {
             return Ok(());
         }
         self.queue.push(self.now_us + AGAIN_EVERY_US, Event::Again { node });
-        let (now, now_us) = (self.nodes[node].wall(self.now_us), self.now_us);
+        let now = self.nodes[node].now(self.now_us);
         let Some(site) = &mut self.nodes[node].site else { return Ok(()) };
-        let outgoing = site.lanes.again(now_us);
+        let outgoing = site.lanes.again(now);
         let mut doings = Doings { transactions: outgoing.transactions, ..Doings::default() };
         for (ticket, answer) in outgoing.answers {
-            match site.tell(now, now_us, ticket, &answer) {
+            match site.tell(now, ticket, &answer) {
                 Ok(more) => doings.absorb(more),
                 Err(error) => return self.site_failed(node, &error),
             }
@@ -86,11 +87,11 @@ impl Mesh {
 
     /// The executor and the auditor of a node look at its ledger.
     pub(super) fn look(&mut self, node: NodeIndex) -> Result<(), Violation> {
-        let (now, now_us) = (self.nodes[node].wall(self.now_us), self.now_us);
+        let now = self.nodes[node].now(self.now_us);
         let blocks = self.nodes[node].unaudited();
         let Some(site) = &mut self.nodes[node].site else { return Ok(()) };
         site.is_looking = false;
-        let doings = site.look(now, now_us, &blocks);
+        let doings = site.look(now, &blocks);
         let alarms = site.auditor.as_mut().map(AuditorState::take_raised).unwrap_or_default();
         if let Some(alarm) = alarms.first() {
             return Err(Violation::Alarm { node, alarm: alarm.to_string() });
@@ -100,15 +101,15 @@ impl Mesh {
 
     /// The executor of a node takes an input.
     pub(super) fn feed(&mut self, node: NodeIndex, input: Input) -> Result<(), Violation> {
-        let (now, now_us) = (self.nodes[node].wall(self.now_us), self.now_us);
+        let now = self.nodes[node].now(self.now_us);
         let Some(site) = &mut self.nodes[node].site else { return Ok(()) };
-        let doings = site.feed(now, now_us, input);
+        let doings = site.feed(now, input);
         self.carry_on(node, doings)
     }
 
     /// A transaction is final at a node.
     pub(super) fn finalise(&mut self, node: NodeIndex, found: Final) -> Result<(), Violation> {
-        let (now, now_us) = (self.nodes[node].wall(self.now_us), self.now_us);
+        let now = self.nodes[node].now(self.now_us);
         let Some(site) = &mut self.nodes[node].site else { return Ok(()) };
         let (id, has_effect) = (found.id, !found.events.is_empty());
         let Some((ticket, answer)) = site.lanes.finalise(found) else { return Ok(()) };
@@ -118,7 +119,7 @@ impl Mesh {
                 self.coverage.count(report::OBSERVERS_TRANSACTION);
             }
         }
-        let doings = site.tell(now, now_us, ticket, &answer);
+        let doings = site.tell(now, ticket, &answer);
         self.carry_on(node, doings)
     }
 
@@ -129,12 +130,12 @@ impl Mesh {
         id: TransactionId,
         reject: &Reject,
     ) -> Result<(), Violation> {
-        let (now, now_us) = (self.nodes[node].wall(self.now_us), self.now_us);
+        let now = self.nodes[node].now(self.now_us);
         self.coverage.reject(reject.code());
         let Some(site) = &mut self.nodes[node].site else { return Ok(()) };
         let doings = match site.lanes.refuse(id, reject) {
-            Some((ticket, answer)) => site.tell(now, now_us, ticket, &answer),
-            None => site.pump(now, now_us, Doings::default()),
+            Some((ticket, answer)) => site.tell(now, ticket, &answer),
+            None => site.pump(now, Doings::default()),
         };
         self.carry_on(node, doings)
     }
@@ -189,9 +190,9 @@ impl Mesh {
     }
 
     fn pump(&mut self, node: NodeIndex) -> Result<(), Violation> {
-        let (now, now_us) = (self.nodes[node].wall(self.now_us), self.now_us);
+        let now = self.nodes[node].now(self.now_us);
         let Some(site) = &mut self.nodes[node].site else { return Ok(()) };
-        let doings = site.pump(now, now_us, Doings::default());
+        let doings = site.pump(now, Doings::default());
         self.carry_on(node, doings)
     }
 
@@ -259,7 +260,7 @@ impl Mesh {
     }
 
     fn schedule_wake(&mut self, node: NodeIndex, life: u64) {
-        let wall = self.nodes[node].wall(self.now_us);
+        let wall = self.nodes[node].now(self.now_us).wall;
         let Some(site) = &mut self.nodes[node].site else { return };
         let Some(at) = site.wake_at() else { return };
         let at_us = self.now_us + at.since(wall).get().max(1) * 1_000;
@@ -271,7 +272,7 @@ impl Mesh {
 
     /// A node's own actors cannot go on: its disk has stopped, or something is broken.
     pub(super) fn site_failed(&mut self, node: NodeIndex, error: &SiteError) -> Result<(), Violation> {
-        let reason = chain(error);
+        let reason = with_causes(error);
         if reason.contains("the simulated machine has stopped") {
             return self.crash(node);
         }
