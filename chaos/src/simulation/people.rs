@@ -187,7 +187,8 @@ fn object(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call>
     if !member.as_str().ends_with("sceptic") || !random.random_bool(0.5) {
         return None;
     }
-    let height = state.height();
+    // The state knows the block once another has followed it.
+    let height = audited.ended?.height;
     let block = state.block_digest(height)?;
     let verdict = AuditVerdict::Unsound { finding: line("the sceptic does not believe it") };
     Some(Call::Attest { proposal: audited.id, verdict, height, block })
