@@ -6,6 +6,7 @@ pub mod checker;
 pub mod fuzz;
 pub mod host;
 pub mod http;
+pub mod lie;
 pub mod model;
 pub mod process;
 pub mod run;

@@ -3,15 +3,15 @@
 //!
 //! Each run has two phases. In the first, faults happen as the seed draws them: crashes at any append, sync or
 //! send with unsynced bytes lost, all nodes at once, delay, loss, duplication, reordering, partitions, clocks
-//! apart, and hours without proposals; nodes without a vote follow, nodes start from snapshots, and a validator may
-//! sign contrary votes and propose two blocks in one round. Then the faults end, and the mesh has to go on within a bound.
+//! apart, and hours without proposals; nodes without a vote follow, nodes start from snapshots, and as many
+//! validators as the protocol bears may lie, each in one of the ways of [`crate::lie::Lie`]. Then the faults end, and the mesh has to go on within a bound.
 
 pub mod campaign;
 mod checker;
-mod equivocator;
 mod event;
 mod faults;
 mod lane;
+mod liar;
 mod mesh;
 mod network;
 mod node;

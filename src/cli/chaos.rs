@@ -12,7 +12,8 @@ use std::{
 use althing_actors::causes::with_causes;
 use althing_chaos::{
     host::inventory::{self, Leftover},
-    process::hostile::lie::{self, Lie},
+    lie::Lie,
+    process::hostile::lie,
     run::{
         self, Options, Progress, RunError,
         fault::Fault,

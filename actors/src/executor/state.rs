@@ -332,7 +332,8 @@ impl ExecutorState {
             return None;
         }
         let target = TargetContext { id: planned.target.clone(), record: record.clone() };
-        let mut task = StepTask::new(key, member, target, planned, now);
+        let is_taken_over = claim.is_some_and(|claim| !self.config.members.contains(&claim.executor));
+        let mut task = StepTask::new(key, member, target, planned, is_taken_over, now);
         let output = match held {
             Some(held) => task.hold_as(held, self.tries.get(&key)),
             None => task.take(),

@@ -42,22 +42,30 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
         judge_end(id, *ended, evidence, history, findings);
     }
     for (id, story) in &history.stories {
-        for (mark, outcome) in &story.receipts {
-            // A receipt does not say in which direction: done means that the last direction claimed took effect.
+        let mut done: BTreeMap<u16, usize> = BTreeMap::new();
+        for (mark, _) in story.receipts.iter().filter(|(_, outcome)| *outcome == StepOutcome::Done) {
+            *done.entry(mark.step).or_default() += 1;
+        }
+        // A receipt does not say in which direction: a rollback may find that there is nothing to undo.
+        let is_undone = evidence
+            .ended
+            .get(id)
+            .is_some_and(|ended| matches!(ended, Stage::RolledBack | Stage::RollbackFailed));
+        for (step, times) in done {
             let happened =
-                [false, true].iter().any(|undo| by_key.contains_key(key_of(id, mark.step, *undo).as_str()));
-            if *outcome == StepOutcome::Done && !happened {
-                let what = format!("step {} of {id} was reported done and never took effect", mark.step);
+                [false, true].iter().any(|undo| by_key.contains_key(key_of(id, step, *undo).as_str()));
+            if !happened && times > usize::from(is_undone) {
+                let what = format!("step {step} of {id} was reported done and never took effect");
                 findings.add(Invariant::Effects, what);
             }
         }
     }
 }
 
-/// Undos go from the last step to the first.
+/// Undos go from the last step to the first; one that comes late and finds nothing to do is none.
 fn judge_order(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut undone: BTreeMap<&str, u16> = BTreeMap::new();
-    for effect in evidence.effects.iter().filter(|effect| effect.undo) {
+    for effect in evidence.effects.iter().filter(|effect| effect.undo && effect.changed) {
         let mut parts = effect.idempotency_key.rsplitn(3, '/').skip(1);
         let step = parts.next().and_then(|step| step.parse::<u16>().ok());
         let (Some(step), Some(proposal)) = (step, parts.next()) else { continue };

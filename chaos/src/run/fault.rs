@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::mix::{MIXES, Mix};
 use crate::{
     host::facility::{Facility, Lack},
-    process::hostile::lie::Lie,
+    lie::Lie,
 };
 
 /// What a person asks for.
@@ -167,6 +167,9 @@ impl Kind {
         Self::Lies(Lie::OldVotes),
         Self::Lies(Lie::Foreign),
         Self::Lies(Lie::Flood),
+        Self::Lies(Lie::Forged),
+        Self::Lies(Lie::Cut),
+        Self::Lies(Lie::Censor),
     ];
 
     /// What a person asks for to get it.

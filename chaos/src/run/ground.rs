@@ -22,7 +22,8 @@ use crate::{
         switch::{Counts, Link, Switch},
         tool,
     },
-    process::{Process, ProcessError, hostile::lie::Lie, mesh::ProcessMesh},
+    lie::Lie,
+    process::{Process, ProcessError, mesh::ProcessMesh},
 };
 
 /// The organisations, in the order in which they are taken; each has one validator.

@@ -7,7 +7,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde::Serialize;
 
 use super::{fault::Kind, mix::Mix};
-use crate::{host::switch::Link, process::hostile::lie::Lie};
+use crate::{host::switch::Link, lie::Lie};
 
 /// Time that a thing stays broken.
 const BROKEN_MS: std::ops::RangeInclusive<u64> = 2_500..=7_000;

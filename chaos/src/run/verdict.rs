@@ -21,7 +21,7 @@ use super::{
     report::Trouble,
     watch::Seen,
 };
-use crate::process::hostile::lie::Lie;
+use crate::lie::Lie;
 
 /// Longest time from the mend to the next final block.
 pub const NEXT_BLOCK_WITHIN: Duration = Duration::from_secs(10);

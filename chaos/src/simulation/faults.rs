@@ -2,13 +2,14 @@
 
 use std::ops::RangeInclusive;
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom as _};
 use serde::{Deserialize, Serialize};
+
+use crate::lie::Lie;
 
 /// The faults of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fault that happens or does not, by itself")]
 pub struct FaultPlan {
     /// Validators in the mesh.
     pub validators: usize,
@@ -30,10 +31,10 @@ pub struct FaultPlan {
     pub mute_proposals_us: u64,
     /// Largest difference of a node's wall clock from the true time.
     pub clock_offset_max_ms: u64,
-    /// Whether the first validator signs contrary votes.
-    pub has_equivocator: bool,
-    /// Whether it also proposes two blocks in one round.
-    pub has_two_proposals: bool,
+    /// How the first validators lie.
+    pub lie: Option<Lie>,
+    /// How many do.
+    pub liars: usize,
     /// Nodes that follow without a vote; the second is linked with the first alone.
     pub observers: usize,
     /// Every how many blocks a node keeps a snapshot that it starts from; 0 for none.
@@ -82,6 +83,7 @@ impl FaultPlan {
         let count = |nodes: usize| u64::try_from(nodes).unwrap_or(u64::MAX);
         let fields = [
             ("validators", (count(self.validators), 1..=NODES_MAX, false)),
+            ("liars", (count(self.liars), 0..=count(self.validators), false)),
             ("observers", (count(self.observers), 0..=NODES_MAX, false)),
             ("chaos_us", (self.chaos_us, EVERY_MIN_US..=CHAOS_MAX_US, false)),
             ("delay_max_us", (self.delay_max_us, 1..=DELAY_MAX_US, false)),
@@ -116,8 +118,8 @@ impl FaultPlan {
         partition_every_us: 0,
         mute_proposals_us: 0,
         clock_offset_max_ms: 0,
-        has_equivocator: false,
-        has_two_proposals: false,
+        lie: None,
+        liars: 0,
         observers: 0,
         snapshot_every: 0,
         trouble_permille: 0,
@@ -140,7 +142,7 @@ impl FaultPlan {
         let mute_proposals_us = often(10, 30_000_000);
         let drop_permille = often(60, 1);
         let duplicate_permille = often(40, 1);
-        let has_equivocator = often(15, 1) == 1;
+        let has_liars = often(30, 1) == 1;
         Self {
             validators: [2, 4, 4, 4, 4, 4, 4, 5, 7][random.random_range(0..9_usize)],
             chaos_us: mute_proposals_us.max(random.random_range(4_000_000..10_000_000)),
@@ -152,8 +154,8 @@ impl FaultPlan {
             partition_every_us,
             mute_proposals_us,
             clock_offset_max_ms: [0, 100, 2_000][random.random_range(0..3_usize)],
-            has_equivocator,
-            has_two_proposals: random.random_range(0..2) == 0,
+            lie: Lie::ALL.choose(&mut random).copied().filter(|_| has_liars),
+            liars: random.random_range(1..=2),
             observers: [0, 0, 1, 2][random.random_range(0..4_usize)],
             snapshot_every: [0, 0, 3][random.random_range(0..3_usize)],
             trouble_permille: [0, 60, 300, 600][random.random_range(0..4_usize)],
@@ -179,8 +181,8 @@ impl FaultPlan {
             Self { duplicate_permille: 0, ..*self },
             Self { delay_max_us: calm.delay_max_us, ..*self },
             Self { clock_offset_max_ms: 0, ..*self },
-            Self { has_two_proposals: false, ..*self },
-            Self { has_equivocator: false, has_two_proposals: false, ..*self },
+            Self { lie: None, ..*self },
+            Self { liars: self.liars.min(1), ..*self },
             Self { observers: 0, ..*self },
             Self { snapshot_every: 0, ..*self },
             Self { trouble_permille: 0, ..*self },
@@ -191,10 +193,11 @@ impl FaultPlan {
         plans.into_iter().map(Self::sound).filter(|plan| plan != self).collect()
     }
 
-    /// An equivocator is one of at least four, which is what the protocol tolerates.
+    /// No more liars than the protocol tolerates: less than a third.
     fn sound(self) -> Self {
-        let has_equivocator = self.has_equivocator && self.validators >= 4;
-        Self { has_equivocator, has_two_proposals: self.has_two_proposals && has_equivocator, ..self }
+        let liars =
+            if self.lie.is_some() { self.liars.min(self.validators.saturating_sub(1) / 3) } else { 0 };
+        Self { lie: self.lie.filter(|_| liars > 0), liars, ..self }
     }
 
     /// All nodes of the mesh.

@@ -20,6 +20,7 @@ use althing_contracts::{
     genesis::Genesis,
     name::OrgId,
     quantity::Height,
+    signature::PublicKey,
     stage::Stage,
     state::State,
     testing::{World, consensus_key, org},
@@ -31,9 +32,9 @@ use crate::checker::{self, Evidence};
 
 use super::{
     checker::{Checker, Violation},
-    equivocator::Equivocator,
     event::{Event, EventQueue, NodeIndex},
     faults::FaultPlan,
+    liar::Liar,
     network::Network,
     node::Node,
     report::{self, Coverage, Failure, Report},
@@ -59,7 +60,8 @@ pub(super) struct Mesh {
     checker: Checker,
     targets: Targets,
     genesis: Genesis,
-    equivocator: Option<Equivocator>,
+    /// The first validators, if they lie.
+    liars: Vec<Liar>,
     trace: Digest,
     /// What happened, for a person, if one asked for it.
     story: Option<Vec<(u64, String)>>,
@@ -96,7 +98,10 @@ impl Mesh {
             let staff = world::staff_of(&plan, plan.validators + number);
             Node::observer(&world.genesis, number, timing, staff)
         }));
-        let key = ConsensusKey::from_seed(consensus_key(orgs[0].as_str()).secret());
+        let key = |org: &OrgId| ConsensusKey::from_seed(consensus_key(org.as_str()).secret());
+        let roster: Vec<PublicKey> = orgs.iter().map(|org| key(org).public()).collect();
+        let liar = |(lie, org)| Liar::new(lie, key(org), world.network(), roster.iter().copied());
+        let liars = plan.lie.into_iter().cycle().zip(&orgs).take(plan.liars).map(liar).collect();
         Self {
             seed,
             plan,
@@ -104,16 +109,14 @@ impl Mesh {
             queue: EventQueue::default(),
             network: Network::new(plan),
             checker: Checker::new(&world.state, nodes.len()),
-            equivocator: plan
-                .has_equivocator
-                .then(|| Equivocator::new(key, world.network(), plan.has_two_proposals)),
+            liars,
             nodes,
             targets: Targets::new(plan.keeps_keys, plan.trouble_permille),
+            witness: Witness::new(world.network()),
             genesis: world.genesis,
             trace: Digest::ZERO,
             story: None,
             coverage: Coverage::default(),
-            witness: Witness::default(),
             judged: BTreeMap::new(),
             tokens: 0,
             calm: None,
@@ -260,6 +263,9 @@ impl Mesh {
         let is_witness = to < self.plan.validators && !self.is_faulty(to) && self.nodes[to].ledger.is_some();
         let (life, head) = (self.nodes[to].life, self.nodes[to].height());
         let contrary = if is_witness { self.witness.hear(to, life, head, &message) } else { None };
+        if let Some(liar) = self.liars.get_mut(to) {
+            liar.hear(&message);
+        }
         let from = self.nodes[from].id;
         self.step(to, LedgerInput::Direct { from, message })?;
         if let Some(height) = contrary
@@ -308,7 +314,7 @@ impl Mesh {
     }
 
     const fn is_faulty(&self, node: NodeIndex) -> bool {
-        self.equivocator.is_some() && node == 0
+        node < self.liars.len()
     }
 
     fn is_healed(&mut self, calm: &Calm) -> bool {

@@ -10,6 +10,7 @@ use althing_contracts::{
 };
 
 use super::{checker::Violation, faults::FaultPlan};
+use crate::lie::Lie;
 
 /// Figures of a run in which everything held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Report {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
     kinds: BTreeMap<&'static str, u64>,
+    /// Messages that a liar changed, held back or added.
+    lies: BTreeMap<Lie, u64>,
     /// Moves of the lifecycle, those between stages of a rollout as one.
     moves: BTreeMap<(Stage, Stage), u64>,
     /// Refusals by the rules, by their codes.
@@ -42,7 +45,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 25] = [
+    pub const KINDS: [&str; 22] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -56,9 +59,6 @@ impl Coverage {
         GOSSIPED_HEAD,
         GOSSIPED_TRANSACTION,
         OBSERVERS_TRANSACTION,
-        CONTRARY_VOTE,
-        OTHER_PROPOSAL,
-        OTHER_BLOCK,
         EVIDENCE,
         ORDER,
         CALL_LOST,
@@ -75,6 +75,11 @@ impl Coverage {
         *self.kinds.entry(kind).or_default() += 1;
     }
 
+    /// Notes that a liar told something else than an honest validator.
+    pub(super) fn lie(&mut self, lie: Lie) {
+        *self.lies.entry(lie).or_default() += 1;
+    }
+
     /// How often something happened.
     #[must_use]
     pub fn get(&self, kind: &str) -> u64 {
@@ -89,13 +94,19 @@ impl Coverage {
             (format!("{} → {}", step.0.name(), step.1.name()), times)
         });
         let rejects = self.rejects.iter().map(|(code, times)| (format!("refused: {code}"), *times));
-        kinds.chain(moves).chain(rejects)
+        let lies = Lie::ALL
+            .into_iter()
+            .map(|lie| (lie.does().to_owned(), self.lies.get(&lie).copied().unwrap_or(0)));
+        kinds.chain(lies).chain(moves).chain(rejects)
     }
 
     /// Adds what happened in another run.
     pub fn add(&mut self, other: &Self) {
         for (kind, times) in &other.kinds {
             *self.kinds.entry(kind).or_default() += times;
+        }
+        for (lie, times) in &other.lies {
+            *self.lies.entry(*lie).or_default() += times;
         }
         for (step, times) in &other.moves {
             *self.moves.entry(*step).or_default() += times;
@@ -117,21 +128,17 @@ impl Coverage {
         *self.rejects.entry(code).or_default() += 1;
     }
 
-    /// Legal moves of the lifecycle that never happened.
+    /// What never happened: kinds, lies, and legal moves of the lifecycle.
     #[must_use]
-    pub fn missing_moves(&self) -> Vec<String> {
+    pub fn missing(&self) -> Vec<String> {
+        let kinds = Self::KINDS.into_iter().filter(|kind| self.get(kind) == 0).map(str::to_owned);
+        let lies = Lie::ALL.into_iter().filter(|lie| !self.lies.contains_key(lie));
         let is_missing = |step: &(Stage, Stage)| !self.moves.contains_key(step);
-        legal_moves()
-            .into_iter()
-            .filter(is_missing)
-            .map(|(from, to)| format!("{} → {}", from.name(), to.name()))
+        let moves = legal_moves().into_iter().filter(is_missing);
+        kinds
+            .chain(lies.map(|lie| lie.does().to_owned()))
+            .chain(moves.map(|(from, to)| format!("{} → {}", from.name(), to.name())))
             .collect()
-    }
-
-    /// The kinds that never happened.
-    #[must_use]
-    pub fn missing(&self) -> Vec<&'static str> {
-        Self::KINDS.into_iter().filter(|kind| self.get(kind) == 0).collect()
     }
 }
 
@@ -210,12 +217,6 @@ pub(super) const GOSSIPED_HEAD: &str = "heads passed on by gossip";
 pub(super) const GOSSIPED_TRANSACTION: &str = "transactions passed on by gossip";
 /// A user of an observer without a validator among its peers was told that a transaction is final.
 pub(super) const OBSERVERS_TRANSACTION: &str = "transactions of an observer's user that are final";
-/// The equivocator sent the contrary of its vote.
-pub(super) const CONTRARY_VOTE: &str = "contrary votes";
-/// The equivocator sent a second proposal for one round.
-pub(super) const OTHER_PROPOSAL: &str = "second proposals of a round";
-/// And its block.
-pub(super) const OTHER_BLOCK: &str = "second blocks of a round";
 /// A node showed evidence.
 pub(super) const EVIDENCE: &str = "evidence of equivocations";
 

@@ -154,12 +154,13 @@ impl Targets {
         let resource = order.action.resource();
         let is_half = place.half.as_ref().is_some_and(|(_, half)| half == resource);
         place.check(order, is_half)?;
+        let changed = is_half || place.applied.get(resource) != order.action.leaves();
         match trouble {
             Trouble::Retry => return Err(ProviderError::Retry("simulated: busy".to_owned())),
             Trouble::Refused if !is_half => {
                 return Err(ProviderError::Refused("simulated: not here".to_owned()));
             }
-            Trouble::Half if !is_half => {
+            Trouble::Half if changed && !is_half => {
                 coverage.count(report::HALF_EFFECT);
                 place.half = Some((order.idempotency_key.clone(), resource.clone()));
                 self.effects.push(entry(at_us, order, undo, true));
@@ -167,7 +168,6 @@ impl Targets {
             }
             _ => {}
         }
-        let changed = is_half || place.applied.get(resource) != order.action.leaves();
         let completes = place.half.as_ref().is_some_and(|(key, _)| *key == order.idempotency_key);
         place.apply(order);
         if !completes {

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::{campaign::Campaign, seed::FoundSeed, *};
+use crate::lie::Lie;
 
 /// Runs seeds; what a few dozen of them reach is counted by `make simulate` over thousands.
 fn run_seeds(seeds: std::ops::Range<u64>) {
@@ -89,6 +90,74 @@ fn every_drawn_plan_can_be_run() {
         assert_eq!(FaultPlan::draw(seed).check(), Ok(()), "seed {seed}");
     }
     assert_eq!(FaultPlan::CALM.check(), Ok(()));
+}
+
+/// As many liars as the protocol bears, on a network with delays and losses.
+fn lied_to(lie: Lie, validators: usize, liars: usize) -> FaultPlan {
+    let calm = FaultPlan { drop_permille: 20, delay_max_us: 20_000, settles: false, ..FaultPlan::CALM };
+    FaultPlan { lie: Some(lie), liars, validators, ..calm }
+}
+
+macro_rules! lies {
+    ($($name:ident: $lie:ident;)*) => { $(
+        #[test]
+        fn $name() {
+            for (validators, liars) in [(4, 1), (7, 2)] {
+                for seed in 0..3 {
+                    let report = run_plan(seed, lied_to(Lie::$lie, validators, liars)).unwrap();
+                    let row = report.coverage.rows().find(|(what, _)| what == Lie::$lie.does());
+                    assert!(row.unwrap().1 > 0, "seed {seed}: the lie was never told");
+                    assert!(report.acknowledged > 0, "seed {seed}: {report:?}");
+                }
+            }
+        }
+    )* };
+}
+
+lies! {
+    a_mesh_with_silent_validators_goes_on: Silent;
+    a_mesh_with_validators_that_send_garbage_goes_on: Garbage;
+    a_mesh_with_validators_that_vote_twice_goes_on: DoubleVotes;
+    a_mesh_with_validators_that_propose_twice_goes_on: TwoBlocks;
+    a_mesh_with_validators_that_propose_wrong_roots_goes_on: WrongRoot;
+    a_mesh_with_validators_that_propose_far_ahead_goes_on: FarAhead;
+    a_mesh_with_validators_that_withhold_blocks_goes_on: Withheld;
+    a_mesh_with_validators_that_vote_for_nothing_goes_on: NilVotes;
+    a_mesh_with_validators_that_repeat_old_messages_goes_on: OldVotes;
+    a_mesh_with_validators_that_sign_for_another_network_goes_on: Foreign;
+    a_mesh_with_validators_that_flood_goes_on: Flood;
+    a_mesh_with_validators_that_vote_in_anothers_name_goes_on: Forged;
+    a_mesh_with_validators_that_cut_messages_goes_on: Cut;
+    a_mesh_with_validators_that_send_oversized_messages_goes_on: Oversized;
+    a_mesh_with_validators_that_censor_goes_on: Censor;
+}
+
+/// Only those who were away ask for blocks, and only rounds without a decision leave locks behind.
+#[test]
+fn a_mesh_in_trouble_goes_on_with_validators_that_forget_their_locks_or_show_a_false_history() {
+    for lie in [Lie::Amnesia, Lie::FalseHistory] {
+        for (validators, liars) in [(4, 1), (7, 2)] {
+            let mut told = 0;
+            for seed in 0..6 {
+                let plan = lied_to(lie, validators, liars);
+                let plan = FaultPlan { crash_every_us: 500_000, partition_every_us: 1_000_000, ..plan };
+                let report = run_plan(seed, plan).unwrap();
+                told += report.coverage.rows().find(|(what, _)| what == lie.does()).unwrap().1;
+            }
+            assert!(told > 0, "`{lie}` was never told among {validators}");
+        }
+    }
+}
+
+#[test]
+fn with_more_liars_than_it_bears_the_mesh_stands_still_and_does_not_fork() {
+    for lie in [Lie::Silent, Lie::NilVotes] {
+        for (validators, liars) in [(4, 2), (7, 3)] {
+            let failure = run_plan(5, lied_to(lie, validators, liars)).unwrap_err();
+            assert!(matches!(*failure.violation, Violation::Stalled { .. }), "{failure}");
+            assert!(failure.to_string().contains("after 0,"), "not a block was decided: {failure}");
+        }
+    }
 }
 
 macro_rules! seeds {

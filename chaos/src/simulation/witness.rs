@@ -26,14 +26,19 @@ const HEIGHTS_AHEAD: u64 = 2;
 type HeardPlace = (NodeIndex, u64, Height, Round, VoteKind, PublicKey);
 
 /// What every honest validator was told, and what it made of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Witness {
+    network: Digest,
     heard: BTreeMap<HeardPlace, BTreeSet<Option<Digest>>>,
     owed: BTreeSet<(NodeIndex, Height)>,
     shown: BTreeSet<(NodeIndex, Height)>,
 }
 
 impl Witness {
+    pub(super) const fn new(network: Digest) -> Self {
+        Self { network, heard: BTreeMap::new(), owed: BTreeSet::new(), shown: BTreeSet::new() }
+    }
+
     /// A vote comes to a validator in one of its lives, while its last final height is `head`. Yields the height of the
     /// vote when the node has heard the contrary too, and owes evidence if it lives through the step.
     pub(super) fn hear(
@@ -51,7 +56,10 @@ impl Witness {
         }
         let place = (node, life, height, statement.round, statement.kind, vote.voter);
         let blocks = self.heard.entry(place).or_default();
-        blocks.insert(statement.block);
+        // A vote in another validator's name, or for another network, is nobody's.
+        if !blocks.contains(&statement.block) && vote.signed(self.network).verify().is_ok() {
+            blocks.insert(statement.block);
+        }
         (blocks.len() > 1).then_some(height)
     }
 

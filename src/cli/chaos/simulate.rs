@@ -236,9 +236,6 @@ impl Figures {
         let failed = tally.failures.len() as u64;
         let seconds = tally.took.as_secs_f64();
         let seeds = tally.held + failed;
-        let mut never_happened: Vec<String> =
-            tally.coverage.missing().into_iter().map(str::to_owned).collect();
-        never_happened.extend(tally.coverage.missing_moves());
         Self {
             seeds,
             held: tally.held,
@@ -251,7 +248,7 @@ impl Figures {
             healed_ms_max: tally.healed_ms.last().copied(),
             seconds,
             seeds_a_minute: 60.0 * f64::from(u32::try_from(seeds).unwrap_or(u32::MAX)) / seconds.max(0.001),
-            never_happened,
+            never_happened: tally.coverage.missing(),
             coverage: tally.coverage.rows().map(|(what, times)| (what, times.into())).collect(),
             failures: tally.failures.iter().map(FailureView::of).collect(),
         }

@@ -25,6 +25,8 @@ pub(super) struct StepTask {
     /// Whether a call under this claim has an outcome that nobody knows: it may still be on its way, so nobody may say that
     /// the step failed. Only a higher fence keeps it out.
     is_in_doubt: bool,
+    /// Whether another executor held the step before, and may have carried it out.
+    is_taken_over: bool,
     tries: u32,
     seen: TimeMs,
 }
@@ -50,6 +52,7 @@ impl StepTask {
         member: MemberId,
         target: TargetContext,
         planned: &PlannedStep,
+        is_taken_over: bool,
         now: TimeMs,
     ) -> Self {
         let (action, expect) = if key.undo {
@@ -66,6 +69,7 @@ impl StepTask {
             claim: None,
             phase: Phase::Claiming,
             is_in_doubt: false,
+            is_taken_over,
             tries: 0,
             seen: now,
         }
@@ -73,7 +77,7 @@ impl StepTask {
 
     /// What decides its next output; the rest follows from the plan, or is measured only.
     pub(super) fn standing(&self) -> impl std::fmt::Debug + '_ {
-        (self.key, &self.member, self.claim, self.phase, self.is_in_doubt, self.tries)
+        (self.key, &self.member, self.claim, self.phase, self.is_in_doubt, self.is_taken_over, self.tries)
     }
 
     /// Goes on under the claim of a member of this node.
@@ -223,7 +227,7 @@ impl ExecutorState {
             Ok(found) => {
                 let found = found.as_ref().and_then(Action::leaves);
                 let wanted = task.action.leaves();
-                if called && found == wanted {
+                if (called || task.is_taken_over) && found == wanted {
                     task.done_as_read()
                 } else if found == task.expect.as_ref().and_then(Action::leaves) || found == wanted {
                     Some(task.carry_out(now))

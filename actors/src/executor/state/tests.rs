@@ -336,3 +336,20 @@ fn a_claim_of_another_node_is_left_alone_until_its_lease_runs_out() {
     assert_eq!(bench.state.wake_at(), Some(until));
     assert!(matches!(bench.pass(until.since(bench.now))[..], [Output::Claim { .. }]));
 }
+
+/// Not every provider knows what it did before: carrying it out again could be a second effect.
+#[test]
+fn what_another_executor_left_in_effect_is_not_carried_out_again() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    let call = Call::Claim { proposal: bench.id, step: 0 };
+    bench.world.call("acme/executor", Role::Executor, call.clone()).unwrap();
+    bench.state.config.members = BTreeSet::from([member("acme/executor-2")]);
+    bench.look();
+    assert!(matches!(bench.pass_lease()[..], [Output::Claim { .. }]));
+    bench.world.call("acme/executor-2", Role::Executor, call).unwrap();
+    let (claim, key) = (bench.claim_of(0), bench.key(0));
+    let answer = Settlement::Final(bench.world.state.height(), Some((claim.fence, claim.until)));
+    assert!(matches!(bench.step(Input::Claimed { key, answer })[..], [Output::Read { .. }]));
+    let applied = bench.action(0);
+    assert_eq!(*outcome(&bench.read(Ok(Some(applied)))), StepOutcome::Done);
+}

@@ -1,11 +1,11 @@
-//! Owns the lies of a validator: each is a way to break the protocol with the key of one that is down, told over and over
+//! Owns the telling of lies to real daemons: each breaks the protocol with the key of a validator that is down, over and over
 //! while the mesh is at work. All of them are told in the open, so that an honest node has everything to judge them by.
 
-use std::{fmt, path::Path, str::FromStr, thread, time::Duration};
+use std::{path::Path, thread, time::Duration};
 
 use althing_actors::ledger::{
     consensus::proposer,
-    wire::{BlockMessage, Message, Status},
+    wire::{BlockMessage, LedgerMessage, Message, SignedVote, Status},
 };
 use althing_contracts::{
     block::Block,
@@ -15,9 +15,9 @@ use althing_contracts::{
     quantity::{Height, Round, TimeMs},
 };
 use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::StdRng};
-use serde::Serialize;
 
 use super::{Followed, HostileError, HostilePeer};
+use crate::lie::Lie;
 
 /// Time between two lies.
 const PACE: Duration = Duration::from_millis(100);
@@ -28,110 +28,6 @@ const BLAMED_MAX: usize = 2;
 const BURST: usize = 500;
 /// How far ahead a time is that no clock shows.
 const HOUR_MS: u64 = 60 * 60 * 1000;
-
-/// A way to break the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Lie {
-    /// Connected, and says nothing.
-    Silent,
-    /// Bytes that are no message.
-    Garbage,
-    /// Prevotes and precommits for two blocks in one round.
-    DoubleVotes,
-    /// Two blocks in one round, to each half of the mesh another.
-    TwoBlocks,
-    /// A block whose state root is wrong.
-    WrongRoot,
-    /// A block whose time is an hour ahead.
-    FarAhead,
-    /// A proposal without its block.
-    Withheld,
-    /// Votes for no block, always.
-    NilVotes,
-    /// Votes of rounds and heights that are long over.
-    OldVotes,
-    /// Votes that are signed for another network.
-    Foreign,
-    /// Far more statements than anybody needs.
-    Flood,
-}
-
-/// No lie has this name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no lie `{0}`")]
-pub struct UnknownLie(String);
-
-impl Lie {
-    /// Every lie.
-    pub const ALL: [Self; 11] = [
-        Self::Silent,
-        Self::Garbage,
-        Self::DoubleVotes,
-        Self::TwoBlocks,
-        Self::WrongRoot,
-        Self::FarAhead,
-        Self::Withheld,
-        Self::NilVotes,
-        Self::OldVotes,
-        Self::Foreign,
-        Self::Flood,
-    ];
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Silent => "silent",
-            Self::Garbage => "garbage",
-            Self::DoubleVotes => "double-votes",
-            Self::TwoBlocks => "two-blocks",
-            Self::WrongRoot => "wrong-root",
-            Self::FarAhead => "far-ahead",
-            Self::Withheld => "withheld",
-            Self::NilVotes => "nil-votes",
-            Self::OldVotes => "old-votes",
-            Self::Foreign => "foreign",
-            Self::Flood => "flood",
-        }
-    }
-
-    /// What it does, for people.
-    #[must_use]
-    pub const fn does(self) -> &'static str {
-        match self {
-            Self::Silent => "a validator is connected and says nothing",
-            Self::Garbage => "a validator sends bytes that are no message",
-            Self::DoubleVotes => {
-                "a validator votes for two blocks in one round: that has to be on every ledger"
-            }
-            Self::TwoBlocks => {
-                "a validator proposes two blocks in one round, to each half of the mesh another"
-            }
-            Self::WrongRoot => "a validator proposes blocks with a wrong state root",
-            Self::FarAhead => "a validator proposes blocks that are an hour ahead",
-            Self::Withheld => "a validator proposes blocks and does not show them",
-            Self::NilVotes => "a validator votes for no block, always",
-            Self::OldVotes => "a validator repeats votes for heights that are long over",
-            Self::Foreign => "a validator sends votes that are signed for another network",
-            Self::Flood => "a validator sends far more than anybody needs",
-        }
-    }
-}
-
-impl fmt::Display for Lie {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Lie {
-    type Err = UnknownLie;
-
-    fn from_str(text: &str) -> Result<Self, UnknownLie> {
-        Self::ALL.into_iter().find(|lie| lie.name() == text).ok_or_else(|| UnknownLie(text.to_owned()))
-    }
-}
 
 /// Takes the place of the validator of `config`, which is down, and lies until the process ends.
 ///
@@ -210,7 +106,19 @@ impl Liar {
                 let status = Status { height: self.followed.state.height(), block: self.followed.block };
                 self.say_to_all(&Message::Status(status))
             }),
-            Lie::TwoBlocks | Lie::WrongRoot | Lie::FarAhead | Lie::Withheld => self.propose(lie),
+            Lie::TwoBlocks | Lie::WrongRoot | Lie::FarAhead | Lie::Withheld | Lie::Censor => {
+                self.propose(lie)
+            }
+            Lie::Cut => self.blamed(|liar| {
+                let status = Status { height: liar.followed.state.height(), block: liar.followed.block };
+                let whole = LedgerMessage::encode(Message::Status(status));
+                let cut = whole.slice(..whole.len() / 2);
+                liar.others.iter().try_for_each(|org| liar.peer.send(org, cut.clone()))
+            }),
+            Lie::Forged => self.blamed(|liar| liar.forge(height)),
+            Lie::Amnesia | Lie::Oversized | Lie::FalseHistory => {
+                Err(format!("`{lie}` needs a node that takes part; only the simulation plays it").into())
+            }
         }
     }
 
@@ -242,6 +150,17 @@ impl Liar {
     ) -> Result<(), HostileError> {
         let statement = VoteStatement { kind, height, round: Round::ZERO, block };
         self.say_to_all(&Message::Vote(self.peer.consensus()?.sign_vote(statement, network)))
+    }
+
+    /// A vote in the name of each other validator.
+    fn forge(&self, height: Height) -> Result<(), HostileError> {
+        let statement = VoteStatement { kind: VoteKind::Prevote, height, round: Round::ZERO, block: None };
+        let key = self.peer.consensus()?;
+        let own = key.sign_vote(statement, self.peer.network());
+        let others = self.followed.state.roster().validators().iter().map(|it| it.consensus);
+        others
+            .filter(|voter| *voter != key.public())
+            .try_for_each(|voter| self.say_to_all(&Message::Vote(SignedVote { voter, ..own.clone() })))
     }
 
     fn say_to_all(&self, message: &Message) -> Result<(), HostileError> {
@@ -286,18 +205,5 @@ impl Liar {
         self.proposed = height;
         self.blamed += 1;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_lie_is_found_by_its_name() {
-        for lie in Lie::ALL {
-            assert_eq!(lie.name().parse(), Ok(lie));
-        }
-        assert!("truth".parse::<Lie>().is_err());
     }
 }

@@ -16,7 +16,7 @@ use althing_contracts::{
 use bytes::Bytes;
 
 use super::{Mesh, NodeIndex, Violation};
-use crate::simulation::{equivocator::Turned, event::Event as Scheduled, report};
+use crate::simulation::{event::Event as Scheduled, report};
 
 impl Mesh {
     pub(super) fn carry_out(&mut self, node: NodeIndex, outputs: Vec<LedgerOutput>) -> Result<(), Violation> {
@@ -76,7 +76,8 @@ impl Mesh {
                 self.coverage.count(report::EVIDENCE);
                 self.witness.show(node, evidence.height);
                 let key = evidence.validator;
-                let is_faulty = self.equivocator.is_some() && key == consensus_key(org(0).as_str()).public();
+                let is_faulty =
+                    (0..self.liars.len()).any(|liar| key == consensus_key(org(liar).as_str()).public());
                 let (height, round) = (evidence.height, evidence.round);
                 if is_faulty {
                     Ok(())
@@ -182,34 +183,38 @@ impl Mesh {
 
     fn send(&mut self, node: NodeIndex, to: NodeId, message: Bytes) -> Result<(), Violation> {
         let Some(to) = self.index_of(to) else { return Ok(()) };
-        let message = if self.is_faulty(node) { self.turn(node, to, message) } else { message };
-        if self.equivocator.is_none() {
-            self.checker.sent(&message)?;
+        let messages = self.told(node, to, message);
+        if self.liars.is_empty() {
+            messages.iter().try_for_each(|message| self.checker.sent(message))?;
         }
-        for delay_us in self.carry(node, to, &message) {
-            let message = message.clone();
-            self.queue.push(self.now_us + delay_us, Scheduled::Deliver { to, from: node, message });
+        for message in messages {
+            for delay_us in self.carry(node, to, &message) {
+                let message = message.clone();
+                self.queue.push(self.now_us + delay_us, Scheduled::Deliver { to, from: node, message });
+            }
         }
         Ok(())
     }
 
-    /// What a faulty node sends in place of a message.
-    fn turn(&mut self, node: NodeIndex, to: NodeIndex, message: Bytes) -> Bytes {
-        let Self { equivocator, random, nodes, coverage, .. } = self;
-        let Some(equivocator) = equivocator else { return message };
-        let (kind, turned) = match equivocator.turn(random, nodes[node].ledger.as_ref(), to, &message) {
-            Turned::Same => return message,
-            Turned::Vote(turned) => (report::CONTRARY_VOTE, turned),
-            Turned::Proposal(turned) => (report::OTHER_PROPOSAL, turned),
-            Turned::Block(turned) => (report::OTHER_BLOCK, turned),
-        };
-        coverage.count(kind);
-        turned
+    /// What a node sends where an honest one would send `message`.
+    fn told(&mut self, node: NodeIndex, to: NodeIndex, message: Bytes) -> Vec<Bytes> {
+        let Self { liars, random, nodes, coverage, plan, .. } = self;
+        let (Some(liar), Some(lie)) = (liars.get_mut(node), plan.lie) else { return vec![message] };
+        let told = liar.tell(random, nodes[node].ledger.as_ref(), to, &message);
+        if told[..] != [message] {
+            coverage.lie(lie);
+        }
+        told
     }
 
     pub(super) fn serve(&mut self, to: NodeIndex, from: NodeIndex, life: u64, id: u64, request: &[u8]) {
         let response = self.nodes[to].ledger.as_ref().and_then(|ledger| ledger.serve(request));
-        let Some(bytes) = response else { return };
+        let Some(honest) = response else { return };
+        let Self { liars, random, coverage, .. } = self;
+        let bytes = liars.get(to).map_or_else(|| honest.clone(), |liar| liar.answer(random, honest.clone()));
+        if let Some(lie) = self.plan.lie.filter(|_| bytes != honest) {
+            coverage.lie(lie);
+        }
         let peer = self.nodes[to].id;
         for delay_us in self.carry(to, from, &bytes) {
             let input = LedgerInput::Blocks { id, from: peer, response: Some(bytes.clone()) };

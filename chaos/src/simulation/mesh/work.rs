@@ -291,6 +291,7 @@ impl Mesh {
     pub(super) fn is_idle(&self, node: NodeIndex) -> bool {
         let at = &self.nodes[node];
         at.is_retired()
+            || self.is_faulty(node)
             || at.site.as_ref().is_some_and(|site| {
                 site.lanes.busy().next().is_none() && (!self.plan.settles || site.running() == 0)
             })
