@@ -44,7 +44,7 @@ zoo: ## Plant known bugs into a copy of the sources and let the simulation find 
 	$(CARGO) run --release --locked --package althing-chaos --bin zoo -- all
 
 soak: ## Run the long forms of tests that have a short one, and print what they measure
-	ops/ci/with-tools.sh cargo nextest run --release --package althing-actors --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks)"
+	ops/ci/with-tools.sh cargo nextest run --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule)"
 
 chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: six minutes); writes target/chaos/processes.json
 	$(CARGO) build --release --locked --bin althing

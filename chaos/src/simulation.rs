@@ -22,6 +22,7 @@ mod site;
 mod target;
 #[cfg(test)]
 mod tests;
+pub mod twins;
 mod witness;
 mod world;
 
