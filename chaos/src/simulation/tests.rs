@@ -1,3 +1,5 @@
+mod split_view;
+
 use std::path::Path;
 
 use super::{campaign::Campaign, seed::FoundSeed, *};
