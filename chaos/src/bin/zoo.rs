@@ -50,7 +50,7 @@ type Outcome = Result<bool, Box<dyn std::error::Error>>;
 fn hunt(bug: &str) -> Outcome {
     std::panic::set_hook(Box::new(|_| ()));
     let campaign = Campaign { seeds: 0..SEEDS_MAX, threads: 2, within: None, failures_max: 1 };
-    let Tally { held, failures, took, .. } = campaign.run(&|_| ());
+    let Tally { held, failures, took, .. } = campaign.run(&|_, _| ());
     let first = failures.first();
     let found = Hunt {
         bug: bug.to_owned(),

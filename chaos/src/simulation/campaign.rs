@@ -52,8 +52,8 @@ pub struct Tally {
 }
 
 impl Campaign {
-    /// Runs the seeds. `progress` is told how many have run.
-    pub fn run(&self, progress: &(dyn Fn(u64) + Sync)) -> Tally {
+    /// Runs the seeds. `progress` is told how many have run, and of each failure at once.
+    pub fn run(&self, progress: &(dyn Fn(u64, Option<&Failure>) + Sync)) -> Tally {
         let begun = Instant::now();
         let next = AtomicU64::new(self.seeds.start);
         let tally = Mutex::new(Tally::default());
@@ -66,8 +66,10 @@ impl Campaign {
                 }
                 let outcome = run_again(seed);
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                let has_failed = outcome.is_err();
                 tally.add(outcome);
-                progress(tally.held + tally.failures.len() as u64);
+                let failure = tally.failures.last().filter(|_| has_failed);
+                progress(tally.held + tally.failures.len() as u64, failure);
                 if tally.failures.len() >= self.failures_max.min(FAILURES_MAX) {
                     next.store(self.seeds.end, Ordering::Relaxed);
                 }

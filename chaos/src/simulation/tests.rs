@@ -7,7 +7,7 @@ use crate::lie::Lie;
 
 /// Runs seeds; what a few dozen of them reach is counted by `make simulate` over thousands.
 fn run_seeds(seeds: std::ops::Range<u64>) {
-    let tally = Campaign { seeds: seeds.clone(), threads: 1, within: None, failures_max: 1 }.run(&|_| ());
+    let tally = Campaign { seeds: seeds.clone(), threads: 1, within: None, failures_max: 1 }.run(&|_, _| ());
     if let Some(failure) = tally.failures.first() {
         panic!("{failure}");
     }

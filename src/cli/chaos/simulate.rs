@@ -117,7 +117,14 @@ pub(super) fn simulate(arguments: &SimulateArguments, session: &Session) -> Outc
         failures_max: usize::from(arguments.failures),
     };
     let is_live = io::stderr().is_terminal() && !session.global.quiet;
-    let tally = quietly(|| campaign.run(&|done| show(is_live, done)));
+    let tally = quietly(|| {
+        campaign.run(&|done, failure| {
+            if let Some(failure) = failure.filter(|_| !session.global.quiet) {
+                tell(is_live, failure);
+            }
+            show(is_live, done);
+        })
+    });
     if is_live {
         eprint!("\r\x1b[K");
     }
@@ -192,6 +199,14 @@ fn quietly<T>(work: impl FnOnce() -> T) -> T {
     let done = work();
     std::panic::set_hook(before);
     done
+}
+
+/// A campaign runs for minutes or hours: what fails is told when it does.
+fn tell(is_live: bool, failure: &Broken) {
+    let mut err = io::stderr().lock();
+    let erase = if is_live { "\r\x1b[K" } else { "" };
+    // Nobody may be listening on stderr; the table at the end says it, too.
+    let _heard = writeln!(err, "{erase}seed {} fails: {}", failure.seed, failure.violation);
 }
 
 fn show(is_live: bool, done: u64) {
