@@ -33,8 +33,6 @@ const DIGEST_LEN: usize = 32;
 /// Largest payload in bytes: actions and evidence are names and digests, far below this.
 pub const RECORD_LEN_MAX: usize = 64 * 1024;
 
-/// Zeros up to the end of a sector that show that it was never written.
-const ZEROS_MIN: usize = 8;
 /// Bytes read at once when a journal is opened.
 const READ_LEN: usize = 64 * 1024;
 /// Bytes after which records that wait are a full group: a page, so that a write that a crash cut short touches as many
@@ -226,6 +224,7 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
             tracing::warn!(%path, records, cut_bytes, "journal ended in a write that a stop cut short, which was cut off");
             journal.cut_tail()?;
         }
+        journal.write_tail_again()?;
         let recovery = Recovery { records: journal.end.sequence, cut_bytes };
         Ok((journal, recovery))
     }
@@ -360,8 +359,20 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
         }
     }
 
+    /// Writes the last group once more: if its sync failed in an earlier life, the kernel shows it and never writes it.
+    fn write_tail_again(&mut self) -> Result<(), JournalError> {
+        let Self { disk, name, path, end, .. } = self;
+        let from = end.len.saturating_sub(TORN_LEN_MAX as u64);
+        let mut tail = vec![0; usize::try_from(end.len - from).unwrap_or(0)];
+        let read = Reader { disk: &**disk, name, offset: from }.read_exact(&mut tail);
+        read.map_err(|source| failed(path, "read", source))?;
+        let written = disk.write_at(name, from, &tail);
+        let durable = written.and_then(|()| disk.sync(name)).and_then(|()| disk.sync_dir());
+        durable.map_err(|source| failed(path, "written", source))
+    }
+
     fn cut_tail(&mut self) -> Result<(), JournalError> {
-        let cut = self.disk.truncate(&self.name, self.end.len).and_then(|()| self.disk.sync(&self.name));
+        let cut = self.disk.truncate(&self.name, self.end.len);
         cut.map_err(|source| failed(&self.path, "cut", source))
     }
 }
@@ -459,8 +470,12 @@ fn is_torn(disk: &dyn Disk, name: &str, offset: u64, file_len: u64) -> io::Resul
     reader.read_exact(&mut group)?;
     let into_sector = usize::try_from(offset % SECTOR_LEN as u64).unwrap_or(0);
     let (first, rest) = group.split_at(len.min(SECTOR_LEN - into_sector));
-    let is_missing = |sector: &[u8]| sector.len() >= ZEROS_MIN && sector.iter().all(|byte| *byte == 0);
-    Ok(is_missing(first) || rest.chunks(SECTOR_LEN).any(is_missing))
+    let is_zero = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
+    // A few zeros may be the length of a record; then its complement says so.
+    let has_length = group.first_chunk().is_some_and(|head: &[u8; FRAME_HEAD_LEN]| {
+        head[..4].iter().zip(&head[4..]).all(|(byte, complement)| *byte == !complement)
+    });
+    Ok(is_zero(first) && !has_length || rest.chunks(SECTOR_LEN).any(is_zero))
 }
 
 fn read_u32(reader: &mut impl Read) -> io::Result<u32> {

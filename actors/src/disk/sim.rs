@@ -26,10 +26,36 @@ pub struct Faults {
     pub stop_at_operation: Option<u64>,
     /// This append or write writes half of its bytes and fails.
     pub fail_append: Option<u64>,
-    /// This sync fails. What it should have made durable is lost at the next crash, whatever later syncs say.
+    /// This sync fails. What it should have made durable is lost at the next crash, whatever later syncs say, unless it is
+    /// written again.
     pub fail_sync: Option<u64>,
     /// Bytes of all files together; an append beyond writes what fits and fails.
     pub capacity: Option<u64>,
+    /// What one operation meets.
+    pub at_operation: Option<(u64, OperationFault)>,
+}
+
+/// What an operation meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationFault {
+    /// It fails and changes nothing; what a sync should have made durable is lost at the next crash.
+    Error,
+    /// No room is left: half of an append or write is there.
+    Full,
+}
+
+/// An error of the simulated disk itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Simulated(&'static str);
+
+/// Whether an error, or one of its causes, is a fault that a simulated disk was told to have.
+#[must_use]
+pub fn is_simulated(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source()).any(|error| {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<Simulated>)
+    })
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +94,8 @@ struct SimFile {
     durable: Vec<u8>,
     current: Vec<u8>,
     changes: Vec<Change>,
-    has_lost_sync: bool,
+    /// Whether readers see bytes that no sync makes durable any more: a sync of them failed once.
+    has_hole: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -154,12 +181,24 @@ impl SimDisk {
         if shared.process == self.process { Ok(shared) } else { Err(stopped()) }
     }
 
-    /// The disk for one change or sync, counted.
+    /// The disk for one change or sync that leaves nothing behind when it fails, counted.
     fn operation(&self) -> io::Result<MutexGuard<'_, Shared>> {
+        match self.begin()? {
+            (shared, None) => Ok(shared),
+            (_, Some(fault)) => Err(fault.error()),
+        }
+    }
+
+    /// The disk for one change or sync, counted, and what it meets.
+    fn begin(&self) -> io::Result<(MutexGuard<'_, Shared>, Option<OperationFault>)> {
         let mut shared = self.alive()?;
         shared.counts.operations += 1;
-        let is_stopped = shared.faults.stop_at_operation.is_some_and(|at| shared.counts.operations >= at);
-        if is_stopped { Err(stopped()) } else { Ok(shared) }
+        let Counts { operations, .. } = shared.counts;
+        if shared.faults.stop_at_operation.is_some_and(|at| operations >= at) {
+            return Err(stopped());
+        }
+        let fault = shared.faults.at_operation.filter(|(at, _)| *at == operations).map(|(_, fault)| fault);
+        Ok((shared, fault))
     }
 }
 
@@ -170,7 +209,16 @@ impl Default for SimDisk {
 }
 
 fn stopped() -> io::Error {
-    io::Error::other("the simulated machine has stopped")
+    io::Error::other(Simulated("the simulated machine has stopped"))
+}
+
+impl OperationFault {
+    fn error(self) -> io::Error {
+        match self {
+            Self::Error => io::Error::other(Simulated("simulated input/output error")),
+            Self::Full => io::Error::new(ErrorKind::StorageFull, Simulated("simulated lack of room")),
+        }
+    }
 }
 
 impl Shared {
@@ -216,23 +264,30 @@ impl SimFile {
     fn change(&mut self, change: Change) {
         change.clone().apply(&mut self.current);
         self.changes.push(change);
-        if self.changes.len() > CHANGES_MAX && !self.has_lost_sync {
+        if self.changes.len() > CHANGES_MAX {
             self.changes.remove(0).apply(&mut self.durable);
         }
     }
 
     fn sync(&mut self) {
-        if !self.has_lost_sync {
-            for change in std::mem::take(&mut self.changes) {
-                change.apply(&mut self.durable);
-            }
+        for change in std::mem::take(&mut self.changes) {
+            change.apply(&mut self.durable);
         }
     }
 
+    /// A sync fails: the kernel takes the bytes for written, keeps showing them, and never writes them.
+    fn fail_sync(&mut self) {
+        self.changes.retain(|change| matches!(change, Change::Reserve(_) | Change::Truncate(_)));
+        self.has_hole = true;
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let at = self.current.len();
+        let bytes = bytes.to_vec();
+        self.change(if self.has_hole { Change::Write(at, bytes) } else { Change::Append(bytes) });
+    }
+
     fn lose(&mut self, random: &mut Random) {
-        if self.has_lost_sync {
-            self.changes.clear();
-        }
         let kept = random.below(self.changes.len() + 1);
         for (index, change) in std::mem::take(&mut self.changes).into_iter().enumerate() {
             match change {
@@ -249,7 +304,7 @@ impl SimFile {
             }
         }
         self.current.clone_from(&self.durable);
-        self.has_lost_sync = false;
+        self.has_hole = false;
     }
 }
 
@@ -317,26 +372,38 @@ impl Disk for SimDisk {
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut shared = self.operation()?;
+        let (mut shared, fault) = self.begin()?;
         shared.counts.appends += 1;
         let room = shared.room();
         let is_failing = shared.faults.fail_append == Some(shared.counts.appends);
         let file = shared.file(name)?;
+        if let Some(fault) = fault {
+            if fault == OperationFault::Full {
+                file.append(&bytes[..bytes.len() / 2]);
+            }
+            return Err(fault.error());
+        }
         if is_failing {
-            file.change(Change::Append(bytes[..bytes.len() / 2].to_vec()));
+            file.append(&bytes[..bytes.len() / 2]);
             return Err(io::Error::other("simulated failure of an append"));
         }
-        file.change(Change::Append(bytes[..bytes.len().min(room)].to_vec()));
+        file.append(&bytes[..bytes.len().min(room)]);
         if bytes.len() > room { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let at = usize::try_from(offset).map_err(|_| ErrorKind::InvalidInput)?;
-        let mut shared = self.operation()?;
+        let (mut shared, fault) = self.begin()?;
         shared.counts.appends += 1;
         let is_failing = shared.faults.fail_append == Some(shared.counts.appends);
         let room = shared.room();
         let file = shared.file(name)?;
+        if let Some(fault) = fault {
+            if fault == OperationFault::Full {
+                file.change(Change::Write(at, bytes[..bytes.len() / 2].to_vec()));
+            }
+            return Err(fault.error());
+        }
         let fits = room.saturating_add(file.current.len().saturating_sub(at)).min(bytes.len());
         let written = if is_failing { bytes.len() / 2 } else { fits };
         file.change(Change::Write(at, bytes[..written].to_vec()));
@@ -377,14 +444,13 @@ impl Disk for SimDisk {
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
-        let mut shared = self.operation()?;
+        let (mut shared, fault) = self.begin()?;
         shared.counts.syncs += 1;
         let is_failing = shared.faults.fail_sync == Some(shared.counts.syncs);
         let file = shared.file(name)?;
-        if is_failing {
-            file.changes.clear();
-            file.has_lost_sync = true;
-            return Err(io::Error::other("simulated failure of a sync"));
+        if let Some(fault) = fault.or(is_failing.then_some(OperationFault::Error)) {
+            file.fail_sync();
+            return Err(fault.error());
         }
         file.sync();
         Ok(())

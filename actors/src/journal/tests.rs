@@ -159,3 +159,53 @@ fn a_group_of_which_the_disk_wrote_some_sectors_only_is_cut() {
     }
     assert!(first.len() < SECTOR_LEN);
 }
+
+/// The frame's first bytes may be the last ones of a sector that was not written.
+#[test]
+fn a_group_that_begins_just_before_the_end_of_a_sector_is_cut_when_that_sector_was_not_written() {
+    for before in 1..=12 {
+        let disk = crate::disk::sim::SimDisk::new();
+        let open = |each: &mut dyn FnMut(Sample)| Journal::open((disk.clone(), "journal"), KIND, each);
+        let (mut journal, _) = open(&mut |_| ()).unwrap();
+        journal.append(&sample("")).unwrap();
+        let empty = disk.bytes("journal").unwrap().len();
+        // A second record of a length that ends where the third shall begin.
+        let frame = empty - HEADER_LEN;
+        journal.append(&sample(&"a".repeat(SECTOR_LEN - before - empty - frame))).unwrap();
+        assert_eq!(disk.bytes("journal").unwrap().len(), SECTOR_LEN - before);
+        for _ in 0..3 {
+            journal.add(&sample(&"b".repeat(300))).unwrap();
+        }
+        journal.sync().unwrap();
+        drop(journal);
+        let mut torn = disk.bytes("journal").unwrap();
+        torn[SECTOR_LEN - before..SECTOR_LEN].fill(0);
+        disk.put("journal", torn);
+        let mut count = 0;
+        let (_, recovery) = open(&mut |_| count += 1).unwrap_or_else(|error| panic!("{before}: {error}"));
+        assert!(count == 2 && recovery.cut_bytes > 0, "{before}: {recovery:?}");
+    }
+}
+
+#[test]
+fn what_is_read_after_a_failed_sync_is_written_again_before_it_counts() {
+    use crate::disk::sim::{Faults, SimDisk};
+    for seed in 0..50 {
+        let disk = SimDisk::new();
+        let open = |disk: &SimDisk, each: &mut dyn FnMut(Sample)| {
+            Journal::open((disk.clone(), "journal"), KIND, each).unwrap().0
+        };
+        let mut journal = open(&disk, &mut |_| ());
+        journal.append(&sample("kept")).unwrap();
+        disk.set_faults(Faults { fail_sync: Some(disk.counts().syncs + 1), ..Faults::default() });
+        journal.append(&sample("unsure")).unwrap_err();
+        let disk = disk.kill();
+        let mut texts = Vec::new();
+        let mut journal = open(&disk, &mut |Sample::V1(text)| texts.push(text));
+        assert_eq!(texts, ["kept", "unsure"]);
+        journal.append(&sample("after")).unwrap();
+        let mut texts = Vec::new();
+        open(&disk.crash(seed), &mut |Sample::V1(text)| texts.push(text));
+        assert_eq!(texts, ["kept", "unsure", "after"], "seed {seed}");
+    }
+}

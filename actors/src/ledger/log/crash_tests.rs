@@ -270,6 +270,28 @@ fn what_a_failed_sync_lost_is_never_reported_durable() {
     assert_eq!(payloads(&open(&disk.crash(1)).unwrap().0), [b"kept"]);
 }
 
+/// The kernel goes on to show bytes whose sync failed and calls them clean, so that the next sync does nothing for them.
+#[test]
+fn what_is_read_after_a_failed_sync_is_written_again_before_it_counts() {
+    for seed in 0..50 {
+        let disk = SimDisk::new();
+        let (mut log, _) = open(&disk).unwrap();
+        log.append(RecordKind::Block, b"kept").unwrap();
+        log.sync().unwrap();
+        let syncs = disk.counts().syncs;
+        disk.set_faults(Faults { fail_sync: Some(syncs + 1), ..Faults::default() });
+        log.append(RecordKind::Block, b"unsure").unwrap();
+        log.sync().unwrap_err();
+        let disk = disk.kill();
+        let (mut log, _) = open(&disk).unwrap();
+        assert_eq!(payloads(&log), [&b"kept"[..], b"unsure"], "the next life reads it");
+        log.append(RecordKind::Block, b"after").unwrap();
+        log.sync().unwrap();
+        let found = payloads(&open(&disk.crash(seed)).unwrap().0);
+        assert_eq!(found, [&b"kept"[..], b"unsure", b"after"], "and has told others so: seed {seed}");
+    }
+}
+
 #[test]
 fn a_full_disk_stops_the_log_and_loses_nothing_synced() {
     let disk = SimDisk::new();

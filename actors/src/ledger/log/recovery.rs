@@ -10,6 +10,9 @@ use super::{
 };
 use crate::disk::Disk;
 
+/// Bytes that are written again at once.
+const AGAIN_LEN: usize = 256 * 1024;
+
 /// What opening found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
@@ -154,10 +157,17 @@ impl<D: Disk> Log<D> {
             return Err(walk.damaged(Damage::SegmentOrder));
         }
         let mut last = None;
+        // What may not be durable begins here: at the header when no record of the segment is below the mark.
+        let mut unsure_from = (first >= self.marked).then_some(0);
         let damage = loop {
             let position = walk.position;
             match walk.step()? {
-                Found::Record(..) => last = Some(position),
+                Found::Record(..) => {
+                    last = Some(position);
+                    if position.number >= self.marked {
+                        unsure_from = unsure_from.or(Some(u64::from(position.offset)));
+                    }
+                }
                 Found::Damage(_) if is_last && walk.is_blank()? => break None,
                 Found::Damage(damage) => break Some(damage),
                 Found::End => break None,
@@ -174,7 +184,25 @@ impl<D: Disk> Log<D> {
         self.segments.push(Span { first, len: u64::from(end.offset) });
         self.room_end = u64::from(end.offset);
         let torn = self.cut(&name, u64::from(end.offset), len)?;
+        if let Some(from) = unsure_from.filter(|_| is_last) {
+            self.write_again(&name, from, u64::from(end.offset))?;
+        }
         Ok((last, torn.filter(|_| damage.is_some())))
+    }
+
+    /// Writes what was read once more. A process that stopped at a failed sync leaves bytes that the kernel shows, takes for
+    /// written and never writes: a later sync of them succeeds and does nothing (Rebello et al., *Can Applications Recover
+    /// from fsync Failures?*, USENIX ATC 2020).
+    fn write_again(&mut self, name: &str, from: u64, end: u64) -> Result<(), LogError> {
+        let mut at = from;
+        while at < end {
+            let len = usize::try_from(end - at).unwrap_or(usize::MAX).min(AGAIN_LEN);
+            let mut bytes = vec![0; len];
+            self.change("read", name, |disk, name, _| disk.read(name, at, &mut bytes).map(drop))?;
+            self.change("write again", name, |disk, name, _| disk.write_at(name, at, &bytes))?;
+            at += len as u64;
+        }
+        Ok(())
     }
 
     /// Cuts a segment at `offset` for good.
