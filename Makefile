@@ -5,7 +5,8 @@ CARGO ?= cargo
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny nextest doc simulate simulate-stack zoo chaos bench soak model fuzz coverage mutants clean
+.PHONY: help demo test fmt lint deny nextest doc simulate simulate-stack zoo chaos chaos-report bench soak model fuzz coverage \
+	mutants clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +14,8 @@ help: ## Say what there is
 demo: ## Four organisations govern a real service, break it, and prove it (under a minute after the build)
 	$(CARGO) run --release --locked --bin althing -- dev --demo
 
-test: fmt lint deny doc nextest ## Everything that must pass: format, lints, licences, documents, all tests
+test: SIMULATE ?= --seeds 0..10000 --minutes 12
+test: fmt lint deny doc nextest simulate ## Everything that must pass: format, lints, licences, documents, all tests, and 12 minutes of simulation
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -44,11 +46,14 @@ zoo: ## Plant known bugs into a copy of the sources and let the simulation find 
 	$(CARGO) run --release --locked --package althing-chaos --bin zoo -- all
 
 soak: ## Run the long forms of tests that have a short one, and print what they measure
-	ops/ci/with-tools.sh cargo nextest run --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule)"
+	ops/ci/with-tools.sh cargo nextest run --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule) | test(every_call_to_a_disk)"
 
 chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: six minutes); writes target/chaos/processes.json
 	$(CARGO) build --release --locked --bin althing
 	ops/ci/run-chaos.sh $(FORM)
+
+chaos-report: ## Put what these machines have measured beside their goals; writes target/chaos/report.json
+	python3 ops/ci/chaos-report.py target/chaos
 
 bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, --short, --throughput, --finality)
 	ops/ci/install-etcd.sh

@@ -36,7 +36,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 use mesh::Mesh;
 
 pub use checker::Violation;
-pub use faults::{FaultPlan, PlanError};
+pub use faults::{DiskFault, FaultPlan, Meets, NodeDisk, PlanError};
 pub use report::{Coverage, Failure, Report, repeat_command};
 
 /// Runs one seed with the faults that it draws.

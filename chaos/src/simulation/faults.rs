@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use althing_actors::disk::sim::{Faults, OperationFault};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom as _};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,61 @@ pub struct FaultPlan {
     pub settles: bool,
     /// Interval at which validators repeat their votes.
     pub rebroadcast_ms: u64,
+    /// What one call to one disk meets.
+    pub disk_fault: Option<DiskFault>,
+}
+
+/// One call to a disk that does not do what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskFault {
+    /// Whose disk, a validator's.
+    pub node: usize,
+    /// Which of its disks.
+    pub disk: NodeDisk,
+    /// Which change or sync, counted from 1 since the node's first start.
+    pub operation: u64,
+    /// What the call meets.
+    pub meets: Meets,
+}
+
+/// A disk of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeDisk {
+    /// The ledger's.
+    Log,
+    /// That of the signer, the executor and the auditor.
+    Journals,
+}
+
+/// What a call to a disk meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Meets {
+    /// The machine stops before it.
+    Stop,
+    /// It fails.
+    Error,
+    /// No room is left.
+    Full,
+}
+
+impl Meets {
+    /// Everything that a call can meet.
+    pub const ALL: [Self; 3] = [Self::Stop, Self::Error, Self::Full];
+}
+
+impl DiskFault {
+    /// As the disk has it.
+    pub(super) fn faults(&self) -> Faults {
+        let at = self.operation;
+        match self.meets {
+            Meets::Stop => Faults { stop_at_operation: Some(at), ..Faults::default() },
+            Meets::Error => Faults { at_operation: Some((at, OperationFault::Error)), ..Faults::default() },
+            Meets::Full => Faults { at_operation: Some((at, OperationFault::Full)), ..Faults::default() },
+        }
+    }
 }
 
 /// Why a plan cannot be simulated.
@@ -69,6 +125,8 @@ const NODES_MAX: u64 = 16;
 const CHAOS_MAX_US: u64 = 600_000_000;
 /// Shortest mean time between two things of one kind.
 const EVERY_MIN_US: u64 = 10_000;
+/// Highest number of a disk's operation that meets a fault, as seeds draw it.
+const DRAWN_OPERATION_MAX: u64 = 300;
 /// Longest delay of a message.
 const DELAY_MAX_US: u64 = 10_000_000;
 
@@ -84,6 +142,10 @@ impl FaultPlan {
         let fields = [
             ("validators", (count(self.validators), 1..=NODES_MAX, false)),
             ("liars", (count(self.liars), 0..=count(self.validators), false)),
+            (
+                "disk_fault.node",
+                (count(self.disk_fault.map_or(0, |it| it.node)), 0..=count(self.validators) - 1, false),
+            ),
             ("observers", (count(self.observers), 0..=NODES_MAX, false)),
             ("chaos_us", (self.chaos_us, EVERY_MIN_US..=CHAOS_MAX_US, false)),
             ("delay_max_us", (self.delay_max_us, 1..=DELAY_MAX_US, false)),
@@ -128,6 +190,7 @@ impl FaultPlan {
         has_misbehaviour: false,
         settles: true,
         rebroadcast_ms: 500,
+        disk_fault: None,
     };
 
     /// The faults of a seed.
@@ -164,6 +227,12 @@ impl FaultPlan {
             has_misbehaviour: random.random_bool(0.3),
             settles: random.random_bool(0.5),
             rebroadcast_ms: [500, 500, 200][random.random_range(0..3_usize)],
+            disk_fault: random.random_bool(0.3).then(|| DiskFault {
+                node: random.random_range(0..2),
+                disk: [NodeDisk::Log, NodeDisk::Journals][random.random_range(0..2_usize)],
+                operation: random.random_range(1..DRAWN_OPERATION_MAX),
+                meets: Meets::ALL[random.random_range(0..3_usize)],
+            }),
         }
         .sound()
     }
@@ -183,6 +252,7 @@ impl FaultPlan {
             Self { clock_offset_max_ms: 0, ..*self },
             Self { lie: None, ..*self },
             Self { liars: self.liars.min(1), ..*self },
+            Self { disk_fault: None, ..*self },
             Self { observers: 0, ..*self },
             Self { snapshot_every: 0, ..*self },
             Self { trouble_permille: 0, ..*self },

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use althing_actors::{
     causes::with_causes,
+    disk::sim::is_simulated,
     executor::state::Input,
     ledger::{
         consensus::{ConsensusKey, ConsensusTimeouts},
@@ -33,7 +34,7 @@ use crate::checker::{self, Evidence};
 use super::{
     checker::{Checker, Violation},
     event::{Event, EventQueue, NodeIndex},
-    faults::FaultPlan,
+    faults::{FaultPlan, NodeDisk},
     liar::Liar,
     network::Network,
     node::Node,
@@ -47,6 +48,9 @@ use super::{
 const LIVENESS_BOUND_US: u64 = 15_000_000;
 /// After the faults end, every proposal comes to its end within this time: periods, stages and undos one after the other.
 const SETTLED_BOUND_US: u64 = 90_000_000;
+
+/// The node whose calls to disks are counted.
+pub(super) const WATCHED: NodeIndex = 1;
 
 /// A mesh and all that happens to it.
 pub(super) struct Mesh {
@@ -159,6 +163,9 @@ impl Mesh {
     }
 
     fn open_all(&mut self) -> Result<(), Violation> {
+        if let Some(fault) = self.plan.disk_fault {
+            self.nodes[fault.node].set_disk_fault(&fault);
+        }
         for node in 0..self.nodes.len() {
             self.start(node)?;
         }
@@ -227,7 +234,8 @@ impl Mesh {
         }
         let outputs = match outputs {
             Ok(outputs) => outputs,
-            Err(fatal) => return self.stopped(node, with_causes(&fatal)),
+            Err(error) if is_simulated(&error) => return self.fall(node),
+            Err(error) => return self.stopped(node, with_causes(&error)),
         };
         // Blocks that replay itself made final are among the outputs.
         let replayed = outputs.iter().find_map(|output| match output {
@@ -297,11 +305,7 @@ impl Mesh {
                 }
             }
         };
-        let reason = with_causes(&fatal);
-        if reason.contains("the simulated machine has stopped") {
-            return self.crash(node);
-        }
-        self.stopped(node, reason)
+        if is_simulated(&fatal) { self.fall(node) } else { self.stopped(node, with_causes(&fatal)) }
     }
 
     /// A node refused to go on. Only one that met a second signature of its own key may do that.
@@ -411,8 +415,10 @@ impl Mesh {
         for _ in 0..self.checker.high_rounds {
             self.coverage.count(report::HIGH_ROUND);
         }
+        let operations = [NodeDisk::Log, NodeDisk::Journals].map(|disk| self.nodes[WATCHED].operations(disk));
         Ok(Report {
             seed: self.seed,
+            operations,
             trace: self.trace,
             height: self.checker.top(),
             round_max: self.checker.round_max,

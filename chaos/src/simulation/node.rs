@@ -28,6 +28,7 @@ use althing_contracts::{
 };
 
 use super::{
+    faults::{DiskFault, NodeDisk},
     site::{KEY_USES, Site, SiteError},
     world::Staff,
 };
@@ -191,6 +192,23 @@ impl Node {
             self.snapshot = Some(taken);
         }
         Ok(())
+    }
+
+    /// Lets one call to one of its disks meet a fault.
+    pub(super) fn set_disk_fault(&self, fault: &DiskFault) {
+        self.disk_of(fault.disk).set_faults(fault.faults());
+    }
+
+    /// Changes and syncs of a disk so far.
+    pub(super) fn operations(&self, disk: NodeDisk) -> u64 {
+        self.disk_of(disk).counts().operations
+    }
+
+    const fn disk_of(&self, disk: NodeDisk) -> &SimDisk {
+        match disk {
+            NodeDisk::Log => &self.disk,
+            NodeDisk::Journals => &self.journals,
+        }
     }
 
     /// Lets the ledger's disk stop at its next operation but `operations`.

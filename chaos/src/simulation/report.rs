@@ -27,6 +27,8 @@ pub struct Report {
     pub acknowledged: usize,
     /// From the end of the faults to the next final block.
     pub healed_after_us: u64,
+    /// Changes and syncs of the second node's disks: the log's and the journals'.
+    pub operations: [u64; 2],
     /// What happened in the run, by kind, and how often.
     pub coverage: Coverage,
 }

@@ -1,3 +1,4 @@
+mod disk_calls;
 mod split_view;
 
 use std::path::Path;

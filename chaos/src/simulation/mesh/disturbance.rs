@@ -1,6 +1,8 @@
 //! Owns what goes wrong in a run and when: crashes, blackouts and partitions, drawn from the seed, and the calm after
 //! them.
 
+use std::ops::Range;
+
 use althing_actors::ledger::state::LedgerInput;
 use rand::Rng;
 
@@ -9,6 +11,8 @@ use crate::simulation::{event::Event, report};
 
 /// Mean time between two changes that nobody proposed.
 const MEDDLE_EVERY_US: u64 = 6_000_000;
+/// After which time a node that fell starts again.
+const RESTART_US: Range<u64> = 10_000..2_000_000;
 
 impl Mesh {
     pub(super) fn schedule_faults(&mut self) {
@@ -69,6 +73,19 @@ impl Mesh {
         }
     }
 
+    /// A disk failed, which ends the process; somebody starts it again.
+    pub(super) fn fall(&mut self, node: NodeIndex) -> Result<(), Violation> {
+        if self.nodes[node].ledger.is_some() {
+            return self.crash(node);
+        }
+        // It fell while it started.
+        self.coverage.count(report::CRASH);
+        self.nodes[node].kill();
+        let restart_us = self.now_us + self.random.random_range(RESTART_US);
+        self.queue.push(restart_us, Event::Restart { node });
+        Ok(())
+    }
+
     pub(super) fn crash(&mut self, node: NodeIndex) -> Result<(), Violation> {
         if self.nodes[node].ledger.is_none() {
             return Ok(());
@@ -81,7 +98,7 @@ impl Mesh {
             let seed = self.random.random();
             self.nodes[node].crash(seed);
         }
-        let restart_us = self.now_us + self.random.random_range(10_000..2_000_000);
+        let restart_us = self.now_us + self.random.random_range(RESTART_US);
         self.queue.push(restart_us, Event::Restart { node });
         let gone = self.nodes[node].id;
         for other in self.others(node) {
@@ -105,7 +122,9 @@ impl Mesh {
         self.targets.calm();
         for node in 0..self.nodes.len() {
             self.nodes[node].sends_left = None;
-            if self.nodes[node].ledger.is_some() {
+            // A numbered call may come later.
+            let is_watched = self.plan.disk_fault.is_some_and(|fault| fault.node == node);
+            if self.nodes[node].ledger.is_some() && !is_watched {
                 self.nodes[node].stop_disk_after(u64::MAX / 2);
                 self.nodes[node].stop_journals_after(u64::MAX / 2);
             }

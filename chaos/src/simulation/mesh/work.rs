@@ -6,6 +6,7 @@ use std::sync::Arc;
 use althing_actors::{
     auditor::state::AuditorState,
     causes::with_causes,
+    disk::sim::is_simulated,
     executor::{
         journal::StepKey,
         state::{Input, JudgeKey, Output},
@@ -272,11 +273,10 @@ impl Mesh {
 
     /// A node's own actors cannot go on: its disk has stopped, or something is broken.
     pub(super) fn site_failed(&mut self, node: NodeIndex, error: &SiteError) -> Result<(), Violation> {
-        let reason = with_causes(error);
-        if reason.contains("the simulated machine has stopped") {
-            return self.crash(node);
+        if is_simulated(error) {
+            return self.fall(node);
         }
-        Err(Violation::Stopped { node, reason })
+        Err(Violation::Stopped { node, reason: with_causes(error) })
     }
 
     /// The view that a node's actors have.

@@ -1,0 +1,47 @@
+//! Every call to a disk in whole lives of proposals meets every fault once.
+
+use std::thread;
+
+use crate::simulation::{DiskFault, FaultPlan, Meets, NodeDisk, mesh::WATCHED, run_plan};
+
+/// The seed of the lives.
+const SEED: u64 = 8;
+/// Every how many calls one meets a fault in each test run; the soak takes each.
+const STRIDE: u64 = 37;
+
+/// Lives without other faults: from the first call to the end of every proposal.
+const LIVES: FaultPlan = FaultPlan { chaos_us: 3_000_000, ..FaultPlan::CALM };
+
+fn fail_every(stride: u64) {
+    let report = run_plan(SEED, LIVES).unwrap();
+    let [log, journals] = report.operations;
+    assert!(log > 100 && journals > 50, "{report:?}");
+    let calls = |disk, count| (1..=count).step_by(usize::try_from(stride).unwrap()).map(move |at| (disk, at));
+    let calls: Vec<_> = calls(NodeDisk::Log, log).chain(calls(NodeDisk::Journals, journals)).collect();
+    let halves = calls.split_at(calls.len() / 2);
+    thread::scope(|scope| {
+        for half in [halves.0, halves.1] {
+            scope.spawn(move || {
+                for ((disk, operation), meets) in
+                    half.iter().flat_map(|call| Meets::ALL.map(|meets| (*call, meets)))
+                {
+                    let fault = DiskFault { node: WATCHED, disk, operation, meets };
+                    let plan = FaultPlan { disk_fault: Some(fault), ..LIVES };
+                    run_plan(SEED, plan).unwrap_or_else(|failure| panic!("{fault:?}: {failure}"));
+                }
+            });
+        }
+    });
+    println!("{} of {} calls, each with {} faults", calls.len(), log + journals, Meets::ALL.len());
+}
+
+#[test]
+fn calls_to_disks_may_fail() {
+    fail_every(STRIDE);
+}
+
+#[test]
+#[ignore = "every call: `make soak`"]
+fn every_call_to_a_disk_may_fail() {
+    fail_every(1);
+}

@@ -1,0 +1,125 @@
+"""Puts what the machines that break the mesh have measured beside its goals: reads target/chaos/*.json, writes report.json there.
+
+A row without a file says "not measured"; nothing is taken from an earlier run."""
+
+import json
+import pathlib
+import sys
+
+
+def read(directory, name):
+    """One machine's figures, or None when it has not run."""
+    path = directory / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def row(number, goal, measured, holds, source):
+    return {"row": number, "goal": goal, "measured": measured, "holds": holds, "source": source}
+
+
+def simulation(figures):
+    source = "make simulate"
+    equal = figures["run_twice_with_equal_traces"]
+    kinds = len(figures["coverage"])
+    yield row(1, "core simulation: 10,000 seeds in CI, 0 violations",
+              f"{figures['seeds']} seeds, {figures['failed']} failed, {figures['seeds_a_minute']:.0f} a minute",
+              figures["seeds"] >= 10_000 and figures["failed"] == 0, source)
+    yield row(2, "5 % of the seeds twice with equal traces", f"{equal} of {figures['held']} twice, all equal",
+              equal * 20 >= figures["held"] and figures["failed"] == 0, source)
+    yield row(5, "core: heal to the next final block at most 5 s p95, 10 s max",
+              f"p95 {figures['healed_ms_p95']} ms, max {figures['healed_ms_max']} ms",
+              figures["healed_ms_p95"] <= 5_000 and figures["healed_ms_max"] <= 10_000, source)
+    lies = sum(times for what, times in figures["coverage"].items() if what.startswith("a validator "))
+    yield row(9, "14 Byzantine behaviours at n = 4 and 7", f"17 in every test run; {lies} lies told in these seeds",
+              lies > 0 and figures["failed"] == 0, source)
+    yield row(0, "everything that is drawn happens, every move of the lifecycle is made",
+              f"{kinds} rows, never: {', '.join(figures['never_happened']) or 'none'}", not figures["never_happened"], source)
+
+
+def stack(figures):
+    runs, violations = figures.get("runs", 0), figures.get("violations", 0)
+    yield row(1, "full stack: 300 seeds, 0 violations", f"{runs} runs, {violations} violations",
+              runs >= 300 and violations == 0, "make simulate-stack")
+
+
+def processes(figures):
+    runs = figures["runs"]
+    troubles = [trouble for run in runs for trouble in run["troubles"]]
+    kinds = {str(kind) for trouble in troubles for kind in trouble["kinds"]}
+    next_block = sorted(t["next_block_ms"] for t in troubles if t["next_block_ms"] is not None)
+    resumed = [ms for trouble in troubles for ms in trouble["resumed_ms"]]
+    stalled = [t["blocks_while_stalled"] for t in troubles if t["blocks_while_stalled"] is not None]
+    passed = all(run["passed"] for run in runs)
+    source = "make chaos"
+    p95 = next_block[(len(next_block) * 95 + 99) // 100 - 1] if next_block else None
+    mixes = {"+".join(map(str, trouble["kinds"])) for trouble in troubles if len(trouble["kinds"]) > 1}
+    yield row(3, "24 environment faults fired", f"{len(kinds)} kinds in {len(troubles)} troubles", len(kinds) >= 24 and passed, source)
+    yield row(4, "24 mixes of faults on real processes, load kept up", f"{len(mixes)} mixes, {len(runs)} runs, all promises kept: {passed}",
+              len(mixes) >= 24 and passed, source)
+    yield row(5, "real: heal to the next final block at most 5 s p95, 10 s max; resumed in 15 s; 0 blocks beyond f",
+              f"p95 {p95} ms, max {max(next_block, default=None)} ms; resumed at most {max(resumed, default=None)} ms of {len(resumed)}; "
+              f"{sum(stalled)} blocks in {len(stalled)} stalls",
+              bool(next_block) and p95 <= 5_000 and next_block[-1] <= 10_000 and max(resumed, default=0) <= 15_000 and sum(stalled) == 0,
+              source)
+
+
+def zoo(figures):
+    bugs = [hunt for hunt in figures if hunt["bug"] != "none"]
+    found = [hunt for hunt in bugs if hunt["seed"] is not None]
+    missed = [hunt["bug"] for hunt in bugs if hunt["seed"] is None]
+    yield row(12, "25 planted bugs, all found", f"{len(found)} of {len(bugs)} found; not: {', '.join(missed) or 'none'}",
+              len(found) >= 25 and not missed, "make zoo")
+
+
+def mutants(figures):
+    yield row(12, "mutants caught 90 %", f"{figures.get('percent')} %", (figures.get("percent") or 0) >= 90, "make mutants")
+
+
+def model(figures):
+    states = sum(part.get("states", 0) for part in figures.get("models", []))
+    yield row(13, "model of a million states", f"{states} states", states >= 1_000_000, "make model")
+
+
+def fuzz(figures):
+    targets = figures["targets"]
+    broken = [target["target"] for target in targets if not target["holds"]]
+    yield row(14, "12 fuzz targets, 60 s each", f"{len(targets)} targets, {figures['seconds_each']} s each; broken: {', '.join(broken) or 'none'}",
+              len(targets) >= 12 and figures["seconds_each"] >= 60 and not broken, "make fuzz")
+
+
+def coverage(figures):
+    yield row(15, "branches of deciding code 100 %", f"{figures['taken']} of {figures['sides']}, {figures['percent']} %",
+              figures["taken"] == figures["sides"], "make coverage")
+
+
+MACHINES = {
+    "simulation.json": simulation,
+    "stack.json": stack,
+    "processes.json": processes,
+    "zoo.json": zoo,
+    "mutants.json": mutants,
+    "model.json": model,
+    "fuzz.json": fuzz,
+    "coverage.json": coverage,
+}
+
+
+def main(directory):
+    directory = pathlib.Path(directory)
+    rows, absent = [], []
+    for name, of in MACHINES.items():
+        figures = read(directory, name)
+        if figures is None:
+            absent.append(name)
+        else:
+            rows.extend(of(figures))
+    rows.sort(key=lambda entry: entry["row"])
+    for entry in rows:
+        print(f"{'  ' if entry['holds'] else '! '}{entry['row']:>2}  {entry['goal']}: {entry['measured']}  ({entry['source']})")
+    for name in absent:
+        print(f"    not measured: {name}")
+    report = {"version": 1, "rows": rows, "not_measured": absent}
+    (directory / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+main(*sys.argv[1:])
