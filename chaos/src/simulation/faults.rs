@@ -144,7 +144,11 @@ impl FaultPlan {
             ("liars", (count(self.liars), 0..=count(self.validators), false)),
             (
                 "disk_fault.node",
-                (count(self.disk_fault.map_or(0, |it| it.node)), 0..=count(self.validators) - 1, false),
+                (
+                    count(self.disk_fault.map_or(0, |it| it.node)),
+                    0..=count(self.validators).saturating_sub(1),
+                    false,
+                ),
             ),
             ("observers", (count(self.observers), 0..=NODES_MAX, false)),
             ("chaos_us", (self.chaos_us, EVERY_MIN_US..=CHAOS_MAX_US, false)),
