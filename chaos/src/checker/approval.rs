@@ -14,7 +14,7 @@ use althing_contracts::{
 
 use super::{
     EffectEntry, Evidence, Findings, Invariant,
-    history::{History, StepMark, Story},
+    history::{History, Review, StepMark, Story},
 };
 
 pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut Findings) {
@@ -83,23 +83,25 @@ fn judge_decision(genesis: &Genesis, story: &Story, first: &StepMark) -> Result<
     let standard = tracks.get(&Track::Standard).ok_or("no standard track")?;
     let routine = tracks.get(&Track::Routine).filter(|_| is_small);
     let author = edition.author.org();
-    let signed_off =
-        story.reviews.iter().filter(|(of, by, is_for)| *of == revision && *is_for && by.org() != author);
-    let signed_off = signed_off.count();
+    let is_sign_off = |it: &&Review| it.revision == revision && it.is_for && it.reviewer.org() != author;
+    let signed_off: Vec<_> = story.reviews.iter().filter(is_sign_off).map(|review| review.time).collect();
     let sums = Sums::of(genesis, story, revision);
     let passes = |parameters: &TrackParameters| {
-        signed_off >= usize::from(parameters.reviewers) && sums.pass(&parameters.scheme)
+        signed_off.len() >= usize::from(parameters.reviewers) && sums.pass(&parameters.scheme)
     };
     // What the mesh did not see becomes a full vote without a review of its own.
     let promoted = routine.is_some() && sums.pass(&standard.scheme);
     let by = routine
         .filter(|routine| passes(routine))
         .or_else(|| (passes(standard) || promoted).then_some(standard));
-    let by = by.ok_or_else(|| format!("it had not passed: {sums:?}, {signed_off} sign-offs"))?;
-    let waited = first.time.since(edition.time).get();
+    let by = by.ok_or_else(|| format!("it had not passed: {sums:?}, {} sign-offs", signed_off.len()))?;
+    // The vote begins with the last sign-off that it needs. One that was promoted needed none.
+    let needed = usize::from(by.reviewers).min(if passes(by) { usize::MAX } else { 0 });
+    let begun = needed.checked_sub(1).and_then(|last| signed_off.get(last)).copied().unwrap_or(edition.time);
+    let waited = first.time.since(begun).get();
     let least = by.voting.get() + by.confirm.get() + sums.timelock_ms(by);
     if waited < least {
-        Err(format!("it was claimed {waited} ms after its submission, not {least}"))
+        Err(format!("it was claimed {waited} ms after its vote began, not {least}"))
     } else {
         Ok(())
     }

@@ -41,7 +41,7 @@ pub(super) struct Story {
     pub(super) ballots: Vec<Ballot>,
     pub(super) claims: Vec<StepMark>,
     pub(super) receipts: Vec<(StepMark, StepOutcome)>,
-    pub(super) reviews: Vec<(Revision, MemberId, bool)>,
+    pub(super) reviews: Vec<Review>,
     pub(super) is_vetoed: bool,
 }
 
@@ -50,6 +50,15 @@ pub(super) struct Story {
 pub(super) struct Edition {
     pub(super) author: MemberId,
     pub(super) document: ProposalDocument,
+    pub(super) time: TimeMs,
+}
+
+/// One review.
+#[derive(Debug)]
+pub(super) struct Review {
+    pub(super) reviewer: MemberId,
+    pub(super) revision: Revision,
+    pub(super) is_for: bool,
     pub(super) time: TimeMs,
 }
 
@@ -158,7 +167,7 @@ impl History {
             }
             Call::Review { proposal, revision, verdict, .. } => {
                 let is_for = *verdict == althing_contracts::transaction::ReviewVerdict::Approve;
-                let review = (*revision, body.sender.clone(), is_for);
+                let review = Review { reviewer: body.sender.clone(), revision: *revision, is_for, time };
                 self.stories.entry(*proposal).or_default().reviews.push(review);
             }
             Call::Claim { proposal, step } => {
