@@ -7,16 +7,13 @@ use althing_contracts::{
     constitution::{Constitution, TrackParameters},
     genesis::Genesis,
     name::{MemberId, OrgId},
-    quantity::{DurationMs, Weight},
+    quantity::DurationMs,
     role::Role,
     testing::{genesis, member, member_key, org, record},
 };
 use ed25519_zebra::SigningKey;
 
 use super::{event::NodeIndex, faults::FaultPlan};
-
-/// Weight of the first organisation's voter; the others have 100 each.
-const HEAVY: Weight = Weight::new(900);
 
 /// The members of a node: whose keys it holds, and what it does with them by itself.
 #[derive(Debug, Clone)]
@@ -41,10 +38,6 @@ pub(super) fn genesis_of(plan: &FaultPlan) -> Genesis {
     for index in 0..plan.validators {
         let sceptic = member(&format!("{}/sceptic", org(index)));
         genesis.members.insert(sceptic.clone(), record(&sceptic, 0, &[Role::Auditor]));
-    }
-    // One voter has so much weight that the caps decide.
-    if let Some(heavy) = genesis.members.get_mut(&member(&format!("{first}/author"))) {
-        heavy.weight = HEAVY;
     }
     let targets = genesis.targets.values_mut().filter(|target| target.owner == first);
     targets.for_each(|target| target.executors.extend([standby()]));
