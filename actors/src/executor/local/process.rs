@@ -15,6 +15,12 @@ use rustix::process::{
 use serde::{Deserialize, Serialize};
 use tokio::io::{Interest, unix::AsyncFd};
 
+/// How often a process is looked at that shows no environment. It has none, or is between two programs, which takes
+/// as long as the new one takes to be read from the disk.
+const LOOKS_MAX: usize = 20;
+/// The time between two looks.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
 /// Names one process for all time: an id alone is used again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,16 +72,29 @@ impl Process {
         alive.then(|| Self { identity: identity.clone(), pidfd })
     }
 
-    /// Finds the processes whose environment holds `variable=value`.
-    pub fn tagged(variable: &str, value: &str) -> Vec<Self> {
+    /// Finds the processes whose environment holds `variable=value`, those too that change their program meanwhile.
+    pub async fn tagged(variable: &str, value: &str) -> Vec<Self> {
         let wanted = format!("{variable}={value}");
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let tagged = pids.filter(|pid: &i32| {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
-        });
-        tagged.filter_map(Self::of_pid).collect()
+        let mut unread: Vec<i32> =
+            entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        let mut found = Vec::new();
+        for look in 0..LOOKS_MAX {
+            if look > 0 {
+                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            }
+            unread.retain(|pid| {
+                let Some(environment) = environment(*pid) else { return true };
+                if environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes()) {
+                    found.push(*pid);
+                }
+                false
+            });
+            if unread.is_empty() {
+                break;
+            }
+        }
+        found.into_iter().filter_map(Self::of_pid).collect()
     }
 
     /// Which process it is.
@@ -150,6 +169,16 @@ fn open(pid: i32) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)
 }
 
+/// The environment of a process; `None` when it runs a program and shows none, as between the start of execve(2) and its
+/// end. A process that is gone, or of the kernel, has none for good.
+fn environment(pid: i32) -> Option<Vec<u8>> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let is_between = environment.is_empty()
+        && stat(pid).is_some_and(|stat| stat.runs)
+        && fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+    (!is_between).then_some(environment)
+}
+
 /// Reads `/proc/PID/stat` (proc(5)): the name in parentheses may hold anything, the fields after it do not.
 fn stat(pid: i32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -221,10 +250,10 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "echo; exec sleep 600"]).env("ALTHING_TEST_TAG", &tag).stdout(Stdio::piped());
         let mut child = command.process_group(0).spawn().unwrap();
-        // It has its environment when it has written.
+        // It has its environment when it has written, but for the moment in which it becomes another program.
         io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
         let process = Process::of_pid(i32::try_from(child.id()).unwrap()).unwrap();
-        let found = Process::tagged("ALTHING_TEST_TAG", &tag);
+        let found = Process::tagged("ALTHING_TEST_TAG", &tag).await;
         assert_eq!(found.iter().map(Process::identity).collect::<Vec<_>>(), [process.identity()]);
         process.stop(Duration::from_secs(5)).await;
         child.wait().unwrap();

@@ -98,7 +98,7 @@ impl Worker {
         if let Some(process) = watched {
             process.stop(grace).await;
         } else if unrecorded {
-            for stray in Process::tagged(TAG, &self.tag(service, index)) {
+            for stray in Process::tagged(TAG, &self.tag(service, index)).await {
                 stray.stop(grace).await;
             }
         }
