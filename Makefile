@@ -3,9 +3,11 @@
 
 CARGO ?= cargo
 export CARGO_TERM_PROGRESS_WHEN ?= never
+# One package alone would be built with fewer features, and every library once more: builds are of the workspace.
+BUILT = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt lint deny nextest doc simulate simulate-stack zoo chaos chaos-report bench soak model fuzz coverage \
+.PHONY: help demo test machines fmt lint deny nextest doc simulate simulate-stack zoo chaos chaos-report bench soak model fuzz coverage \
 	mutants clean
 
 help: ## Say what there is
@@ -14,8 +16,13 @@ help: ## Say what there is
 demo: ## Four organisations govern a real service, break it, and prove it (under a minute after the build)
 	$(CARGO) run --release --locked --bin althing -- dev --demo
 
-test: SIMULATE ?= --seeds 0..10000 --minutes 12
-test: fmt lint deny doc nextest simulate ## Everything that must pass: format, lints, licences, documents, all tests, and 12 minutes of simulation
+test: fmt lint deny doc nextest machines ## Everything that must pass: format, lints, licences, documents, all tests, and the short forms of the machines
+
+machines: SIMULATE ?= --seeds 0..10000 --minutes 15
+machines: MODEL ?= --short
+machines: FORM ?= short
+machines: FUZZ ?= --turn 2
+machines: simulate model simulate-stack chaos fuzz chaos-report ## Every machine that breaks it, in a form that fits beside the tests: 15 minutes of simulation and 15 of the others
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -31,6 +38,7 @@ doc: ## Build the documents; a broken link is an error
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
 
 nextest: ## Run all tests
+	ops/ci/install-chaos-tools.sh
 	ops/ci/with-tools.sh ops/ci/run-tests.sh
 
 simulate: ## Run thousands of seeds of the simulation (SIMULATE=--seeds 0..100000); writes target/chaos/simulation.json
@@ -43,12 +51,14 @@ simulate-stack: ## Run whole nodes on a simulated network, many seeds (SEEDS=40 
 	cd chaos/sim && ./target/debug/althing-stack $(if $(SEED),$(or $(SCENARIO),stack) $(SEED),swarm $(or $(FIRST),1) $(or $(SEEDS),40) ../../target/chaos/stack.json)
 
 zoo: ## Plant known bugs into a copy of the sources and let the simulation find each; writes target/chaos/zoo.json
-	$(CARGO) run --release --locked --package althing-chaos --bin zoo -- all
+	$(CARGO) build --release --locked --workspace --bin zoo
+	$(BUILT)/release/zoo all
 
 soak: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule) | test(every_call_to_a_disk)"
 
 chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: six minutes); writes target/chaos/processes.json
+	ops/ci/install-chaos-tools.sh
 	$(CARGO) build --release --locked --bin althing
 	ops/ci/run-chaos.sh $(FORM)
 
@@ -60,9 +70,10 @@ bench: ## Measure the figures against etcd; writes target/bench/report.json (BEN
 	$(CARGO) bench --locked --bench figures -- $(BENCH)
 
 model: ## Try every order of events on the real rules (MODEL=--short for CI); writes target/chaos/model.json
-	$(CARGO) run --release --locked --package althing-chaos --features model --example model -- $(MODEL)
+	$(CARGO) build --release --locked --workspace --features althing-chaos/model --example model
+	$(BUILT)/release/examples/model $(MODEL)
 
-fuzz: ## Fuzz every decoder, file, rule and port (FUZZ_SECONDS=60 each); writes target/chaos/fuzz.json
+fuzz: ## Fuzz every decoder, file, rule and port (FUZZ_SECONDS=60 each), or some (FUZZ="apply log", FUZZ="--turn 2"); writes target/chaos/fuzz.json
 	ops/ci/with-proof-tools.sh ops/ci/fuzz.sh $(FUZZ)
 
 coverage: ## Say which branches of the deciding code the tests take; writes target/chaos/coverage.json
