@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes every target for FUZZ_SECONDS (60), or those named, from the kept corpus; writes target/chaos/fuzz.json.
+# Fuzzes every target for FUZZ_SECONDS (60), those named, or as many as `--turn N` says, whose turn comes with each commit;
+# all from the kept corpus. Writes target/chaos/fuzz.json.
 # What is found new stays under fuzz/target and is not added to the corpus; a crash is kept under fuzz/artifacts.
 set -euo pipefail
 
@@ -8,9 +9,17 @@ cd "$root"
 seconds=${FUZZ_SECONDS:-60}
 # The fuzzer needs flags of the compiler that are not stable; the toolchain is.
 export RUSTC_BOOTSTRAP=1
-cargo fuzz build
+mapfile -t all < <(cargo fuzz list)
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || mapfile -t targets < <(cargo fuzz list)
+[ "${#targets[@]}" -gt 0 ] || targets=("${all[@]}")
+if [ "${1:-}" = --turn ]; then
+    turn=$(git rev-list --count HEAD 2>/dev/null || date +%j)
+    targets=()
+    for ((at = 0; at < ${2:?how many}; at++)); do
+        targets+=("${all[(10#$turn * $2 + at) % ${#all[@]}]}")
+    done
+fi
+for target in "${targets[@]}"; do cargo fuzz build "$target"; done
 
 mkdir -p target/chaos
 lines=()
