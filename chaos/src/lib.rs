@@ -2,6 +2,8 @@
 //! judge what either left behind.
 
 pub mod checker;
+#[cfg(test)]
+mod figures;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod host;

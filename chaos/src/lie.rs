@@ -27,7 +27,7 @@ pub enum Lie {
     NilVotes,
     /// Votes of rounds and heights that are long over.
     OldVotes,
-    /// Votes that are signed for another network.
+    /// Votes and transactions that are signed for another network.
     Foreign,
     /// Far more statements than anybody needs.
     Flood,
@@ -113,7 +113,7 @@ impl Lie {
             Self::Withheld => "a validator proposes blocks and does not show them",
             Self::NilVotes => "a validator votes for no block, always",
             Self::OldVotes => "a validator repeats votes for heights that are long over",
-            Self::Foreign => "a validator sends votes that are signed for another network",
+            Self::Foreign => "a validator sends what is signed for another network",
             Self::Flood => "a validator sends far more than anybody needs",
             Self::Amnesia => "a validator votes for whatever is proposed, whatever it is locked on",
             Self::Forged => "a validator votes in another one's name",

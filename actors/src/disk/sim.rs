@@ -180,6 +180,11 @@ impl Shared {
         Ok(&mut self.files[number])
     }
 
+    /// Whether the operation that was counted last meets a disk that lies about syncs.
+    fn is_lying(&self) -> bool {
+        self.faults.lie_from_operation.is_some_and(|from| self.counts.operations >= from)
+    }
+
     /// Bytes that the files may still grow by.
     fn room(&self) -> usize {
         let used = self.names.values().map(|file| self.files[*file].current.len() as u64).sum();
@@ -400,12 +405,15 @@ impl Disk for SimDisk {
         let (mut shared, fault) = self.begin()?;
         shared.counts.syncs += 1;
         let is_failing = shared.faults.fail_sync == Some(shared.counts.syncs);
+        let is_lying = shared.is_lying();
         let file = shared.file(name)?;
         if let Some(fault) = fault.or(is_failing.then_some(OperationFault::Error)) {
             file.fail_sync();
             return Err(fault.error());
         }
-        file.sync();
+        if !is_lying {
+            file.sync();
+        }
         Ok(())
     }
 
@@ -432,6 +440,9 @@ impl Disk for SimDisk {
 
     fn sync_dir(&mut self) -> io::Result<()> {
         let mut shared = self.operation()?;
+        if shared.is_lying() {
+            return Ok(());
+        }
         for change in std::mem::take(&mut shared.name_changes) {
             change.apply(&mut shared.durable_names);
         }

@@ -71,7 +71,7 @@ fn all(only: Option<&str>) -> Outcome {
     let copy = target.join("zoo/sources");
     zoo.plant(&sources, &copy)?;
     let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--locked", "--package", "althing-chaos", "--bin", "zoo"])
+        .args(["build", "--release", "--locked", "--workspace", "--bin", "zoo"])
         .current_dir(&copy)
         // Two checkouts in one target directory take each other's libraries for their own.
         .env("CARGO_TARGET_DIR", target.join("zoo/target"))

@@ -7,7 +7,7 @@ use althing_actors::ledger::{
     wire::{LedgerMessage, Message, SignedProposal, SignedVote},
 };
 use althing_contracts::{
-    certificate::{Roster, VoteKind},
+    certificate::{Certificate, Roster, VoteKind},
     digest::Digest,
     quantity::{Height, Round},
     signature::PublicKey,
@@ -200,13 +200,7 @@ impl Checker {
             return Err(Violation::Order { node, from, to: height });
         }
         let problem = |problem: String| Violation::Certificate { node, height, problem };
-        // The first node to hand a height out shows every signature; the others have to show enough signers.
-        let verified = if self.blocks.contains_key(&height) {
-            block.certificate.verify_shape(&self.roster)
-        } else {
-            block.certificate.verify(self.network, &self.roster)
-        };
-        verified.map_err(|error| problem(error.to_string()))?;
+        self.check_certificate(&block.certificate).map_err(problem)?;
         let is_of_block =
             block.certificate.block == block.header.digest() && block.certificate.height == height;
         let root = block.state.clone().root();
@@ -224,6 +218,23 @@ impl Checker {
         self.follower
             .show(height, &block.events)
             .map_err(|Deviation { what }| Violation::Deviation { node, what })
+    }
+
+    /// Enough validators signed, counted here; the first node to hand a height out shows every signature.
+    fn check_certificate(&self, certificate: &Certificate) -> Result<(), String> {
+        let weight_of =
+            |key| self.roster.by_consensus_key(key).map(|validator| u128::from(validator.weight.get()));
+        let signed = certificate.precommits.keys().map(|key| weight_of(*key)).sum::<Option<u128>>();
+        let signed = signed.ok_or("a stranger signed it")?;
+        let total = u128::from(self.roster.total_weight().get());
+        if 3 * signed <= 2 * total {
+            return Err(format!("it has {signed} of {total} weight"));
+        }
+        if !self.blocks.contains_key(&certificate.height) {
+            let all_verify = certificate.signed(self.network).all(|signed| signed.verify().is_ok());
+            return if all_verify { Ok(()) } else { Err("a signature does not verify".to_owned()) };
+        }
+        Ok(())
     }
 
     /// A message leaves a node.
@@ -251,10 +262,16 @@ impl Checker {
         self.durable[node] = self.heights[node];
     }
 
-    /// A node has opened its log again.
-    pub(super) fn restarted(&mut self, node: NodeIndex, has: Height, block: Digest) -> Result<(), Violation> {
+    /// A node has opened its log again, on a disk that may have lied.
+    pub(super) fn restarted(
+        &mut self,
+        node: NodeIndex,
+        has: Height,
+        block: Digest,
+        may_forget: bool,
+    ) -> Result<(), Violation> {
         let had = self.durable[node];
-        if has < had {
+        if has < had && !may_forget {
             return Err(Violation::Lost { node, had, has });
         }
         // A decision may be durable that the node had no time to hand out, or handed out and not yet durable: then

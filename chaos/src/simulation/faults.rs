@@ -90,11 +90,18 @@ pub enum Meets {
     Error,
     /// No room is left.
     Full,
+    /// From there on syncs are reported as done and are not, until the machine loses its power a moment later.
+    Lie,
 }
+
+/// Calls that a disk lies about before the power goes: enough for what they promised to have left the node.
+const LIE_OPERATIONS: u64 = 6;
 
 impl Meets {
     /// Everything that a call can meet.
-    pub const ALL: [Self; 3] = [Self::Stop, Self::Error, Self::Full];
+    pub const ALL: [Self; 4] = [Self::Stop, Self::Error, Self::Full, Self::Lie];
+    /// What seeds draw: a node whose disk lies counts among those that the mesh can bear, and is played alone.
+    const DRAWN: [Self; 3] = [Self::Stop, Self::Error, Self::Full];
 }
 
 impl DiskFault {
@@ -105,6 +112,11 @@ impl DiskFault {
             Meets::Stop => Faults { stop_at_operation: Some(at), ..Faults::default() },
             Meets::Error => Faults { at_operation: Some((at, OperationFault::Error)), ..Faults::default() },
             Meets::Full => Faults { at_operation: Some((at, OperationFault::Full)), ..Faults::default() },
+            Meets::Lie => Faults {
+                lie_from_operation: Some(at),
+                stop_at_operation: Some(at + LIE_OPERATIONS),
+                ..Faults::default()
+            },
         }
     }
 }
@@ -235,7 +247,7 @@ impl FaultPlan {
                 node: random.random_range(0..2),
                 disk: [NodeDisk::Log, NodeDisk::Journals][random.random_range(0..2_usize)],
                 operation: random.random_range(1..DRAWN_OPERATION_MAX),
-                meets: Meets::ALL[random.random_range(0..3_usize)],
+                meets: Meets::DRAWN[random.random_range(0..3_usize)],
             }),
         }
         .sound()
@@ -272,6 +284,11 @@ impl FaultPlan {
         let liars =
             if self.lie.is_some() { self.liars.min(self.validators.saturating_sub(1) / 3) } else { 0 };
         Self { lie: self.lie.filter(|_| liars > 0), liars, ..self }
+    }
+
+    /// Whether a node's disk lies about what it keeps: such a node may forget what it has said.
+    pub(super) fn forgets(&self, node: usize) -> bool {
+        self.disk_fault.is_some_and(|fault| fault.node == node && fault.meets == Meets::Lie)
     }
 
     /// All nodes of the mesh.

@@ -7,7 +7,6 @@ use althing_actors::{
     disk::sim::SimDisk,
     ledger::{
         consensus::ConsensusKey,
-        message::CertifiedBlock,
         state::LedgerState,
         wire::{LedgerMessage, MESSAGE_LEN_MAX, Message, SignedVote},
     },
@@ -18,6 +17,8 @@ use althing_contracts::{
     digest::Digest,
     quantity::{Height, Round},
     signature::PublicKey,
+    testing::member_key,
+    transaction::{Transaction, UnverifiedTransaction},
 };
 use bytes::Bytes;
 use rand::{Rng, RngCore as _, rngs::StdRng, seq::IndexedRandom as _};
@@ -27,7 +28,10 @@ use super::event::NodeIndex;
 use crate::lie::Lie;
 
 mod forgery;
+mod history;
 
+/// A network that is not this one.
+const OTHER_NETWORK: Digest = Digest::from_bytes([0x5a; 32]);
 /// Messages that are kept to be told again.
 const KEPT_MAX: usize = 256;
 /// Copies of a message in a flood.
@@ -113,14 +117,16 @@ impl Liar {
     }
 
     /// What it answers to somebody who asks for blocks.
-    pub(super) fn answer(&self, random: &mut StdRng, response: Bytes) -> Bytes {
-        match SyncResponse::decode(&response) {
-            Ok(mut blocks) if self.lie == Lie::FalseHistory && !blocks.is_empty() => {
-                let at = random.random_range(0..blocks.len());
-                if let Some(block) = blocks.get_mut(at) {
-                    spoil(random, block);
-                }
-                SyncResponse::V1 { blocks }.encode()
+    pub(super) fn answer(
+        &self,
+        random: &mut StdRng,
+        ledger: Option<&LedgerState<SimDisk>>,
+        response: Bytes,
+    ) -> Bytes {
+        match (SyncResponse::decode(&response), ledger) {
+            (Ok(blocks), Some(ledger)) if self.lie == Lie::FalseHistory && !blocks.is_empty() => {
+                let teller = history::Teller { key: &self.key, network: self.network, others: &self.others };
+                SyncResponse::V1 { blocks: teller.falsified(random, ledger, blocks) }.encode()
             }
             _ => response,
         }
@@ -147,6 +153,11 @@ impl Liar {
                 let is_shown = self.lie != Lie::TwoBlocks || random.random_range(0..2) == 0;
                 (is_shown || forgery.is_told(to)).then(|| vec![forgery.proposal_for(to)])
             }
+            Message::Transactions(transactions) if self.lie == Lie::Foreign => {
+                let foreign = transactions.iter().map(|bytes| foreign(bytes, self.network)).collect();
+                let is_told = random.random_range(0..4) == 0;
+                is_told.then(|| vec![message.clone(), LedgerMessage::encode(Message::Transactions(foreign))])
+            }
             Message::Block(block) => {
                 let is_withheld = self.lie == Lie::Withheld;
                 let forgery = self.forgery.as_ref().filter(|it| it.is_of((block.height, block.round)));
@@ -171,7 +182,7 @@ impl Liar {
                 vec![signed(proposed.or(statement.block), self.network)]
             }
             Lie::Foreign if random.random_range(0..4) == 0 => {
-                vec![message.clone(), signed(statement.block, Digest::from_bytes([0x5a; 32]))]
+                vec![message.clone(), signed(statement.block, OTHER_NETWORK)]
             }
             Lie::Forged if random.random_range(0..4) == 0 => {
                 let contrary = VoteStatement { block: None, ..statement };
@@ -189,11 +200,12 @@ impl Liar {
     }
 }
 
-/// Another header, or a certificate that says less.
-fn spoil(random: &mut StdRng, block: &mut CertifiedBlock) {
-    if random.random_bool(0.5) {
-        block.certificate.precommits.pop_last();
-    } else {
-        block.certificate.block = Digest::from_bytes([0xdd; 32]);
-    }
+/// A transaction of the same sender, one sequence on and signed for another network: it was meant to be final there.
+fn foreign(bytes: &[u8], network: Digest) -> Vec<u8> {
+    let Ok(transaction) = UnverifiedTransaction::decode(bytes, network) else { return bytes.to_vec() };
+    let mut body = transaction.assume_verified().body().clone();
+    body.sequence = body.sequence.next();
+    let key = member_key(&body.sender, body.role);
+    let signature = key.sign(body.signing_message(OTHER_NETWORK));
+    Transaction::V1 { body, key: key.public(), signature }.encode()
 }

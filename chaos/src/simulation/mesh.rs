@@ -247,7 +247,7 @@ impl Mesh {
         });
         if let Some(ledger) = &self.nodes[node].ledger {
             let (height, digest) = replayed.unwrap_or_else(|| (ledger.height(), ledger.digest()));
-            self.checker.restarted(node, height, digest)?;
+            self.checker.restarted(node, height, digest, self.plan.forgets(node))?;
         }
         self.carry_out(node, outputs)?;
         self.schedule_look(node);
@@ -317,8 +317,9 @@ impl Mesh {
         Ok(())
     }
 
-    const fn is_faulty(&self, node: NodeIndex) -> bool {
-        node < self.liars.len()
+    /// Whether a node is one of those that the mesh has to bear: it lies, or its disk does.
+    fn is_faulty(&self, node: NodeIndex) -> bool {
+        node < self.liars.len() || self.plan.forgets(node)
     }
 
     fn is_healed(&mut self, calm: &Calm) -> bool {
@@ -381,7 +382,8 @@ impl Mesh {
                 at.key_uses().map_err(|error| Violation::Stopped { node, reason: with_causes(&error) });
             uses.extend(read?);
         }
-        let has_all_keys = self.nodes.iter().all(|node| !node.is_retired());
+        let has_all_keys =
+            (0..self.nodes.len()).all(|node| !self.nodes[node].is_retired() && !self.plan.forgets(node));
         let top = self.nodes.iter().max_by_key(|node| node.height());
         let blocks = top.map(Node::blocks).unwrap_or_default();
         let proposals = top

@@ -292,7 +292,10 @@ fn stopped(node: usize, fatal: &Fatal) -> Violation {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::figures;
 
     #[test]
     fn every_partition_is_made_once() {
@@ -301,40 +304,44 @@ mod tests {
         assert_eq!((schedules(2).count(), schedules(5).count()), (1_024, 10_816));
     }
 
-    fn play_all(schedules: impl Iterator<Item = Schedule>) {
-        let (mut later, mut evidence) = (0, 0);
+    fn play_all(name: &str, schedules: impl Iterator<Item = Schedule>) {
+        let (mut played, mut later, mut evidence) = (0, 0, 0);
         for schedule in schedules {
+            played += 1;
             let outcome = play(schedule).unwrap_or_else(|violation| panic!("{schedule:?}: {violation}"));
             later += u32::from(outcome.round_max > Round::ZERO);
             evidence += u32::from(outcome.has_evidence);
         }
         assert!(later > 0 && evidence > 0, "{later} in a later round, {evidence} with evidence");
-        println!("{later} decided in a later round, {evidence} with evidence");
+        let figures =
+            json!({ "played": played, "decided_in_a_later_round": later, "with_evidence": evidence });
+        println!("{figures}");
+        figures::keep(name, &figures);
     }
 
     #[test]
     fn twins_of_the_first_validator_fork_nothing() {
-        play_all(schedules(2).filter(|schedule| schedule.twin == 0));
+        play_all("twins-first", schedules(2).filter(|schedule| schedule.twin == 0));
     }
 
     #[test]
     fn twins_of_the_second_validator_fork_nothing() {
-        play_all(schedules(2).filter(|schedule| schedule.twin == 1));
+        play_all("twins-second", schedules(2).filter(|schedule| schedule.twin == 1));
     }
 
     #[test]
     fn twins_of_the_third_validator_fork_nothing() {
-        play_all(schedules(2).filter(|schedule| schedule.twin == 2));
+        play_all("twins-third", schedules(2).filter(|schedule| schedule.twin == 2));
     }
 
     #[test]
     fn twins_of_the_fourth_validator_fork_nothing() {
-        play_all(schedules(2).filter(|schedule| schedule.twin == 3));
+        play_all("twins-fourth", schedules(2).filter(|schedule| schedule.twin == 3));
     }
 
     #[test]
     #[ignore = "ten thousand schedules: `make soak`"]
     fn every_twins_schedule_forks_nothing() {
-        play_all(schedules(5));
+        play_all("twins-all", schedules(5));
     }
 }

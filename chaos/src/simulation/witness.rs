@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_actors::ledger::wire::{LedgerMessage, Message};
+use althing_actors::ledger::wire::{LedgerMessage, Message, SignedVote};
 use althing_contracts::{
     certificate::VoteKind,
     digest::Digest,
@@ -25,11 +25,18 @@ const HEIGHTS_AHEAD: u64 = 2;
 /// Where a validator votes once, as one node heard it in one life.
 type HeardPlace = (NodeIndex, u64, Height, Round, VoteKind, PublicKey);
 
+/// A vote as a node heard it. Signatures are most of what a run costs, so one is verified only beside a contrary vote.
+#[derive(Debug)]
+struct Heard {
+    vote: SignedVote,
+    is_verified: bool,
+}
+
 /// What every honest validator was told, and what it made of it.
 #[derive(Debug)]
 pub(super) struct Witness {
     network: Digest,
-    heard: BTreeMap<HeardPlace, BTreeSet<Option<Digest>>>,
+    heard: BTreeMap<HeardPlace, Vec<Heard>>,
     owed: BTreeSet<(NodeIndex, Height)>,
     shown: BTreeSet<(NodeIndex, Height)>,
 }
@@ -55,12 +62,18 @@ impl Witness {
             return None;
         }
         let place = (node, life, height, statement.round, statement.kind, vote.voter);
-        let blocks = self.heard.entry(place).or_default();
-        // A vote in another validator's name, or for another network, is nobody's.
-        if !blocks.contains(&statement.block) && vote.signed(self.network).verify().is_ok() {
-            blocks.insert(statement.block);
+        let told = self.heard.entry(place).or_default();
+        if told.iter().all(|it| it.vote != vote) {
+            told.push(Heard { vote, is_verified: false });
         }
-        (blocks.len() > 1).then_some(height)
+        if are_contrary(told) {
+            // A vote in another validator's name, or for another network, is nobody's.
+            told.retain_mut(|it| {
+                it.is_verified = it.is_verified || it.vote.signed(self.network).verify().is_ok();
+                it.is_verified
+            });
+        }
+        are_contrary(told).then_some(height)
     }
 
     /// A node has taken two contrary votes.
@@ -80,4 +93,8 @@ impl Witness {
             None => Ok(()),
         }
     }
+}
+
+fn are_contrary(heard: &[Heard]) -> bool {
+    heard.windows(2).any(|two| two[0].vote.statement.block != two[1].vote.statement.block)
 }

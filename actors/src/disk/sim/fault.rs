@@ -16,6 +16,8 @@ pub struct Faults {
     pub capacity: Option<u64>,
     /// What one operation meets.
     pub at_operation: Option<(u64, OperationFault)>,
+    /// From this operation on the disk reports syncs as done and makes nothing durable by them.
+    pub lie_from_operation: Option<u64>,
 }
 
 /// What an operation meets.

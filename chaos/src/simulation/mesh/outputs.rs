@@ -76,8 +76,8 @@ impl Mesh {
                 self.coverage.count(report::EVIDENCE);
                 self.witness.show(node, evidence.height);
                 let key = evidence.validator;
-                let is_faulty =
-                    (0..self.liars.len()).any(|liar| key == consensus_key(org(liar).as_str()).public());
+                let is_faulty = (0..self.plan.validators)
+                    .any(|node| self.is_faulty(node) && key == consensus_key(org(node).as_str()).public());
                 let (height, round) = (evidence.height, evidence.round);
                 if is_faulty {
                     Ok(())
@@ -184,7 +184,7 @@ impl Mesh {
     fn send(&mut self, node: NodeIndex, to: NodeId, message: Bytes) -> Result<(), Violation> {
         let Some(to) = self.index_of(to) else { return Ok(()) };
         let messages = self.told(node, to, message);
-        if self.liars.is_empty() {
+        if self.liars.is_empty() && !self.plan.forgets(node) {
             messages.iter().try_for_each(|message| self.checker.sent(message))?;
         }
         for message in messages {
@@ -210,8 +210,10 @@ impl Mesh {
     pub(super) fn serve(&mut self, to: NodeIndex, from: NodeIndex, life: u64, id: u64, request: &[u8]) {
         let response = self.nodes[to].ledger.as_ref().and_then(|ledger| ledger.serve(request));
         let Some(honest) = response else { return };
-        let Self { liars, random, coverage, .. } = self;
-        let bytes = liars.get(to).map_or_else(|| honest.clone(), |liar| liar.answer(random, honest.clone()));
+        let Self { liars, random, nodes, coverage, .. } = self;
+        let ledger = nodes[to].ledger.as_ref();
+        let bytes =
+            liars.get(to).map_or_else(|| honest.clone(), |liar| liar.answer(random, ledger, honest.clone()));
         if let Some(lie) = self.plan.lie.filter(|_| bytes != honest) {
             coverage.lie(lie);
         }

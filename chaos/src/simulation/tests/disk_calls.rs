@@ -2,7 +2,12 @@
 
 use std::thread;
 
-use crate::simulation::{DiskFault, FaultPlan, Meets, NodeDisk, mesh::WATCHED, run_plan};
+use serde_json::json;
+
+use crate::{
+    figures,
+    simulation::{DiskFault, FaultPlan, Meets, NodeDisk, mesh::WATCHED, run_plan},
+};
 
 /// The seed of the lives.
 const SEED: u64 = 8;
@@ -32,7 +37,9 @@ fn fail_every(stride: u64) {
             });
         }
     });
-    println!("{} of {} calls, each with {} faults", calls.len(), log + journals, Meets::ALL.len());
+    let figures = json!({ "calls": calls.len(), "of": log + journals, "faults": Meets::ALL });
+    println!("{figures}");
+    figures::keep("disk-calls", &figures);
 }
 
 #[test]

@@ -4,6 +4,9 @@
 use althing_actors::auditor::heads::{HeadBook, Observed};
 use althing_contracts::{block::Header, certificate::Certificate, quantity::DurationMs, testing::World};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IteratorRandom as _};
+use serde_json::json;
+
+use crate::figures;
 
 /// Auditors that a node passes a head on to in each round, as a validator's mesh of gossip does.
 const NEIGHBOURS: usize = 4;
@@ -74,7 +77,10 @@ fn found_in(seed: u64) -> Option<usize> {
 fn a_split_view_is_found_within_two_rounds_of_gossip_a_thousand_times_of_a_thousand() {
     let rounds: Vec<Option<usize>> = (0..1_000).map(found_in).collect();
     let within = |max| rounds.iter().filter(|round| round.is_some_and(|round| round <= max)).count();
-    println!("found in one round {}, within two {}, of {}", within(1), within(2), rounds.len());
+    let figures =
+        json!({ "shown": rounds.len(), "found_in_one_round": within(1), "found_in_two": within(2) });
+    println!("{figures}");
+    figures::keep("split-view", &figures);
     assert_eq!(
         within(2),
         rounds.len(),
