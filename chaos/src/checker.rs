@@ -6,6 +6,7 @@ mod approval;
 mod effects;
 mod history;
 mod keys;
+pub mod status;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,8 @@ pub struct Evidence<'a> {
     pub ended: &'a BTreeMap<ProposalId, Stage>,
     /// Transactions of which a user was told that they are final.
     pub acknowledged: &'a BTreeSet<TransactionId>,
+    /// What clients were told, in the order of real time; `None` when it is judged elsewhere.
+    pub told: Option<&'a status::History>,
 }
 
 /// Something that must not be.
@@ -86,11 +89,14 @@ pub enum Invariant {
     Approval,
     /// Every transaction has one use of its key, and no use was for two.
     Keys,
+    /// What clients that share heights are told of a proposal is linearizable, and moves on for who shares with nobody.
+    Status,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Chain, Self::Effects, Self::Ballots, Self::Approval, Self::Keys];
+    pub const ALL: [Self; 6] =
+        [Self::Chain, Self::Effects, Self::Ballots, Self::Approval, Self::Keys, Self::Status];
 
     /// Its name in reports.
     #[must_use]
@@ -101,6 +107,7 @@ impl Invariant {
             Self::Ballots => "ballots",
             Self::Approval => "approval",
             Self::Keys => "keys",
+            Self::Status => "status",
         }
     }
 }
@@ -121,6 +128,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Vec<Finding> {
     approval::judge(evidence, &history, &mut findings);
     if let Some(uses) = evidence.key_uses {
         keys::judge(uses, &history, &mut findings);
+    }
+    for what in evidence.told.map(status::History::judge).unwrap_or_default() {
+        findings.add(Invariant::Status, what);
     }
     findings.0
 }

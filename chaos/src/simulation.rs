@@ -8,6 +8,7 @@
 
 pub mod campaign;
 mod checker;
+mod clients;
 mod event;
 mod faults;
 mod lane;

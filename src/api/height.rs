@@ -87,13 +87,13 @@ fn mark(headers: &mut HeaderMap, view: &LedgerView) {
 async fn reach(shared: &Shared, wanted: Height) -> Result<Arc<LedgerView>, Problem> {
     let mut follower = shared.backend.feed().view;
     let newest = follower.borrow().clone();
-    if newest.state.height() >= wanted {
+    if newest.answers(wanted) {
         return Ok(newest);
     }
     let _permit = shared.streams.try_acquire().map_err(|_| too_many_streams())?;
     let mut closing = shared.closing.clone();
     tokio::select! {
-        Ok(view) = follower.wait_for(|view| view.state.height() >= wanted) => return Ok(view.clone()),
+        Ok(view) = follower.wait_for(|view| view.answers(wanted)) => return Ok(view.clone()),
         _ = closing.wait_for(|closing| *closing) => {}
         () = tokio::time::sleep(WAIT_MAX) => {}
     }

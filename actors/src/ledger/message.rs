@@ -37,6 +37,15 @@ pub struct LedgerView {
     pub clock_offset_ms: Option<i64>,
 }
 
+impl LedgerView {
+    /// Whether it may answer a request that names the least height to be shown: whoever was told of a block never sees
+    /// what was before it.
+    #[must_use]
+    pub fn answers(&self, least: Height) -> bool {
+        self.state.height() >= least
+    }
+}
+
 /// Events of one block as they become final.
 pub type EventBatch = Arc<Vec<EventRecord>>;
 

@@ -5,13 +5,16 @@ use althing_contracts::{
     block::Block,
     canonical,
     digest::{Digest, Purpose},
-    quantity::{DurationMs, TimeMs},
+    quantity::{DurationMs, Revision, TimeMs},
     role::Role,
     testing::{World, deploy, member, target},
     transaction::{Call, Choice, ReviewVerdict, StepOutcome, Transaction},
 };
 
-use super::*;
+use super::{
+    status::{Caller, Change, History, Status, Told},
+    *,
+};
 
 /// What a short run left behind.
 struct Run {
@@ -22,6 +25,9 @@ struct Run {
     key_uses: Vec<KeyUseRecord>,
     acknowledged: BTreeSet<TransactionId>,
     ended: BTreeMap<ProposalId, Stage>,
+    told: History,
+    /// How the proposal stands in the end.
+    stage: Stage,
     proposal: ProposalId,
 }
 
@@ -40,6 +46,8 @@ impl Scribe {
         let certificate = self.world.certify(&executed.header);
         let height = executed.header.height;
         self.run.final_us.insert(height, height.get() * 1_000);
+        self.run.told.held(height, executed.events.iter().filter_map(Change::of), []);
+        self.run.told.reached(height);
         for transaction in &signed {
             let bytes = transaction.encode();
             self.run.key_uses.push(use_of(transaction, &bytes));
@@ -82,6 +90,8 @@ fn run() -> Run {
         key_uses: Vec::new(),
         acknowledged: BTreeSet::new(),
         ended: BTreeMap::new(),
+        told: History::default(),
+        stage: Stage::Submitted,
         proposal,
     };
     let mut scribe = Scribe { world, run };
@@ -117,6 +127,7 @@ fn run() -> Run {
     let (outcome, evidence) = (StepOutcome::Done, Digest::ZERO);
     let receipt = Call::Receipt { proposal, step: 0, fence, outcome, evidence };
     scribe.block(second, &[("acme/executor", Role::Executor, receipt)]);
+    scribe.run.stage = scribe.world.state.proposal(proposal).unwrap().stage;
     scribe.run
 }
 
@@ -133,6 +144,7 @@ fn broken(falsify: impl FnOnce(&mut Run)) -> Vec<Invariant> {
         key_uses: Some(&run.key_uses),
         ended: &run.ended,
         acknowledged: &run.acknowledged,
+        told: Some(&run.told),
     });
     let mut invariants: Vec<_> = findings.into_iter().map(|finding| finding.invariant).collect();
     invariants.dedup();
@@ -218,6 +230,20 @@ fn a_signature_without_a_use_is_found() {
     assert_eq!(broken(|run| drop(run.key_uses.pop())), [Invariant::Keys]);
     let again = broken(|run| run.key_uses.push(run.key_uses[0].clone()));
     assert_eq!(again, [], "the same signature made again is one");
+}
+
+#[test]
+fn an_answer_that_shows_what_was_before_its_height_is_found() {
+    let shown = |is_sound: bool| {
+        broken(|run| {
+            let stage = if is_sound { run.stage } else { Stage::Queued };
+            let call = run.told.asked(Caller { circle: 0, node: 0 });
+            let (height, revision) = (*run.final_us.last_key_value().unwrap().0, Revision::new(1));
+            run.told.answered(call, height, Told::Shown(run.proposal, Some(Status { stage, revision })));
+        })
+    };
+    assert_eq!(shown(true), []);
+    assert_eq!(shown(false), [Invariant::Status]);
 }
 
 #[test]

@@ -57,6 +57,7 @@ pub fn judge(
         key_uses: Some(&key_uses),
         ended: &ended(stories)?,
         acknowledged: &BTreeSet::new(),
+        told: None,
     });
     Ok(findings.iter().map(ToString::to_string).collect())
 }

@@ -17,6 +17,8 @@ use althing_contracts::{
 };
 use bytes::Bytes;
 
+use super::clients::{Question, Reply};
+
 /// Index of a node in the mesh.
 pub(super) type NodeIndex = usize;
 
@@ -54,6 +56,14 @@ pub(super) enum Event {
     People { node: NodeIndex },
     /// The node submits again what is not settled.
     Again { node: NodeIndex },
+    /// A client asks for a proposal's status.
+    Client { client: usize },
+    /// The question reaches a node.
+    Question { node: NodeIndex, question: Question },
+    /// The node has waited long enough for the block that the question asks for.
+    Patience { node: NodeIndex, life: u64, call: usize },
+    /// The answer reaches the client.
+    Reply { node: NodeIndex, reply: Reply },
     /// Somebody changes a target without a proposal.
     Meddle,
     /// The node's disk stops at one of its next operations, or the node at one of its next sends.

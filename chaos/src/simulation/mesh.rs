@@ -3,6 +3,7 @@
 
 mod disturbance;
 mod outputs;
+mod reads;
 mod work;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use crate::checker::{self, Evidence};
 
 use super::{
     checker::{Checker, Violation},
+    clients::Clients,
     event::{Event, EventQueue, NodeIndex},
     faults::{FaultPlan, NodeDisk},
     liar::Liar,
@@ -62,6 +64,7 @@ pub(super) struct Mesh {
     network: Network,
     nodes: Vec<Node>,
     checker: Checker,
+    clients: Clients,
     targets: Targets,
     genesis: Genesis,
     /// The first validators, if they lie.
@@ -113,6 +116,7 @@ impl Mesh {
             queue: EventQueue::default(),
             network: Network::new(plan),
             checker: Checker::new(&world.state, nodes.len()),
+            clients: Clients::new(seed, world.network()),
             liars,
             nodes,
             targets: Targets::new(plan.keeps_keys, plan.trouble_permille),
@@ -192,6 +196,22 @@ impl Mesh {
             }
             Event::People { node } => self.people(node),
             Event::Again { node } => self.again(node),
+            Event::Client { client } => {
+                self.client(client);
+                Ok(())
+            }
+            Event::Question { node, question } => {
+                self.question(node, question);
+                Ok(())
+            }
+            Event::Patience { node, life, call } => {
+                self.lose_patience(node, life, call);
+                Ok(())
+            }
+            Event::Reply { node, reply } => {
+                self.hear(node, reply);
+                Ok(())
+            }
             Event::Meddle => {
                 self.meddle();
                 Ok(())
@@ -237,6 +257,9 @@ impl Mesh {
             Err(error) if is_simulated(&error) => return self.fall(node),
             Err(error) => return self.stopped(node, with_causes(&error)),
         };
+        if let Some(site) = &self.nodes[node].site {
+            self.clients.opened(&site.view);
+        }
         // Blocks that replay itself made final are among the outputs.
         let replayed = outputs.iter().find_map(|output| match output {
             LedgerOutput::Committed(block) => {
@@ -401,6 +424,7 @@ impl Mesh {
             key_uses: has_all_keys.then_some(&uses),
             ended: &ended,
             acknowledged: self.checker.acknowledgements(),
+            told: Some(self.clients.history()),
         });
         if findings.is_empty() {
             return Ok(());

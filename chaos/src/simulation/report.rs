@@ -47,7 +47,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 22] = [
+    pub const KINDS: [&str; 29] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -62,6 +62,13 @@ impl Coverage {
         GOSSIPED_TRANSACTION,
         OBSERVERS_TRANSACTION,
         EVIDENCE,
+        READ,
+        READ_WAITED,
+        READ_BEHIND,
+        READ_UNANSWERED,
+        READ_AFTER_CRASH,
+        READ_AT_OBSERVER,
+        READ_ABSENT,
         ORDER,
         CALL_LOST,
         REPLY_LOST,
@@ -221,6 +228,21 @@ pub(super) const GOSSIPED_TRANSACTION: &str = "transactions passed on by gossip"
 pub(super) const OBSERVERS_TRANSACTION: &str = "transactions of an observer's user that are final";
 /// A node showed evidence.
 pub(super) const EVIDENCE: &str = "evidence of equivocations";
+
+/// A client was shown where a proposal stands.
+pub(super) const READ: &str = "reads of a proposal's status";
+/// The node had to wait for the height that a client had seen elsewhere.
+pub(super) const READ_WAITED: &str = "reads that had to wait for a block";
+/// It waited in vain.
+pub(super) const READ_BEHIND: &str = "reads refused by a node that was behind";
+/// The node stopped with the question.
+pub(super) const READ_UNANSWERED: &str = "reads without an answer";
+/// The node had been restarted before.
+pub(super) const READ_AFTER_CRASH: &str = "reads at a node that had crashed";
+/// The node has no vote.
+pub(super) const READ_AT_OBSERVER: &str = "reads at an observer";
+/// The proposal was submitted and not yet there.
+pub(super) const READ_ABSENT: &str = "reads of a proposal that was not there yet";
 
 /// An executor called a target.
 pub(super) const ORDER: &str = "orders to targets";

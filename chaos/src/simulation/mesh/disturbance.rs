@@ -20,6 +20,10 @@ impl Mesh {
             self.queue.push(50_000 * (node as u64 + 1), Event::People { node });
             self.queue.push(70_000 * (node as u64 + 1), Event::Again { node });
         }
+        for client in 0..self.clients.len() {
+            let at_us = self.clients.pause_us();
+            self.queue.push(at_us, Event::Client { client });
+        }
         self.queue.push(self.plan.chaos_us, Event::Calm);
         let chaos_us = self.plan.chaos_us;
         for at_us in self.draw_times(self.plan.crash_every_us, chaos_us) {

@@ -58,8 +58,10 @@ impl Mesh {
                     self.tell_block(&block);
                 }
                 self.checker.committed(node, &block, self.now_us)?;
+                self.clients.decided(&block);
                 self.keep_snapshot(node, &block);
                 self.show(node);
+                self.answer_waiting(node);
                 self.schedule_look(node);
                 let (height, time) = (block.header.height, block.header.time);
                 for (id, events) in &block.outcomes {

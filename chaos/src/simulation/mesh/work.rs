@@ -23,7 +23,7 @@ use rand::{
 use super::{Mesh, NodeIndex, Violation};
 use crate::simulation::{
     event::{Event, Hand},
-    lane::Ticket,
+    lane::{Answer, Ticket},
     people, report,
     site::{Doings, SiteError},
 };
@@ -114,6 +114,9 @@ impl Mesh {
         let Some(site) = &mut self.nodes[node].site else { return Ok(()) };
         let (id, has_effect) = (found.id, !found.events.is_empty());
         let Some((ticket, answer)) = site.lanes.finalise(found) else { return Ok(()) };
+        if let Answer::Final(found) = &answer {
+            self.clients.acknowledged(found);
+        }
         if has_effect {
             self.checker.acknowledged(id);
             if node > self.plan.validators {
@@ -204,6 +207,7 @@ impl Mesh {
         };
         let life = self.nodes[node].life;
         for transaction in doings.transactions {
+            self.clients.submitted(node, &transaction);
             let delay_us = self.random.random_range(0..MAILBOX_MAX_US);
             let input = LedgerInput::Submit(transaction);
             self.queue.push(self.now_us + delay_us, Event::Input { to: node, life, input });
