@@ -30,6 +30,8 @@ pub enum Endpoint {
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// The fields of its head, by their names in small letters.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -94,28 +96,18 @@ impl Connection {
         let status_line = self.line()?;
         let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| invalid(format!("`{status_line}` is no HTTP status")))?;
-        let length = self.length_of_body()?;
-        let mut body = vec![0; length];
+        let headers = self.headers()?;
+        let mut body = vec![0; length_of_body(&headers)?];
         self.reader.read_exact(&mut body)?;
-        Ok(Answer { status, body })
+        Ok(Answer { status, headers, body })
     }
 
-    fn length_of_body(&mut self) -> io::Result<usize> {
-        let mut length = 0;
+    fn headers(&mut self) -> io::Result<Vec<(String, String)>> {
+        let mut headers = Vec::new();
         for _ in 0..HEAD_LINES_MAX {
             let line = self.line()?;
-            let Some((name, value)) = line.split_once(':') else { return Ok(length) };
-            if name.eq_ignore_ascii_case("transfer-encoding") {
-                return Err(invalid("the answer comes in chunks".to_owned()));
-            }
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().map_err(|_| invalid(format!("`{line}` is no length")))?;
-            }
-            if length > ANSWER_LEN_MAX {
-                return Err(invalid(format!(
-                    "the answer has {length} bytes, at most {ANSWER_LEN_MAX} are read"
-                )));
-            }
+            let Some((name, value)) = line.split_once(':') else { return Ok(headers) };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         Err(invalid(format!("the answer's head has more than {HEAD_LINES_MAX} lines")))
     }
@@ -130,7 +122,30 @@ impl Connection {
     }
 }
 
+fn length_of_body(headers: &[(String, String)]) -> io::Result<usize> {
+    let mut length = 0;
+    for (name, value) in headers {
+        match name.as_str() {
+            "transfer-encoding" => return Err(invalid("the answer comes in chunks".to_owned())),
+            "content-length" => {
+                length = value.parse().map_err(|_| invalid(format!("`{value}` is no length")))?;
+            }
+            _ => {}
+        }
+    }
+    if length > ANSWER_LEN_MAX {
+        return Err(invalid(format!("the answer has {length} bytes, at most {ANSWER_LEN_MAX} are read")));
+    }
+    Ok(length)
+}
+
 impl Answer {
+    /// A field of its head, by its name in small letters.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
     /// The body as text, for messages.
     #[must_use]
     pub fn text(&self) -> String {
@@ -176,11 +191,14 @@ mod tests {
 
     #[test]
     fn one_connection_serves_many_requests() {
-        let endpoint =
-            server(&["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 404 Not Found\r\n\r\n"]);
+        let endpoint = server(&[
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAlthing-Height: 7\r\n\r\nhi",
+            "HTTP/1.1 404 Not Found\r\n\r\n",
+        ]);
         let mut connection = endpoint.connect(SOON).expect("it listens");
         let first = connection.request("GET", "/", &[], b"").expect("it answers");
         assert_eq!((first.status, first.text().as_str()), (200, "hi"));
+        assert_eq!((first.header("althing-height"), first.header("etag")), (Some("7"), None));
         assert_eq!(connection.request("GET", "/", &[], b"").expect("it answers").status, 404);
         assert!(connection.request("GET", "/", &[], b"").is_err(), "the server has gone");
     }

@@ -27,6 +27,7 @@ use ground::{Ground, GroundError};
 use load::{
     ballots::{Answer, Ballots, Cast},
     lives::{Author, Life, Lives},
+    reads::{ReadCounts, Reads, Record},
 };
 use mix::Mix;
 use report::{BallotCounts, LeftOut, REPORT_VERSION, Report, Trouble};
@@ -247,6 +248,9 @@ struct Work {
     watch: Watch,
     ballots: Ballots,
     lives: Lives,
+    reads: Reads,
+    /// What all clients are told.
+    record: Record,
     /// Ends the work; the run's own stop only ends the breaking.
     enough: Stop,
 }
@@ -268,30 +272,36 @@ impl Session<'_> {
             .map_err(|source| RunError::Broken { doing: "the load does not begin", source })?;
         let mut troubles = self.break_by(schedule, &work)?;
         self.say("everything is mended; one more life, and then the verdicts", &work.watch.heights());
+        let record = work.record.clone();
         let (seen, cast, lives, last_life) = self.end_work(work)?;
         let evidence = evidence::Evidence::gather(&mut self.ground, &self.options.binary, scratch);
         let evidence = evidence
             .map_err(|source| RunError::Broken { doing: "the evidence cannot be gathered", source })?;
         let names = self.ground.names();
         recovery::resumed(&mut troubles, &names, &evidence.stories, self.began_ms);
+        let (mut told, reads) = record.take();
+        verdict::status::chronicle(&mut told, &evidence.stories, evidence.height);
         let verdicts = verdict::judge(&verdict::Findings {
             names: &names,
             seen: &seen,
             troubles: &troubles,
             ballots: &cast.ballots,
+            told: &told,
+            reads,
             last_life: last_life.as_ref(),
             fallen: &self.fallen,
             evidence: &evidence,
         });
         let lives = lives.into_iter().chain(last_life).collect();
-        Ok(self.report(troubles, left_out, lives, &cast, &seen, verdicts))
+        Ok(self.report(troubles, left_out, lives, (&cast, reads), &seen, verdicts))
     }
 
     fn begin_work(&self) -> Result<Work, GroundError> {
         let mesh = self.ground.mesh();
         let watch = Watch::start(mesh.nodes().iter().map(|node| node.client().clone()));
         let validators: Vec<_> = mesh.validators().map(|node| node.client().clone()).collect();
-        let author = Author::new(&validators, self.begun)?;
+        let record = Record::default();
+        let author = Author::new(&validators, self.begun, &record)?;
         let mut voters = Vec::new();
         for client in &validators {
             let members = members_with(client, "voter")?;
@@ -299,9 +309,12 @@ impl Session<'_> {
             voters.push((client.clone(), crowd));
         }
         let enough = Stop::default();
-        let (ballots, lives) = (Ballots::start(voters, &enough), Lives::start(author, &enough, self.stop));
+        let (ballots, lives) =
+            (Ballots::start(voters, &record, &enough), Lives::start(author, &enough, self.stop));
+        let nodes: Vec<_> = mesh.nodes().iter().map(|node| node.client().clone()).collect();
+        let reads = Reads::start(&nodes, self.options.seed, &record, &enough);
         watch.wait_for_all(0, FIRST_BLOCK_WITHIN).ok_or("no first block")?;
-        Ok(Work { watch, ballots, lives, enough })
+        Ok(Work { watch, ballots, lives, reads, record, enough })
     }
 
     /// Breaks and mends until the time is over or somebody has enough.
@@ -370,11 +383,12 @@ impl Session<'_> {
 
     #[expect(clippy::type_complexity, reason = "one caller takes it apart at once")]
     fn end_work(&mut self, work: Work) -> Result<(Vec<Vec<Seen>>, Cast, Vec<Life>, Option<Life>), RunError> {
-        let Work { watch, ballots, lives, enough } = work;
+        let Work { watch, ballots, lives, reads, record, enough } = work;
         enough.request();
+        reads.join();
         let (cast, lives) = (ballots.join(), lives.join());
         let validators: Vec<_> = self.ground.mesh().validators().map(|node| node.client().clone()).collect();
-        let author = Author::new(&validators, self.begun);
+        let author = Author::new(&validators, self.begun, &record);
         let author = author.map_err(|error| RunError::Broken {
             doing: "the last life does not begin",
             source: error.into(),
@@ -409,7 +423,7 @@ impl Session<'_> {
         troubles: Vec<Trouble>,
         left_out: Vec<LeftOut>,
         lives: Vec<Life>,
-        cast: &Cast,
+        (cast, reads): (&Cast, ReadCounts),
         seen: &[Vec<Seen>],
         verdicts: Vec<verdict::Verdict>,
     ) -> Report {
@@ -437,6 +451,7 @@ impl Session<'_> {
                 refused: count(|answer| *answer == Answer::Refused),
                 unanswered: cast.unanswered,
             },
+            reads,
             frames: self.ground.counts(),
             heights: seen
                 .iter()

@@ -7,9 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use althing_contracts::transaction::ProposalId;
+use serde_json::{Value, json};
 
-use crate::http::{Answer, Connection, Endpoint};
+use crate::{
+    checker::status::Status,
+    http::{Answer, Connection, Endpoint},
+};
 
 /// Longest time for one request; a submission answers when it is final.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
@@ -77,6 +81,12 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the node answered, and refused.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
     /// Whether asking again can help: the outcome is unknown, or the node says so.
     #[must_use]
     pub fn may_pass(&self) -> bool {
@@ -140,6 +150,27 @@ impl NodeClient {
     /// The node cannot be reached or refuses.
     pub fn get(&self, path: &str) -> Result<Value, ClientError> {
         self.ask(&mut self.connect()?, "GET", path, &[], &[])
+    }
+
+    /// Reads where a proposal stands, if there is one, at a height that is not below `least`; yields the height, too.
+    ///
+    /// # Errors
+    /// The node cannot be reached or refuses, for example because it is behind.
+    pub fn status(&self, proposal: ProposalId, least: u64) -> Result<(u64, Option<Status>), ClientError> {
+        let path = format!("/v1/proposals/{proposal}");
+        let headers = [("Althing-Min-Height", &*least.to_string())];
+        let answered = self.connect()?.request("GET", &path, &headers, &[]);
+        let answer = answered.map_err(|source| self.no_answer(&path, source))?;
+        let height = answer.header("althing-height").and_then(|height| height.parse().ok());
+        let height =
+            height.ok_or_else(|| self.unexpected(format!("its answer to {path} names no height")))?;
+        if answer.status == 404 {
+            return Ok((height, None));
+        }
+        let shown = self.accepted(&answer, || format!("GET {path}"))?;
+        let status = status_of(&shown);
+        let status = status.ok_or_else(|| self.unexpected(format!("its answer to {path} has no stage")))?;
+        Ok((height, Some(status)))
     }
 
     /// Reads every entry of a list, page by page.
@@ -244,6 +275,10 @@ impl NodeClient {
         let answer: Answer = connection
             .request(method, path, headers, body)
             .map_err(|source| self.no_answer(&request(), source))?;
+        self.accepted(&answer, request)
+    }
+
+    fn accepted(&self, answer: &Answer, request: impl Fn() -> String) -> Result<Value, ClientError> {
         if !(200..300).contains(&answer.status) {
             let (name, request, status) = (self.name.clone(), request(), answer.status);
             return Err(ClientError::Refused { name, request, status, body: answer.text() });
@@ -257,5 +292,34 @@ impl NodeClient {
 
     fn no_answer(&self, request: &str, source: io::Error) -> ClientError {
         ClientError::NoAnswer { name: self.name.clone(), request: request.to_owned(), source }
+    }
+}
+
+/// The status in a proposal as the API shows it.
+fn status_of(shown: &Value) -> Option<Status> {
+    let stage = match shown["rollout"].as_u64() {
+        Some(index) => json!({ "name": shown["stage"], "index": index }),
+        None => json!({ "name": shown["stage"] }),
+    };
+    let revision = serde_json::from_value(shown["revision"].clone()).ok()?;
+    Some(Status { stage: serde_json::from_value(stage).ok()?, revision })
+}
+
+#[cfg(test)]
+mod tests {
+    use althing_contracts::{quantity::Revision, stage::Stage};
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_as_the_ledger_has_it() {
+        let revision = Revision::new(2);
+        for (shown, stage) in [
+            (json!({ "stage": "rolled-back", "revision": 2 }), Stage::RolledBack),
+            (json!({ "stage": "rollout", "rollout": 1, "revision": 2 }), Stage::Rollout(1)),
+        ] {
+            assert_eq!(status_of(&shown), Some(Status { stage, revision }));
+        }
+        assert_eq!(status_of(&json!({ "stage": "unheard of", "revision": 2 })), None);
     }
 }

@@ -37,6 +37,8 @@ pub struct Story {
 pub struct Evidence {
     /// By proposal.
     pub stories: BTreeMap<String, Story>,
+    /// The last block of whoever told them, from before it did.
+    pub height: u64,
     /// What `althing audit verify` says of each node's bundle: its report, or why not.
     pub bundles: BTreeMap<String, Result<Value, String>>,
     /// For each node, the organisations whose validators its ledger shows as having signed twice.
@@ -58,6 +60,7 @@ impl Evidence {
         let asked_ms = recovery::now_ms();
         let _behind = ground.mesh().wait_for_agreement(AGREE_WITHIN);
         let first = ground.mesh().nodes()[0].client().clone();
+        let height = first.head()?.height;
         let stories = stories(&first)?;
         let network = first.get("/v1/audit/head")?["network"].as_str().unwrap_or_default().to_owned();
         let mut bundles = BTreeMap::new();
@@ -77,7 +80,7 @@ impl Evidence {
         let journals: Vec<_> = nodes.iter().map(|node| node.folder().join("data/signer.journal")).collect();
         let bundle = folder.join(format!("{}.bundle", nodes[0].name()));
         let findings = outsider::judge(&bundle, &journals, &effects, &stories)?;
-        Ok(Self { stories, bundles, equivocated, findings, effects })
+        Ok(Self { stories, height, bundles, equivocated, findings, effects })
     }
 }
 

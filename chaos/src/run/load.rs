@@ -1,5 +1,6 @@
-//! Owns the work that a mesh is given while it is broken: ballots all the time, and whole lives of proposals one after
-//! another.
+//! Owns the work that a mesh is given while it is broken: ballots and reads all the time, and whole lives of proposals
+//! one after another.
 
 pub mod ballots;
 pub mod lives;
+pub mod reads;

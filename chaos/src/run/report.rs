@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::{
     fault::{Fault, Kind},
-    load::lives::Life,
+    load::{lives::Life, reads::ReadCounts},
     verdict::Verdict,
 };
 use crate::host::switch::Counts;
 
 /// Version of the report's form.
-pub const REPORT_VERSION: u16 = 1;
+pub const REPORT_VERSION: u16 = 2;
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize)]
@@ -47,6 +47,8 @@ pub struct Report {
     pub lives: Vec<Life>,
     /// The ballots.
     pub ballots: BallotCounts,
+    /// The reads of proposals' status.
+    pub reads: ReadCounts,
     /// The switch's frames, if there was one.
     pub frames: Option<Counts>,
     /// Each node's height over time: milliseconds from the start, height.

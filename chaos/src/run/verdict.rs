@@ -2,6 +2,7 @@
 //! could verify, and what the providers wrote down themselves.
 
 mod effects;
+pub(super) mod status;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,11 +18,12 @@ use super::{
     load::{
         ballots::{Answer, Ballot},
         lives::Life,
+        reads::ReadCounts,
     },
     report::Trouble,
     watch::Seen,
 };
-use crate::lie::Lie;
+use crate::{checker::status::History, lie::Lie};
 
 /// Longest time from the mend to the next final block.
 pub const NEXT_BLOCK_WITHIN: Duration = Duration::from_secs(10);
@@ -54,6 +56,10 @@ pub struct Findings<'a> {
     pub troubles: &'a [Trouble],
     /// The ballots.
     pub ballots: &'a [Ballot],
+    /// What clients were told, and what the ledger held.
+    pub told: &'a History,
+    /// The reads among it.
+    pub reads: ReadCounts,
     /// The life that was lived after everything was mended; none when the run was interrupted.
     pub last_life: Option<&'a Life>,
     /// Daemons that ended by themselves.
@@ -71,6 +77,7 @@ pub fn judge(findings: &Findings<'_>) -> Vec<Verdict> {
     let mut verdicts = vec![
         agreement(findings),
         ballots(findings.ballots, evidence, is_whole),
+        status::told(findings.told, findings.reads, is_whole),
         effects::once(&evidence.effects, is_whole),
         effects::decided(&evidence.effects, &evidence.stories),
         standstill(findings),

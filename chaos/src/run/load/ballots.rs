@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use super::reads::Record;
 use crate::{
     http::Connection,
     process::{
@@ -75,16 +76,17 @@ pub struct Ballots {
 impl Ballots {
     /// Starts voting: each node with the members whose voters' keys it holds.
     #[must_use]
-    pub fn start(nodes: Vec<(NodeClient, Vec<String>)>, stop: &Stop) -> Self {
+    pub fn start(nodes: Vec<(NodeClient, Vec<String>)>, record: &Record, stop: &Stop) -> Self {
         let board = Board::default();
         let clients: Vec<_> = nodes.iter().map(|(client, _)| client.within(ANSWER_WITHIN)).collect();
-        let voter = |(client, members): (NodeClient, Vec<String>)| {
+        let voter = |(node, (client, members)): (usize, (NodeClient, Vec<String>))| {
             let (board, stop) = (Arc::clone(&board), stop.clone());
-            thread::spawn(move || Voter::new(client.within(ANSWER_WITHIN), members).run(&board, &stop))
+            let voter = Voter::new(client.within(ANSWER_WITHIN), members, (node, record.clone()));
+            thread::spawn(move || voter.run(&board, &stop))
         };
-        let voters = nodes.into_iter().map(voter).collect();
-        let (board, stop) = (Arc::clone(&board), stop.clone());
-        Self { opener: thread::spawn(move || open(&clients, &board, &stop)), voters }
+        let voters = nodes.into_iter().enumerate().map(voter).collect();
+        let (board, record, stop) = (Arc::clone(&board), record.clone(), stop.clone());
+        Self { opener: thread::spawn(move || open(&clients, &board, &record, &stop)), voters }
     }
 
     /// Waits for the end of all, after [`Stop::request`]; yields what became of the ballots.
@@ -105,12 +107,13 @@ impl Ballots {
 }
 
 /// Opens a proposal every few seconds, each by the next organisation that answers.
-fn open(clients: &[NodeClient], board: &Board, stop: &Stop) {
+fn open(clients: &[NodeClient], board: &Board, record: &Record, stop: &Stop) {
     let mut turn = 0_usize;
     loop {
         let client = |at: usize| &clients[at % clients.len()];
         let pause = match OpenVote::begin(client(turn), client(turn + 1)) {
             Ok(vote) => {
+                record.opened(vote.proposal());
                 board.lock().unwrap_or_else(PoisonError::into_inner).push(vote);
                 OPEN_EVERY
             }
@@ -130,11 +133,13 @@ struct Voter {
     /// On which proposal of the board, and how many members have cast theirs on it.
     at: (usize, usize),
     cast: Cast,
+    /// The node's number, and where it is written down what its voters are told.
+    told: (usize, Record),
 }
 
 impl Voter {
-    fn new(node: NodeClient, members: Vec<String>) -> Self {
-        Self { node, connection: None, members, at: (0, 0), cast: Cast::default() }
+    fn new(node: NodeClient, members: Vec<String>, told: (usize, Record)) -> Self {
+        Self { node, connection: None, members, at: (0, 0), cast: Cast::default(), told }
     }
 
     fn run(mut self, board: &Board, stop: &Stop) -> Cast {
@@ -162,13 +167,14 @@ impl Voter {
     fn settle(&mut self, vote: &OpenVote, member: &str, stop: &Stop) -> Answer {
         let (key, ballot) = (fresh_key(), vote.ballot(member, "against"));
         let mut tries_left = SETTLE_TRIES_MAX;
+        let call = self.told.1.submits(self.told.0);
         loop {
             match self.post(&vote.path(), &key, &ballot) {
                 Ok(accepted) => {
                     let repeated = accepted["repeated"] == true;
-                    return accepted["height"]
-                        .as_u64()
-                        .map_or(Answer::Unknown, |height| Answer::Final { height, repeated });
+                    let Some(height) = accepted["height"].as_u64() else { return Answer::Unknown };
+                    self.told.1.acknowledged(call, height);
+                    return Answer::Final { height, repeated };
                 }
                 Err(error) if !error.may_pass() => return Answer::Refused,
                 Err(_) => self.cast.unanswered += 1,

@@ -9,6 +9,7 @@ use std::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::reads::Record;
 use crate::{
     process::{
         client::{ClientError, NodeClient},
@@ -58,6 +59,7 @@ pub struct Author {
     nodes: Vec<NodeClient>,
     targets: Vec<(String, String)>,
     begun: Instant,
+    record: Record,
 }
 
 impl Author {
@@ -65,13 +67,13 @@ impl Author {
     ///
     /// # Errors
     /// It does not answer.
-    pub fn new(nodes: &[NodeClient], begun: Instant) -> Result<Self, ClientError> {
+    pub fn new(nodes: &[NodeClient], begun: Instant, record: &Record) -> Result<Self, ClientError> {
         let nodes: Vec<_> = nodes.iter().map(|node| node.within(ANSWER_WITHIN)).collect();
         let shown = nodes[0].get("/v1/targets?page_size=500")?;
         let named =
             |target: &Value| Some((target["owner"].as_str()?.to_owned(), target["id"].as_str()?.to_owned()));
         let targets = shown["items"].as_array().into_iter().flatten().filter_map(named).collect();
-        Ok(Self { nodes, targets, begun })
+        Ok(Self { nodes, targets, begun, record: record.clone() })
     }
 
     /// One life from its submission to its end; `turn` says whose it is and what it installs.
@@ -101,9 +103,11 @@ impl Author {
             let body = json!({ "as": format!("{}/alice", node.org()), "document": document, "plan_hash": plan_hash });
             node.post("/v1/proposals", &key, &body)
         };
+        let call = self.record.submits(author);
         let Some(accepted) = until(deadline, stop, submit, &mut life.stage) else { return };
         let shown = &accepted["proposal"];
         shown["id"].as_str().unwrap_or_default().clone_into(&mut life.proposal);
+        self.record.opened(&life.proposal);
         let bound = json!({ "revision": shown["revision"], "plan_hash": shown["plan_hash"] });
         let reviewer = &self.nodes[(author + 1) % self.nodes.len()];
         let review = merged(
@@ -115,6 +119,7 @@ impl Author {
         let path = format!("/v1/proposals/{}", life.proposal);
         let key = fresh_key();
         let height = accepted["height"].as_u64().unwrap_or(0);
+        self.record.acknowledged(call, height);
         let sign_off = || {
             reviewer.wait_for_height(height)?;
             reviewer.post(&format!("{path}/reviews"), &key, &review)

@@ -59,6 +59,7 @@ fn figures(report: &Report, page: &mut String) -> std::fmt::Result {
         (report.troubles.len().to_string(), "times broken and mended"),
         (blocks.to_string(), "blocks"),
         (report.ballots.acknowledged.to_string(), "acknowledged ballots"),
+        (format!("{} of {}", report.reads.answered, report.reads.asked), "reads answered"),
         (format!("{closed} of {}", report.lives.len()), "proposals lived to a sound end"),
         (at(95, |trouble| trouble.next_block_ms), "mend to next block, p95"),
         (at(95, |trouble| trouble.caught_up_ms), "mend to all level, p95"),

@@ -36,6 +36,7 @@ fn report(times: &[Option<u64>]) -> Report {
         troubles: times.iter().enumerate().map(trouble).collect(),
         lives: Vec::new(),
         ballots: BallotCounts { cast: 3, acknowledged: 2, refused: 1, unanswered: 0 },
+        reads: ReadCounts { asked: 9, answered: 6, refused: 2, unanswered: 1 },
         frames: None,
         heights: vec![vec![(0, 1), (5000, 9)], Vec::new()],
         verdicts: vec![Verdict { id: "effects-once", promised, observed, holds: false }],
@@ -62,6 +63,7 @@ fn text_and_page_say_what_broke_and_how_to_do_it_again() {
             "never",
             "cut-one",
             "run it as root",
+            "6 of 9",
             &report.repeat,
         ] {
             assert!(shown.contains(said), "no {said} in {shown}");

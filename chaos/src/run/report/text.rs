@@ -53,6 +53,11 @@ fn load(report: &Report, text: &mut String) -> std::fmt::Result {
         "  {} ballots acknowledged of {}; {} times asked again for want of an answer",
         report.ballots.acknowledged, report.ballots.cast, report.ballots.unanswered
     )?;
+    writeln!(
+        text,
+        "  {} of {} reads of a proposal answered; {} refused by a node that was behind or busy, {} without an answer",
+        report.reads.answered, report.reads.asked, report.reads.refused, report.reads.unanswered
+    )?;
     writeln!(text, "  {} proposals lived, {closed} of them to a sound end", report.lives.len())?;
     if let Some(frames) = report.frames {
         writeln!(

@@ -1,11 +1,21 @@
 use std::time::Instant;
 
 use althing_actors::executor::local::effects::Progress;
-use althing_contracts::{digest::Digest, document::Action, name::Name};
+use althing_contracts::{
+    digest::Digest,
+    document::Action,
+    name::Name,
+    quantity::{Height, Revision},
+    stage::Stage,
+    transaction::ProposalId,
+};
 use serde_json::json;
 
 use super::*;
-use crate::run::{effects::Effect, evidence::Story};
+use crate::{
+    checker::status::{Caller, Status, Told},
+    run::{effects::Effect, evidence::Story},
+};
 
 fn ballot(answer: Answer) -> Ballot {
     Ballot { proposal: "p".repeat(8), member: "acme/voter-1".to_owned(), answer }
@@ -22,6 +32,7 @@ fn evidence(stories: &[(&str, Story)]) -> Evidence {
     let stories = stories.iter().map(|(id, story)| ((*id).to_owned(), story.clone())).collect();
     Evidence {
         stories,
+        height: 0,
         bundles: BTreeMap::new(),
         equivocated: BTreeMap::new(),
         findings: Vec::new(),
@@ -118,6 +129,8 @@ fn two_roots_at_one_height_are_found() {
             seen: &seen,
             troubles,
             ballots,
+            told: &History::default(),
+            reads: ReadCounts::default(),
             last_life: None,
             fallen,
             evidence: &evidence,
@@ -128,4 +141,32 @@ fn two_roots_at_one_height_are_found() {
     assert!(!agree(["a", "b"]));
     assert!(!liveness(&life).holds);
     assert!(!daemons(&names).holds);
+}
+
+#[test]
+fn a_read_that_shows_less_than_its_circle_has_seen_is_found() {
+    let id = "7".repeat(64);
+    let happened = [
+        ("submitted", json!({ "proposal": id, "revision": 1, "height": 3 })),
+        ("stage-changed", json!({ "proposal": id, "to": { "name": "review" }, "height": 3 })),
+        ("stage-changed", json!({ "proposal": id, "to": { "name": "voting" }, "height": 8 })),
+    ];
+    let stories = BTreeMap::from([(id.clone(), story(&happened))]);
+    let proposal = ProposalId::from_digest(id.parse().expect("a digest"));
+    let reads = ReadCounts { asked: 2, answered: 2, ..ReadCounts::default() };
+    let holds = |answers: &[(u64, Option<Stage>)]| {
+        let mut told = History::default();
+        for (height, stage) in answers {
+            let call = told.asked(Caller { circle: 0, node: 0 });
+            let status = stage.map(|stage| Status { stage, revision: Revision::new(1) });
+            told.answered(call, Height::new(*height), Told::Shown(proposal, status));
+        }
+        status::chronicle(&mut told, &stories, 9);
+        status::told(&told, reads, true).holds
+    };
+    assert!(holds(&[(2, None), (3, Some(Stage::Review)), (9, Some(Stage::Voting))]));
+    assert!(!holds(&[(9, Some(Stage::Voting)), (7, Some(Stage::Review))]), "below what was seen");
+    assert!(!holds(&[(9, Some(Stage::Review))]), "not what the ledger held");
+    assert!(!holds(&[(10, Some(Stage::Voting))]), "above the ledger");
+    assert!(!status::told(&History::default(), ReadCounts::default(), true).holds, "no read shows nothing");
 }
