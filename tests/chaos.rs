@@ -1,11 +1,16 @@
 //! Owns `althing chaos` as a person uses it: what it refuses before anything is touched, a run that finds every promise
 //! kept, and that nothing is left behind, however the run ends.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use althing_chaos::{
     host::{facility::Facility, inventory::RUN_VARIABLE},
-    process::Process,
+    process::{Process, mesh::ProcessMesh, vote::OpenVote},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -124,6 +129,85 @@ fn a_mesh_that_was_not_made_to_be_broken_is_left_alone() {
     assert!(stderr.contains("was not made to be"), "{stderr}");
     assert_eq!(fs::read_to_string(mesh.join("genesis.toml")).expect("it is there"), "precious");
     assert!(place.left().is_empty(), "nothing was made");
+}
+
+/// A mesh as an operator founds it.
+fn founded(place: &Place) -> PathBuf {
+    let folder = place.0.path().join("real");
+    ProcessMesh::init(
+        Path::new(env!("CARGO_BIN_EXE_althing")),
+        &folder,
+        &["acme", "birch", "cedar", "delta"],
+    )
+    .expect("a mesh is founded");
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
+}
+
+#[test]
+fn a_mesh_that_stands_is_broken_only_when_it_is_named_twice_and_does_not_run() {
+    let place = Place::new();
+    let (mesh, other) = (founded(&place), place.0.path().join("other"));
+    fs::create_dir(&other).expect("a folder");
+    fs::write(other.join("notes.txt"), "precious").expect("a file");
+    let (dir, other) = (text(&mesh), text(&other));
+    let refused = |words: &[&str], code: i32, said: &str| {
+        let (found, _, stderr) = place.run(&[&["run", "kill", "--seed", "1"], words].concat());
+        assert_eq!(found, code, "{words:?}: {stderr}");
+        assert!(stderr.contains(said), "{words:?}: {stderr}");
+    };
+    refused(&["--dir", dir], 5, "--yes-break");
+    refused(&["--dir", dir, "--yes-break", other], 2, "--yes-break names");
+    refused(&["--dir", other, "--yes-break", other], 2, "no folder in it has a node.toml");
+    refused(&["--yes-break", dir], 2, "--dir");
+    refused(&["--dir", dir, "--yes-break", dir, "--nodes", "5"], 2, "--nodes");
+    let (found, _, stderr) =
+        place.run(&["run", "partition", "--seed", "1", "--dir", dir, "--yes-break", dir]);
+    assert!(found == 4 && stderr.contains("in its genesis"), "{stderr}");
+    let mut running = ProcessMesh::open(Path::new(env!("CARGO_BIN_EXE_althing")), &mesh).expect("a mesh");
+    running.nodes_mut()[1].start().expect("it starts");
+    let pid = running.nodes()[1].process().expect("it runs").pid().to_string();
+    refused(&["--dir", dir, "--yes-break", dir], 5, &pid);
+    assert!(running.nodes_mut()[1].stop().expect("it ends").success());
+    assert!(!place.inventories().exists(), "nothing was made");
+}
+
+/// Two kills and a mend each; what was on the ledger before is on it afterwards.
+#[test]
+fn a_mesh_that_stands_goes_on_where_it_was_after_it_was_broken() {
+    let place = Place::new();
+    let folder = founded(&place);
+    let binary = Path::new(env!("CARGO_BIN_EXE_althing"));
+    let open = || ProcessMesh::open(binary, &folder).expect("a mesh");
+    let mut mesh = open();
+    mesh.start().expect("it starts");
+    let clients: Vec<_> = mesh.validators().map(|node| node.client().clone()).collect();
+    let vote = OpenVote::begin(&clients[0], &clients[1]).expect("a proposal is opened");
+    let before = mesh.wait_for_agreement(RUN_WITHIN).expect("one head").height;
+    let genesis = fs::read(folder.join("genesis.toml")).expect("a genesis");
+    for node in mesh.nodes_mut() {
+        node.stop().expect("it ends");
+    }
+    let dir = text(&folder);
+    let words =
+        ["run", "kill", "--only", "kill-one", "--seed", "3", "--minutes", "0.25", "-o", "json", "--dir", dir];
+    let (code, stdout, stderr) = place.run(&[&words[..], &["--yes-break", dir]].concat());
+    assert_eq!(code, 0, "{stderr}{stdout}");
+    let report: Value = serde_json::from_str(&stdout).expect("the report is JSON");
+    assert!(report["troubles"].as_array().expect("troubles").len() >= 2, "{report}");
+    let done_to = report["done_to"].to_string();
+    assert!(done_to.contains("withdrawn") && !done_to.contains("could not"), "{done_to}");
+    assert!(place.left().is_empty(), "everything was taken away");
+    assert_eq!(fs::read(folder.join("genesis.toml")).expect("a genesis"), genesis);
+    let mut mesh = open();
+    mesh.start().expect("it starts again");
+    let after = mesh.wait_for_agreement(RUN_WITHIN).expect("one head").height;
+    assert!(after > before, "{after} follows {before}");
+    let shown = clients[2].get(&format!("/v1/proposals/{}", vote.proposal())).expect("it is there");
+    assert_ne!(shown["stage"], "cancelled", "what was there before the run is nobody's to withdraw: {shown}");
 }
 
 #[test]

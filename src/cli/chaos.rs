@@ -18,6 +18,7 @@ use althing_chaos::{
         self, Options, Progress, RunError,
         fault::Fault,
         mix::{self, Mix},
+        place::PlaceError,
         report::Report,
         stop::Stop,
     },
@@ -77,6 +78,9 @@ pub struct LieArguments {
     /// What its choices are drawn from
     #[arg(long, value_name = "NUMBER")]
     pub seed: u64,
+    /// The mesh that stands, when it was named to be broken
+    #[arg(long, value_name = "DIR")]
+    pub yes_break: Option<PathBuf>,
 }
 
 /// A run.
@@ -99,9 +103,12 @@ pub struct RunArguments {
     /// Writes the report as a page, too
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
-    /// Directory in which the mesh is laid and stays; a temporary one is removed at the end
+    /// Directory in which the mesh is laid and stays, or stands; a temporary one is removed at the end
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Breaks the mesh that stands in --dir, with its keys and its ledger; name the same directory again
+    #[arg(long, value_name = "DIR", requires = "dir", conflicts_with = "nodes")]
+    pub yes_break: Option<PathBuf>,
     /// Where what the run makes is written down
     #[arg(long, hide = true, env = "ALTHING_CHAOS_INVENTORIES", value_name = "DIR")]
     pub inventories: Option<PathBuf>,
@@ -217,11 +224,12 @@ fn clean(arguments: &CleanArguments, session: &Session) -> Outcome {
     Ok(())
 }
 
-/// Only in a mesh that a run has laid: a real one is not lied to by a slip.
+/// Only in a mesh that a run has laid, or that was named to be broken: a real one is not lied to by a slip.
 async fn tell_lies(arguments: LieArguments) -> Outcome {
-    let LieArguments { config, lie, seed } = arguments;
-    let folder = config.parent().and_then(Path::parent);
-    if !folder.is_some_and(|folder| folder.join(inventory::MARKER).exists()) {
+    let LieArguments { config, lie, seed, yes_break } = arguments;
+    let is_meant =
+        |folder: &Path| folder.join(inventory::MARKER).exists() || yes_break.as_deref() == Some(folder);
+    if !config.parent().and_then(Path::parent).is_some_and(is_meant) {
         let text = format!("{} belongs to a mesh that was not made to be broken", config.display());
         return Err(Failure::new(Exit::NotAllowed, text));
     }
@@ -240,7 +248,15 @@ fn options(arguments: &RunArguments) -> Outcome<Options> {
     let folder = arguments.dir.as_deref().map(std::path::absolute).transpose();
     let folder =
         folder.map_err(|error| Failure::new(Exit::Usage, format!("--dir names no directory: {error}")))?;
+    let named = |path: &PathBuf| std::path::absolute(path);
+    let yes_break = arguments.yes_break.as_ref().map(named).transpose();
+    let yes_break = yes_break
+        .map_err(|error| Failure::new(Exit::Usage, format!("--yes-break names no directory: {error}")))?;
     let RunArguments { fault, seed, only, minutes, nodes, .. } = arguments;
+    let mesh = match &yes_break {
+        Some(mesh) => format!("--dir {0} --yes-break {0}", mesh.display()),
+        None => format!("--nodes {nodes}"),
+    };
     let chosen = if only.is_empty() { String::new() } else { format!(" --only {}", only.join(",")) };
     Ok(Options {
         fault: *fault,
@@ -250,10 +266,9 @@ fn options(arguments: &RunArguments) -> Outcome<Options> {
         validators: *nodes,
         binary,
         folder,
+        yes_break,
         inventories: arguments.inventories.clone().unwrap_or_else(inventory::default_directory),
-        repeat: format!(
-            "althing chaos run {fault} --seed {seed} --minutes {minutes} --nodes {nodes}{chosen}"
-        ),
+        repeat: format!("althing chaos run {fault} --seed {seed} --minutes {minutes} {mesh}{chosen}"),
         program: env!("CARGO_PKG_VERSION"),
     })
 }
@@ -282,11 +297,40 @@ fn refused(error: &RunError) -> Failure {
             Failure::with_help(Exit::NotAllowed, error.to_string(), help)
         }
         RunError::UnknownKind { .. } => Failure::new(Exit::Usage, text),
-        RunError::NotThrowAway { .. } => {
-            Failure::with_help(Exit::Conflict, text, "give a new directory, or none for a temporary one")
-        }
+        RunError::Place(error) => refused_place(error, text),
         RunError::Interrupted => Failure::interrupted(),
         RunError::Host(_) | RunError::Broken { .. } => Failure::new(Exit::EndedBadly, text),
+    }
+}
+
+fn refused_place(error: &PlaceError, text: String) -> Failure {
+    match error {
+        PlaceError::NotThrowAway { .. } => {
+            Failure::with_help(Exit::Conflict, text, "give a new directory, or none for a temporary one")
+        }
+        PlaceError::Standing { folder } => {
+            let help = format!(
+                "give a new directory, or none for a temporary one; to break this mesh where it stands, its keys and its \
+                 ledger with it, stop its daemons and add --yes-break {}",
+                folder.display()
+            );
+            Failure::with_help(Exit::Conflict, text, help)
+        }
+        PlaceError::Another { .. } => Failure::with_help(
+            Exit::Usage,
+            text,
+            "name the directory of the mesh in both, or leave --yes-break out",
+        ),
+        PlaceError::NoMesh { .. } => Failure::with_help(
+            Exit::Usage,
+            text,
+            "name a directory that `althing init mesh` wrote, or leave --yes-break out for a mesh that is laid for the run",
+        ),
+        PlaceError::Running { .. } => Failure::with_help(
+            Exit::Conflict,
+            text,
+            "stop every daemon of the mesh first; the run starts them itself",
+        ),
     }
 }
 

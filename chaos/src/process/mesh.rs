@@ -61,6 +61,7 @@ pub struct Node {
     config: PathBuf,
     keys: PathBuf,
     genesis: PathBuf,
+    data: PathBuf,
     client: NodeClient,
     launch: Launch,
     process: Option<Process>,
@@ -305,6 +306,7 @@ impl Node {
             config: path,
             keys: config.keys.directory,
             genesis: config.node.genesis,
+            data: config.node.data_dir,
             client: NodeClient::new(name, org, endpoint, config.admin.listen),
             launch: Launch::default(),
             process: None,
@@ -342,6 +344,24 @@ impl Node {
     #[must_use]
     pub fn config(&self) -> &Path {
         &self.config
+    }
+
+    /// The genesis document of its mesh.
+    #[must_use]
+    pub fn genesis(&self) -> &Path {
+        &self.genesis
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Where a validator's key would be.
+    #[must_use]
+    pub fn consensus_key(&self) -> PathBuf {
+        self.keys.join("consensus.key")
     }
 
     /// How its daemon is started the next time.

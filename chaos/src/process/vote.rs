@@ -11,6 +11,9 @@ use crate::http::Connection;
 /// Numbers the requests of this process, so that each has an idempotency key of its own.
 static NEXT_REQUEST: AtomicU64 = AtomicU64::new(0);
 
+/// The title of proposals that are there to be voted on, and for nothing else.
+pub const TITLE: &str = "Try the mesh under load";
+
 /// A proposal that takes ballots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenVote {
@@ -186,6 +189,15 @@ impl Voter {
     }
 }
 
+/// Withdraws a proposal in the name of its author, whose node this is.
+///
+/// # Errors
+/// The node cannot be reached or refuses, for example because the proposal is decided.
+pub fn withdraw(node: &NodeClient, author: &str, proposal: &str, key: &str) -> Result<(), ClientError> {
+    let body = json!({ "as": author, "reason": "it was there to be voted on" });
+    node.post(&format!("/v1/proposals/{proposal}/cancel"), key, &body).map(drop)
+}
+
 /// The members whose keys of this role the node holds.
 ///
 /// # Errors
@@ -196,7 +208,11 @@ pub fn members_with(node: &NodeClient, role: &str) -> Result<Vec<String>, Client
     Ok(keys.filter_map(|key| key["member"].as_str().map(str::to_owned)).collect())
 }
 
-fn member_with(node: &NodeClient, role: &str) -> Result<String, ClientError> {
+/// The first of them.
+///
+/// # Errors
+/// The node cannot be reached, or holds no such key.
+pub fn member_with(node: &NodeClient, role: &str) -> Result<String, ClientError> {
     let first = members_with(node, role)?.into_iter().next();
     first.ok_or_else(|| node.unexpected(format!("it holds no {role}'s key")))
 }
@@ -210,7 +226,7 @@ fn document(author: &NodeClient) -> Result<Value, ClientError> {
     let action = json!({ "kind": "deploy", "service": "web", "version": "1", "artefact": "00".repeat(32), "instances": 1 });
     Ok(json!({
         "schema": 1,
-        "title": "Try the mesh under load",
+        "title": TITLE,
         "reason": "Ballots are cast on this proposal; it is never carried out.",
         "cost": { "monthly_milli": 1 },
         "slo": { "success": "99/100", "latency_p95_ms": 250 },

@@ -32,6 +32,15 @@ pub struct Story {
     pub document: Value,
 }
 
+/// When a run began: what was on the ledger before is not its doing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Began {
+    /// At which height.
+    pub height: u64,
+    /// In milliseconds since the Unix epoch.
+    pub ms: u64,
+}
+
 /// Everything that verdicts rest on.
 #[derive(Debug)]
 pub struct Evidence {
@@ -54,14 +63,19 @@ impl Evidence {
     ///
     /// # Errors
     /// A node does not answer, or a log cannot be read.
-    pub fn gather(ground: &mut Ground, binary: &Path, folder: &Path) -> Result<Self, GroundError> {
+    pub fn gather(
+        ground: &mut Ground,
+        binary: &Path,
+        folder: &Path,
+        began: Began,
+    ) -> Result<Self, GroundError> {
         // A run that was ended early is in the middle of something: what is done from here on is not judged, since the
         // ledger is read before the logs are.
         let asked_ms = recovery::now_ms();
         let _behind = ground.mesh().wait_for_agreement(AGREE_WITHIN);
         let first = ground.mesh().nodes()[0].client().clone();
         let height = first.head()?.height;
-        let stories = stories(&first)?;
+        let mut stories = stories(&first)?;
         let network = first.get("/v1/audit/head")?["network"].as_str().unwrap_or_default().to_owned();
         let mut bundles = BTreeMap::new();
         for node in ground.mesh().nodes() {
@@ -71,7 +85,7 @@ impl Evidence {
         }
         let mut equivocated = BTreeMap::new();
         for node in ground.mesh().nodes() {
-            equivocated.insert(node.name().to_owned(), equivocations(binary, node.client())?);
+            equivocated.insert(node.name().to_owned(), equivocations(binary, node.client(), began.height)?);
         }
         ground.end()?;
         let mut effects = effects::read(ground.sites())?;
@@ -80,7 +94,18 @@ impl Evidence {
         let journals: Vec<_> = nodes.iter().map(|node| node.folder().join("data/signer.journal")).collect();
         let bundle = folder.join(format!("{}.bundle", nodes[0].name()));
         let findings = outsider::judge(&bundle, &journals, &effects, &stories)?;
+        stories.retain(|_, story| story.began() > began.height);
+        if began.height > 0 {
+            effects.retain(|effect| effect.time_ms >= began.ms);
+        }
         Ok(Self { stories, height, bundles, equivocated, findings, effects })
+    }
+}
+
+impl Story {
+    /// The height of its first event.
+    fn began(&self) -> u64 {
+        self.events.first().and_then(|event| event["data"]["height"].as_u64()).unwrap_or(u64::MAX)
     }
 }
 
@@ -96,7 +121,7 @@ fn stories(client: &NodeClient) -> Result<BTreeMap<String, Story>, ClientError> 
 }
 
 /// Asks the node's event feed, as anybody may; it ends when no more events come.
-fn equivocations(binary: &Path, client: &NodeClient) -> Result<BTreeSet<String>, GroundError> {
+fn equivocations(binary: &Path, client: &NodeClient, since: u64) -> Result<BTreeSet<String>, GroundError> {
     let mut command = Command::new(binary);
     command.args(["-q", "--addr", &client.address(), "event", "tail", "-o", "ndjson", "--after", "0"]);
     command.args(["--type", "equivocated", "--timeout", EVENTS_WITHIN]);
@@ -105,7 +130,9 @@ fn equivocations(binary: &Path, client: &NodeClient) -> Result<BTreeSet<String>,
     let mut organisations = BTreeSet::new();
     for line in lines.lines() {
         let event: Value = serde_json::from_str(line)?;
-        organisations.extend(event["data"]["org"].as_str().map(str::to_owned));
+        if event["data"]["height"].as_u64().is_some_and(|height| height > since) {
+            organisations.extend(event["data"]["org"].as_str().map(str::to_owned));
+        }
     }
     Ok(organisations)
 }

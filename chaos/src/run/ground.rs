@@ -55,6 +55,16 @@ pub struct Ground {
     /// Who lies at the moment.
     liars: Vec<Process>,
     binary: PathBuf,
+    standing: Option<Standing>,
+}
+
+/// A mesh that stood before the run and stays after it.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Where.
+    pub folder: PathBuf,
+    /// Where its daemons' words are kept.
+    pub logs: PathBuf,
 }
 
 impl Ground {
@@ -79,38 +89,85 @@ impl Ground {
             mesh.add_voters(at, VOTERS)?;
         }
         mesh.divide_periods(TIME_DIVISOR)?;
-        let sites = sites(&mesh);
-        let mut ground = Self {
+        let mut ground = Self::on(mesh, binary);
+        ground.prepare(inventory, folder);
+        if facilities.contains(&Facility::Network) {
+            ground.give_network(inventory, seed)?;
+        }
+        ground.give_own(inventory, folder, facilities)?;
+        if facilities.contains(&Facility::Disks) {
+            ground.give_disks(inventory, folder)?;
+        }
+        Ok(ground)
+    }
+
+    /// Takes a mesh that stands in a folder, with what its daemons can be given where they are: nothing in the folder
+    /// changes but what they write, and a folder more with their words.
+    ///
+    /// # Errors
+    /// A tool or the disk refuses.
+    pub fn take(
+        inventory: &Inventory,
+        binary: &Path,
+        (mesh, folder): (ProcessMesh, &Path),
+        scratch: &Path,
+        facilities: &BTreeSet<Facility>,
+    ) -> Result<Self, GroundError> {
+        let logs = folder.join(format!("chaos-{}", inventory.run()));
+        fs::create_dir(&logs)?;
+        let mut ground = Self::on(mesh, binary);
+        ground.prepare(inventory, &logs);
+        ground.give_own(inventory, scratch, facilities)?;
+        ground.standing = Some(Standing { folder: folder.to_owned(), logs });
+        Ok(ground)
+    }
+
+    fn on(mesh: ProcessMesh, binary: &Path) -> Self {
+        Self {
+            validators: mesh.validators().count(),
+            sites: sites(&mesh),
             mesh,
-            validators,
             switch: None,
             freezers: Vec::new(),
             clocks: Vec::new(),
             disks: Vec::new(),
-            sites,
             liars: Vec::new(),
             binary: binary.to_owned(),
-        };
-        for node in ground.mesh.nodes_mut() {
-            let log = folder.join(format!("{}.log", node.name()));
+            standing: None,
+        }
+    }
+
+    /// Daemons carry the run's name, are out of reach of what interrupts this process, and write into `logs`.
+    fn prepare(&mut self, inventory: &Inventory, logs: &Path) {
+        for node in self.mesh.nodes_mut() {
+            let log = logs.join(format!("{}.log", node.name()));
             let launch = node.launch_mut();
             launch.own_group = true;
             launch.log = Some(log);
             launch.environment.insert(RUN_VARIABLE.into(), inventory.run().into());
         }
-        if facilities.contains(&Facility::Network) {
-            ground.give_network(inventory, seed)?;
-        }
+    }
+
+    /// What daemons can be given wherever they are.
+    fn give_own(
+        &mut self,
+        inventory: &Inventory,
+        folder: &Path,
+        facilities: &BTreeSet<Facility>,
+    ) -> Result<(), GroundError> {
         if facilities.contains(&Facility::Freezer) {
-            ground.give_freezers(inventory)?;
+            self.give_freezers(inventory)?;
         }
         if facilities.contains(&Facility::FakeTime) {
-            ground.give_clocks(folder)?;
+            self.give_clocks(folder)?;
         }
-        if facilities.contains(&Facility::Disks) {
-            ground.give_disks(inventory, folder)?;
-        }
-        Ok(ground)
+        Ok(())
+    }
+
+    /// The mesh as it stood, if the run did not lay it.
+    #[must_use]
+    pub const fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
     }
 
     /// Starts every daemon that does not run, and waits until all of them listen.
@@ -244,11 +301,17 @@ impl Ground {
         node.and_then(|node| node.process()).map_or_else(String::new, Process::printed)
     }
 
-    /// Kills every daemon, for good.
+    /// Ends every daemon, for good: those of a mesh that stands are asked to end, as its operator would.
     ///
     /// # Errors
     /// One cannot be killed.
     pub fn end(&mut self) -> Result<(), GroundError> {
+        if self.standing.is_some() {
+            for node in self.mesh.nodes_mut().iter_mut().filter(|node| node.process().is_some()) {
+                // One that does not end in time was killed by that.
+                let _late = node.stop();
+            }
+        }
         let all: Vec<usize> = (0..self.mesh.nodes().len()).collect();
         self.kill(&all)
     }
@@ -283,6 +346,9 @@ impl Ground {
         command
             .args(["chaos", "lie", "--lie", lie.name(), "--seed", &seed.to_string(), "--config"])
             .arg(config);
+        if let Some(Standing { folder, .. }) = &self.standing {
+            command.arg("--yes-break").arg(folder);
+        }
         self.liars.push(Process::spawn(name, &mut command)?);
         Ok(())
     }

@@ -4,3 +4,4 @@
 pub mod ballots;
 pub mod lives;
 pub mod reads;
+pub mod trial;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     fault::{Fault, Kind},
-    load::{lives::Life, reads::ReadCounts},
+    load::{lives::Life, reads::ReadCounts, trial::WITHDRAWN},
     verdict::Verdict,
 };
 use crate::host::switch::Counts;
@@ -55,6 +55,9 @@ pub struct Report {
     pub heights: Vec<Vec<(u64, u64)>>,
     /// Was each promise kept?
     pub verdicts: Vec<Verdict>,
+    /// What a mesh that stood before keeps of the run; empty for one that was laid for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub done_to: Vec<String>,
 }
 
 /// A kind of fault that was not drawn.
@@ -119,6 +122,13 @@ impl Trouble {
 }
 
 impl Report {
+    /// Proposals that ended as they should: carried out and audited, or withdrawn where nothing is to be carried out.
+    #[must_use]
+    pub fn sound_lives(&self) -> usize {
+        let end = if self.done_to.is_empty() { "closed" } else { WITHDRAWN };
+        self.lives.iter().filter(|life| life.stage == end).count()
+    }
+
     /// For people, in a terminal.
     #[must_use]
     pub fn text(&self) -> String {

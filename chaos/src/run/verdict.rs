@@ -19,6 +19,7 @@ use super::{
         ballots::{Answer, Ballot},
         lives::Life,
         reads::ReadCounts,
+        trial::WITHDRAWN,
     },
     report::Trouble,
     watch::Seen,
@@ -66,6 +67,8 @@ pub struct Findings<'a> {
     pub fallen: &'a [String],
     /// What was gathered.
     pub evidence: &'a Evidence,
+    /// Whether the mesh stood before: no life there ends within the run, and nothing is carried out.
+    pub is_standing: bool,
 }
 
 /// Judges every promise.
@@ -78,7 +81,7 @@ pub fn judge(findings: &Findings<'_>) -> Vec<Verdict> {
         agreement(findings),
         ballots(findings.ballots, evidence, is_whole),
         status::told(findings.told, findings.reads, is_whole),
-        effects::once(&evidence.effects, is_whole),
+        effects::once(&evidence.effects, is_whole && !findings.is_standing),
         effects::decided(&evidence.effects, &evidence.stories),
         standstill(findings),
         recovery(findings),
@@ -87,7 +90,7 @@ pub fn judge(findings: &Findings<'_>) -> Vec<Verdict> {
         evidence_of_lies(findings),
         daemons(findings.fallen),
     ];
-    verdicts.extend(findings.last_life.map(liveness));
+    verdicts.extend(findings.last_life.map(if findings.is_standing { trial } else { liveness }));
     verdicts
 }
 
@@ -242,6 +245,14 @@ fn liveness(life: &Life) -> Verdict {
     let against = (life.stage != "closed").then(|| format!("it ended as `{}` after {took} ms", life.stage));
     let seen = format!("proposed, decided, carried out and audited in {took} ms");
     verdict("liveness", "after the last mend a proposal lives its whole life", seen, &Vec::from_iter(against))
+}
+
+fn trial(life: &Life) -> Verdict {
+    let took = life.ended_ms.saturating_sub(life.began_ms);
+    let against = (life.stage != WITHDRAWN).then(|| format!("it ended as `{}` after {took} ms", life.stage));
+    let seen = format!("proposed, voted on and withdrawn in {took} ms");
+    let promised = "after the last mend a proposal is taken, voted on and withdrawn";
+    verdict("liveness", promised, seen, &Vec::from_iter(against))
 }
 
 fn audit(bundles: &BTreeMap<String, Result<Value, String>>) -> Verdict {

@@ -12,7 +12,7 @@ use crate::{
     http::Connection,
     process::{
         client::{ClientError, NodeClient},
-        vote::{OpenVote, fresh_key},
+        vote::{OpenVote, fresh_key, member_with, withdraw},
     },
     run::stop::Stop,
 };
@@ -74,9 +74,15 @@ pub struct Ballots {
 }
 
 impl Ballots {
-    /// Starts voting: each node with the members whose voters' keys it holds.
+    /// Starts voting: each node with the members whose voters' keys it holds. Where the author `withdraws`, there is never
+    /// more than one proposal of each.
     #[must_use]
-    pub fn start(nodes: Vec<(NodeClient, Vec<String>)>, record: &Record, stop: &Stop) -> Self {
+    pub fn start(
+        nodes: Vec<(NodeClient, Vec<String>)>,
+        record: &Record,
+        stop: &Stop,
+        withdraws: bool,
+    ) -> Self {
         let board = Board::default();
         let clients: Vec<_> = nodes.iter().map(|(client, _)| client.within(ANSWER_WITHIN)).collect();
         let voter = |(node, (client, members)): (usize, (NodeClient, Vec<String>))| {
@@ -86,7 +92,7 @@ impl Ballots {
         };
         let voters = nodes.into_iter().enumerate().map(voter).collect();
         let (board, record, stop) = (Arc::clone(&board), record.clone(), stop.clone());
-        Self { opener: thread::spawn(move || open(&clients, &board, &record, &stop)), voters }
+        Self { opener: thread::spawn(move || open(&clients, &board, &record, &stop, withdraws)), voters }
     }
 
     /// Waits for the end of all, after [`Stop::request`]; yields what became of the ballots.
@@ -107,13 +113,21 @@ impl Ballots {
 }
 
 /// Opens a proposal every few seconds, each by the next organisation that answers.
-fn open(clients: &[NodeClient], board: &Board, record: &Record, stop: &Stop) {
+fn open(clients: &[NodeClient], board: &Board, record: &Record, stop: &Stop, withdraws: bool) {
     let mut turn = 0_usize;
+    let mut before: Option<(usize, String)> = None;
     loop {
         let client = |at: usize| &clients[at % clients.len()];
         let pause = match OpenVote::begin(client(turn), client(turn + 1)) {
             Ok(vote) => {
                 record.opened(vote.proposal());
+                if let Some((at, proposal)) = before.replace((turn, vote.proposal().to_owned()))
+                    && withdraws
+                {
+                    // What could not be withdrawn is at the end of the run.
+                    let _later = member_with(client(at), "author")
+                        .and_then(|author| withdraw(client(at), &author, &proposal, &fresh_key()));
+                }
                 board.lock().unwrap_or_else(PoisonError::into_inner).push(vote);
                 OPEN_EVERY
             }

@@ -45,11 +45,12 @@ fn sections(report: &Report, page: &mut String) -> std::fmt::Result {
     verdicts(report, page)?;
     troubles(report, page)?;
     left_out(report, page)?;
+    done_to(report, page)?;
     write!(page, "<h2>Again</h2><p><code>{}</code></p></body></html>", escape(&report.repeat))
 }
 
 fn figures(report: &Report, page: &mut String) -> std::fmt::Result {
-    let closed = report.lives.iter().filter(|life| life.stage == "closed").count();
+    let closed = report.sound_lives();
     let blocks = report.heights.iter().flatten().map(|(_, height)| *height).max().unwrap_or(0);
     let at = |percent, of: fn(&Trouble) -> Option<u64>| {
         report.percentile_ms(percent, of).map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"))
@@ -122,4 +123,15 @@ fn left_out(report: &Report, page: &mut String) -> std::fmt::Result {
         write!(page, "<tr><td>{}<td>{why}<td><code>{remedy}</code></tr>", escape(&left_out.mix))?;
     }
     write!(page, "</table>")
+}
+
+fn done_to(report: &Report, page: &mut String) -> std::fmt::Result {
+    if report.done_to.is_empty() {
+        return Ok(());
+    }
+    write!(page, "<h2>What the mesh keeps of it</h2><ul>")?;
+    for done in &report.done_to {
+        write!(page, "<li>{}</li>", escape(done))?;
+    }
+    write!(page, "</ul>")
 }

@@ -40,6 +40,7 @@ fn report(times: &[Option<u64>]) -> Report {
         frames: None,
         heights: vec![vec![(0, 1), (5000, 9)], Vec::new()],
         verdicts: vec![Verdict { id: "effects-once", promised, observed, holds: false }],
+        done_to: vec!["its ledger keeps every block".to_owned()],
     }
 }
 
@@ -64,6 +65,7 @@ fn text_and_page_say_what_broke_and_how_to_do_it_again() {
             "cut-one",
             "run it as root",
             "6 of 9",
+            "its ledger keeps every block",
             &report.repeat,
         ] {
             assert!(shown.contains(said), "no {said} in {shown}");

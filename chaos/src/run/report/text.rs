@@ -37,6 +37,12 @@ fn sections(report: &Report, text: &mut String) -> std::fmt::Result {
         writeln!(text, "  {word:<6}  {}: {}", verdict.id, verdict.promised)?;
         writeln!(text, "          {}", verdict.observed)?;
     }
+    if !report.done_to.is_empty() {
+        writeln!(text, "\nWhat the mesh keeps of it")?;
+    }
+    for done in &report.done_to {
+        writeln!(text, "  {done}")?;
+    }
     let outcome = match (report.passed, report.interrupted) {
         (true, false) => "Every promise was kept",
         (true, true) => "Every promise was kept, until it was interrupted",
@@ -46,7 +52,7 @@ fn sections(report: &Report, text: &mut String) -> std::fmt::Result {
 }
 
 fn load(report: &Report, text: &mut String) -> std::fmt::Result {
-    let closed = report.lives.iter().filter(|life| life.stage == "closed").count();
+    let closed = report.sound_lives();
     writeln!(text, "\nWhat it did meanwhile")?;
     writeln!(
         text,

@@ -134,12 +134,15 @@ fn two_roots_at_one_height_are_found() {
             last_life: None,
             fallen,
             evidence: &evidence,
+            is_standing: false,
         };
         agreement(&findings).holds
     };
     assert!(agree(["a", "a"]));
     assert!(!agree(["a", "b"]));
     assert!(!liveness(&life).holds);
+    let withdrawn = Life { stage: WITHDRAWN.to_owned(), ..life.clone() };
+    assert!(trial(&withdrawn).holds && !trial(&life).holds && !liveness(&withdrawn).holds);
     assert!(!daemons(&names).holds);
 }
 
