@@ -28,17 +28,27 @@ pub(super) fn mark_of(directory: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Moves the index to the next free `directory.broken-N` and takes its mark away.
+/// Moves the index to the next free `directory.broken-N` and takes its mark away. One that a process moved before it was
+/// killed is where it left it.
 pub(super) fn set_aside(directory: &Path) -> io::Result<PathBuf> {
     let mut broken = broken_numbers(directory)?;
+    if !directory.try_exists()? {
+        take_mark_away(directory)?;
+        return Ok(broken_path(directory, broken.last().copied().unwrap_or(1)));
+    }
     while broken.len() >= BROKEN_MAX {
         fs::remove_dir_all(broken_path(directory, broken.remove(0)))?;
     }
     let path = broken_path(directory, broken.last().map_or(1, |last| last.saturating_add(1)));
     fs::rename(directory, &path)?;
+    take_mark_away(directory)?;
+    Ok(path)
+}
+
+fn take_mark_away(directory: &Path) -> io::Result<()> {
     match fs::remove_file(beside(directory, "doubt")) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(path),
+        _ => Ok(()),
     }
 }
 

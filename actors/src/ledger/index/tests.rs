@@ -161,6 +161,21 @@ fn small_blocks_go_into_runs_before_their_entries_are_too_many() {
 }
 
 #[test]
+fn an_index_that_was_moved_by_a_process_that_died_before_it_took_the_mark_away_starts_empty() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("index");
+    drop(filled(&directory, 2));
+    aside::mark(&directory, &Doubt::Sled("planted".to_owned()));
+    std::fs::rename(&directory, parent.path().join("index.broken-1")).unwrap();
+    let (index, recovery) = Index::open(&directory, network(), 4).unwrap();
+    assert_eq!(index.applied(), Height::ZERO);
+    let IndexRecovery::SetAside { path, .. } = recovery else { panic!("{recovery:?}") };
+    assert_eq!(path, parent.path().join("index.broken-1"));
+    drop(index);
+    assert_eq!(Index::open(&directory, network(), 4).unwrap().1, IndexRecovery::Sound);
+}
+
+#[test]
 fn an_index_of_another_network_or_beyond_the_log_is_set_aside_and_starts_empty() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("index");
