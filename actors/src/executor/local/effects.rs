@@ -64,6 +64,16 @@ struct Memory {
     fence: Fence,
     done: BTreeMap<String, Evidence>,
     begun: BTreeSet<String>,
+    /// The last record, as long as it is a beginning: orders to one target are serial.
+    unfinished: Option<Unfinished>,
+}
+
+/// An order that was begun and has no end in the log.
+#[derive(Debug, Clone)]
+struct Unfinished {
+    idempotency_key: String,
+    fence: Fence,
+    action: Action,
 }
 
 impl Effects {
@@ -109,6 +119,28 @@ impl Effects {
         self.memory.begun.contains(idempotency_key)
     }
 
+    /// The change of the last order, if it was begun and has no end.
+    pub fn unfinished(&self) -> Option<&Action> {
+        self.memory.unfinished.as_ref().map(|order| &order.action)
+    }
+
+    /// Records that the last order took effect, if it has no end; durable when this returns.
+    ///
+    /// # Errors
+    /// The record could not be written.
+    pub fn finish(&mut self, facts: BTreeMap<String, String>, time: TimeMs) -> Result<(), JournalError> {
+        let Some(Unfinished { idempotency_key, fence, action }) = self.memory.unfinished.clone() else {
+            return Ok(());
+        };
+        self.append(EffectRecord::V1 {
+            time,
+            idempotency_key,
+            fence,
+            action,
+            progress: Progress::Done { facts },
+        })
+    }
+
     /// Records progress of an order; durable when this returns.
     ///
     /// # Errors
@@ -119,13 +151,16 @@ impl Effects {
         progress: Progress,
         time: TimeMs,
     ) -> Result<(), JournalError> {
-        let record = EffectRecord::V1 {
+        self.append(EffectRecord::V1 {
             time,
             idempotency_key: order.idempotency_key.clone(),
             fence: order.fence,
             action: order.action.clone(),
             progress,
-        };
+        })
+    }
+
+    fn append(&mut self, record: EffectRecord) -> Result<(), JournalError> {
         self.journal.append(&record)?;
         self.memory.learn(record);
         Ok(())
@@ -134,10 +169,12 @@ impl Effects {
 
 impl Memory {
     fn learn(&mut self, record: EffectRecord) {
-        let EffectRecord::V1 { idempotency_key: key, fence, progress, .. } = record;
+        let EffectRecord::V1 { idempotency_key: key, fence, action, progress, .. } = record;
         self.fence = self.fence.max(fence);
+        self.unfinished = None;
         match progress {
             Progress::Begun => {
+                self.unfinished = Some(Unfinished { idempotency_key: key.clone(), fence, action });
                 self.begun.insert(key);
             }
             Progress::Done { facts } => {

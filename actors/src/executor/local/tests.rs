@@ -6,8 +6,13 @@ use althing_contracts::{
     testing::{name, target},
 };
 
-use super::{process::Process, state_file::TargetState, *};
-use crate::port::Evidence;
+use super::{
+    effects::{EFFECT_LOG, EffectRecord, Progress},
+    process::Process,
+    state_file::TargetState,
+    *,
+};
+use crate::{journal::Journal, port::Evidence};
 
 pub(crate) mod service;
 
@@ -112,6 +117,55 @@ async fn an_instance_that_ends_is_started_again() {
     assert_eq!(site.answers().await, ["200 one"]);
     assert_ne!(site.processes(), before);
     provider.shutdown_services().await;
+}
+
+fn effects(site: &Site) -> Vec<EffectRecord> {
+    let mut records = Vec::new();
+    Journal::open(&site.root().join("effects.log"), EFFECT_LOG, |record| records.push(record)).unwrap();
+    records
+}
+
+/// Gives a site an effect log of these records.
+fn write_effects(site: &Site, records: &[EffectRecord]) {
+    let log = site.root().join("effects.log");
+    fs::remove_file(&log).unwrap();
+    let (mut journal, _) = Journal::open(&log, EFFECT_LOG, |_: EffectRecord| ()).unwrap();
+    for record in records {
+        journal.append(record).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_effect_whose_record_was_cut_off_is_recorded_when_the_target_opens_again() {
+    let (site, provider, first) = running(1).await;
+    drop(provider);
+    let whole = effects(&site);
+    write_effects(&site, &whole[..1]);
+    let provider = site.open();
+    let EffectRecord::V1 { idempotency_key, progress, .. } = effects(&site).pop().unwrap();
+    assert!(idempotency_key == "a" && matches!(progress, Progress::Done { .. }), "{progress:?}");
+    let again = provider.apply(&order(&site, "a", 1, first, None)).await;
+    assert!(matches!(again, Ok(Effect::Same(_))), "{again:?}");
+    assert_eq!(effects(&site).len(), whole.len());
+    provider.shutdown_services().await;
+}
+
+#[tokio::test]
+async fn an_order_that_was_begun_and_is_not_in_effect_is_not_recorded_as_done() {
+    let (site, provider, _) = running(1).await;
+    provider.shutdown_services().await;
+    drop(provider);
+    let mut records = effects(&site);
+    records.push(EffectRecord::V1 {
+        time: althing_contracts::quantity::TimeMs::ZERO,
+        idempotency_key: "b".to_owned(),
+        fence: Fence::new(2),
+        action: site.release("v2", "serve two"),
+        progress: Progress::Begun,
+    });
+    write_effects(&site, &records);
+    drop(site.open());
+    assert_eq!(effects(&site), records);
 }
 
 #[tokio::test]

@@ -111,7 +111,26 @@ impl Worker {
         let state_path = config.root.join("state.json");
         let state = TargetState::load(&state_path)?;
         let effects = Effects::open(&config.root.join("effects.log"))?;
-        Ok(Self { id, store, state, supervision: Supervision::new(), effects, clock, state_path, config })
+        let supervision = Supervision::new();
+        let mut worker = Self { id, config, store, state, supervision, effects, clock, state_path };
+        worker.record_what_is_in_effect()?;
+        Ok(worker)
+    }
+
+    /// An order that was cut off between its last change of the target and its last record gets that record: it is in
+    /// effect, so nobody will order it again, and the log has to tell of every effect.
+    fn record_what_is_in_effect(&mut self) -> Result<(), JournalError> {
+        let Some(action) = self.effects.unfinished().filter(|action| self.is_in_effect(action)) else {
+            return Ok(());
+        };
+        let facts = self.facts(action);
+        self.effects.finish(facts, self.clock.now())
+    }
+
+    fn is_in_effect(&self, action: &Action) -> bool {
+        let resource = action.resource();
+        let applied = self.state.applied.get(resource).and_then(Action::leaves);
+        !self.state.changing.contains_key(resource) && applied == action.leaves()
     }
 
     /// Works until nobody can ask any more. Services run on.
