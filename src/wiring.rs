@@ -7,6 +7,7 @@ use actix::{Arbiter, ArbiterHandle};
 use althing_actors::{
     auditor, executor,
     executor::{health::Prober, local::LocalProvider},
+    failpoint,
     journal::Shelf,
     ledger::{
         LedgerHandle, LedgerOptions,
@@ -132,10 +133,12 @@ impl Node {
         let genesis = Arc::new(genesis_file::read(&config.node.genesis)?);
         let mesh_config = config.mesh(&genesis)?;
         let keys = keys::load(&config, &genesis)?;
+        failpoint::reach("daemon.start.keys");
         let node = mesh_config.identity.node_id();
         let watcher = Watcher::new(RestartLimits::default());
         let mut arbiters = Vec::new();
         let (mesh, inbound) = start_mesh(mesh_config, &arbiter(&mut arbiters)).await?;
+        failpoint::reach("daemon.start.mesh");
         let options = LedgerOptions {
             settings: LedgerSettings {
                 genesis: (*genesis).clone(),
@@ -151,6 +154,7 @@ impl Node {
             home: Arc::new(arbiter(&mut arbiters)),
         };
         let ledger = part("ledger", LedgerHandle::start(&watcher, options))?;
+        failpoint::reach("daemon.start.ledger");
         let signing = arbiter(&mut arbiters);
         let signer_options = signer::actor::SignerOptions {
             keys: keys.members.clone(),
@@ -160,6 +164,7 @@ impl Node {
             home: Arc::new(signing.clone()),
         };
         let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
+        failpoint::reach("daemon.start.signer");
         proposal::stages::follow(ledger.feed().events.subscribe());
         let bound = Arc::new(BoundLedger(ledger.clone()));
         let submitter_options = SubmitterOptions {
@@ -174,10 +179,13 @@ impl Node {
         let prober = part("prober", Prober::new().map_err(Into::into))?;
         let parts = Parts { config, genesis, watcher, ledger: bound, submitter, prober };
         let local = parts.local_provider()?;
+        failpoint::reach("daemon.start.provider");
         let actors = parts.actors(signer, local.as_ref(), &mut arbiters)?;
+        failpoint::reach("daemon.start.actors");
         let proof = parts.proof(keys.node, keys.members.holders(), actors.auditor.clone());
         let backend = NodeBackend::new(&parts, &mesh, keys.members.holders(), proof);
         let api = Api::start(&api_config(&parts.config), Arc::new(backend))?;
+        failpoint::reach("daemon.start.api");
         let name = parts.config.node.name;
         info!(node = %name, places = ?api.places, "node started");
         Ok(Self { name, mesh, ledger, local, actors, api, arbiters })
@@ -228,7 +236,9 @@ impl Node {
 
     /// Ends the node in order: no new requests, no new work, everything written, peers told.
     pub async fn stop(self) {
+        failpoint::reach("daemon.stop");
         self.api.stop().await;
+        failpoint::reach("daemon.stop.api");
         // An actor that is gone has ended already.
         if let Some(auditor) = &self.actors.auditor {
             let _gone = auditor.send(auditor::message::Stop).await;
@@ -238,8 +248,11 @@ impl Node {
         }
         let _gone = self.actors.desk.send(proposal::message::Stop).await;
         let _gone = self.actors.signer.send(signer::message::Stop).await;
+        failpoint::reach("daemon.stop.actors");
         self.ledger.shutdown().await;
+        failpoint::reach("daemon.stop.ledger");
         self.mesh.shutdown().await;
+        failpoint::reach("daemon.stop.mesh");
         for arbiter in &self.arbiters {
             arbiter.stop();
         }

@@ -3,6 +3,8 @@
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
+#[path = "tidy/failpoint.rs"]
+mod failpoint;
 #[path = "tidy/rule.rs"]
 mod rule;
 #[path = "tidy/source.rs"]
@@ -84,6 +86,20 @@ fn contracts_stand_on_no_runtime_network_or_storage() {
     let closure = arrows::dependencies("althing-contracts", "normal,build", true);
     assert!(closure.contains("borsh"), "the tree was read");
     assert_eq!(arrows::barred(&closure), Vec::<String>::new());
+}
+
+#[test]
+fn every_failpoint_stands_in_one_place_and_in_the_list() {
+    let listed: Vec<&str> = althing_chaos::failpoint::POINTS.iter().map(|point| point.name).collect();
+    let wrong = failpoint::disagreements(&failpoint::places(&tree()), &listed);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_release_is_built_without_failpoints() {
+    let library = |kinds| arrows::dependencies("althing", kinds, true).contains("fail");
+    assert!(library("normal,build,dev"), "the tests are built with them");
+    assert!(!library("normal,build"), "a release is not");
 }
 
 #[test]

@@ -18,7 +18,10 @@ use althing_contracts::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::disk::{Disk, FileDisk, SECTOR_LEN};
+use crate::{
+    disk::{Disk, FileDisk, SECTOR_LEN},
+    failpoint,
+};
 
 mod place;
 mod reading;
@@ -228,10 +231,12 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
             return Ok(());
         }
         let written = self.disk.write_at(&self.name, self.end.len, &self.pending);
+        let written = written.and_then(|()| failpoint::attempt("journal.written"));
         written.and_then(|()| self.disk.sync(&self.name)).map_err(|source| {
             self.stopped = true;
             failed(&self.path, "written", source)
         })?;
+        failpoint::reach("journal.synced");
         self.end.len = self.end.len.saturating_add(self.pending.len() as u64);
         self.pending.clear();
         Ok(())
@@ -279,6 +284,7 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
     fn create(&mut self, kind: Kind, exists: bool) -> Result<(), JournalError> {
         let Self { disk, name, .. } = self;
         let made = if exists { disk.truncate(name, 0) } else { disk.create(name) };
+        failpoint::reach("journal.created");
         let written = made
             .and_then(|()| disk.write_at(name, 0, &[MAGIC, kind].concat()))
             .and_then(|()| disk.sync(name))
@@ -322,6 +328,7 @@ impl<R: BorshSerialize + BorshDeserialize> Journal<R> {
         let read = Reader { disk: &**disk, name, offset: from }.read_exact(&mut tail);
         read.map_err(|source| failed(path, "read", source))?;
         let written = disk.write_at(name, from, &tail);
+        failpoint::reach("journal.written_again");
         let durable = written.and_then(|()| disk.sync(name)).and_then(|()| disk.sync_dir());
         durable.map_err(|source| failed(path, "written", source))
     }

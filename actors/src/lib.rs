@@ -6,6 +6,7 @@ pub mod auditor;
 pub mod causes;
 pub mod disk;
 pub mod executor;
+pub mod failpoint;
 pub mod home;
 pub mod journal;
 pub mod ledger;

@@ -13,6 +13,8 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+use crate::failpoint;
+
 pub mod metrics;
 
 /// How long a caller waits for an actor that is being restarted.
@@ -124,8 +126,12 @@ impl Watcher {
             }
             let (lifeline, next) = Lifeline::new();
             ended = next;
+            failpoint::reach("watcher.restart");
             match start(lifeline) {
-                Ok(next) => drop(address.send_replace(Some(next))),
+                Ok(next) => {
+                    failpoint::reach("watcher.restarted");
+                    address.send_replace(Some(next));
+                }
                 Err(error) => warn!(actor = name, %error, "actor does not start"),
             }
         }

@@ -2,6 +2,7 @@
 //! judge what either left behind.
 
 pub mod checker;
+pub mod failpoint;
 #[cfg(test)]
 mod figures;
 #[cfg(any(test, feature = "fuzz"))]

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod config;
+mod failpoint;
 pub mod genesis_file;
 pub mod identity;
 pub mod keys;

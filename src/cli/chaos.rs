@@ -1,5 +1,6 @@
 //! Owns the commands that break a mesh on purpose. Refuses to break one that was not made for that.
 
+pub(super) mod failpoint;
 mod simulate;
 
 use std::{

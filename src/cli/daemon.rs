@@ -8,6 +8,7 @@ use althing_netconfig::{mesh::MeshError, mesh_init::InitError};
 use clap::{Args, Subcommand};
 
 use super::{
+    chaos::failpoint,
     failure::{Exit, Failure, Outcome},
     session::Session,
 };
@@ -79,6 +80,7 @@ pub(super) async fn run_node(arguments: &NodeRunArguments, session: &Session) ->
             session.suggest(&format!("althing --addr unix:{} node status", socket.display()));
         }
     };
+    failpoint::arm()?;
     daemon::run(&arguments.config, started).await.map_err(daemon_failure)
 }
 

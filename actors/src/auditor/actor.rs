@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     causes::with_causes,
+    failpoint,
     home::Home,
     ledger::message::{CertifiedBlock, LedgerFeed, LedgerView, ReadError},
     span,
@@ -163,6 +164,7 @@ impl AuditorActor {
         let Some(attester) = self.options.attester.clone() else { return };
         self.in_flight.insert(proposal);
         let span = span::of(NAME, Some(proposal));
+        failpoint::reach("auditor.attest");
         let answer = async move { attester.attest(call).await }.instrument(span).into_actor(self);
         ctx.spawn(answer.map(move |result, actor, _| actor.attested(proposal, result)));
     }
@@ -170,6 +172,7 @@ impl AuditorActor {
     /// A final attestation stays in flight until the auditor's own application shows it; any other outcome is
     /// judged again by the ledger's record at the next block.
     fn attested(&mut self, proposal: ProposalId, result: Result<Height, AttestError>) {
+        failpoint::reach("auditor.attested");
         let outcome = match result {
             Ok(height) => {
                 info!(%proposal, %height, "proposal attested");
@@ -238,6 +241,7 @@ async fn read_page(
 
 fn judge_heads(state: &mut AuditorState, heads: Vec<ObserveHead>) -> Result<(), AuditorError> {
     for ObserveHead { from, certificate } in heads {
+        failpoint::reach("auditor.head");
         let outcome = match state.observe(certificate) {
             Ok(Observed::Agrees) => HeadOutcome::Agrees,
             Ok(Observed::Old) => HeadOutcome::Old,

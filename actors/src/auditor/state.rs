@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     causes::with_causes,
+    failpoint,
     journal::{JournalError, Shelf},
     ledger::message::{CertifiedBlock, LedgerView},
 };
@@ -132,7 +133,9 @@ impl AuditorState {
             let Some(witness) = self.apply_one(block)? else { break };
             seen.push(witness);
         }
+        failpoint::reach("auditor.applied");
         self.witness.append(&seen)?;
+        failpoint::reach("auditor.witnessed");
         Ok(seen.len())
     }
 

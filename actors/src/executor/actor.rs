@@ -32,6 +32,7 @@ use super::{
     state::{ExecutorConfig, Input, Output, Settlement},
 };
 use crate::{
+    failpoint,
     home::Home,
     ledger::message::{Final, LedgerView},
     port::{Clock, LedgerPort, Provider, ProviderError},
@@ -141,24 +142,31 @@ impl ExecutorActor {
         let _span = span::of(NAME, Some(output.proposal())).entered();
         match output {
             Output::Claim { key, .. } => {
-                self.submit(&output, ctx, move |this, answer| Input::Claimed {
-                    key,
-                    answer: this.granted(key, answer),
+                failpoint::reach("executor.claim");
+                self.submit(&output, ctx, move |this, answer| {
+                    failpoint::reach("executor.claimed");
+                    Input::Claimed { key, answer: this.granted(key, answer) }
                 });
             }
             Output::Read { key, provider, target, resource, fence } => {
                 let provider = self.provider(&provider);
+                failpoint::reach("executor.read");
                 let read = async move { provider?.read(&target, &resource, fence).await };
-                self.spawn(ctx, read, move |_, found| Input::Read { key, found });
+                self.spawn(ctx, read, move |_, found| {
+                    failpoint::reach("executor.found");
+                    Input::Read { key, found }
+                });
             }
             Output::CarryOut { key, provider, order, since_due } => {
                 metrics::due_to_provider(Duration::from_millis(since_due.get()));
                 let provider = self.provider(&provider);
                 let call = async move {
                     let provider = provider?;
+                    failpoint::reach("executor.call");
                     if key.undo { provider.undo(&order).await } else { provider.apply(&order).await }
                 };
                 self.spawn(ctx, call, move |_, effect| {
+                    failpoint::reach("executor.called");
                     if let Err(ProviderError::Unknown(reason)) = &effect {
                         metrics::unknown();
                         warn!(%key, reason, "outcome unknown, reading the target");
@@ -169,27 +177,33 @@ impl ExecutorActor {
             Output::Report { key, fence, ref outcome, .. } => {
                 metrics::reported(key.undo, *outcome == StepOutcome::Done);
                 info!(%key, %fence, ?outcome, "step carried out");
-                self.submit(&output, ctx, move |_, answer| Input::Reported {
-                    key,
-                    answer: settled("receipt", answer),
+                failpoint::reach("executor.report");
+                self.submit(&output, ctx, move |_, answer| {
+                    failpoint::reach("executor.reported");
+                    Input::Reported { key, answer: settled("receipt", answer) }
                 });
             }
             Output::Probe { key, probe } => {
                 let prober = self.options.prober.clone();
+                failpoint::reach("executor.probe");
                 let measure = async move {
                     match (probe.without_requests(), &probe.check) {
                         (None, Some(check)) => Some(prober.probe(&probe.endpoints, check).await),
                         (said, _) => said,
                     }
                 };
-                self.spawn_some(ctx, measure, move |health| Input::Probed { key, health });
+                self.spawn_some(ctx, measure, move |health| {
+                    failpoint::reach("executor.probed");
+                    Input::Probed { key, health }
+                });
             }
             Output::Attest { key, ref health, .. } => {
                 metrics::attested(health.healthy);
                 info!(proposal_id = %key.proposal, step = key.step, healthy = health.healthy, "target judged");
-                self.submit(&output, ctx, move |_, answer| Input::Attested {
-                    key,
-                    answer: settled("attestation", answer),
+                failpoint::reach("executor.attest");
+                self.submit(&output, ctx, move |_, answer| {
+                    failpoint::reach("executor.attested");
+                    Input::Attested { key, answer: settled("attestation", answer) }
                 });
             }
         }

@@ -17,7 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::worker::{Command, Worker};
 use super::health::Prober;
-use crate::port::{Clock, Effect, Provider, ProviderError, ProviderOrder, ProviderPlan, TargetContext};
+use crate::{
+    failpoint,
+    port::{Clock, Effect, Provider, ProviderError, ProviderOrder, ProviderPlan, TargetContext},
+};
 
 pub mod artefact;
 pub mod config;
@@ -123,6 +126,7 @@ impl Provider for LocalProvider {
 
     async fn undo(&self, order: &ProviderOrder) -> Result<Effect, ProviderError> {
         let (order, id) = (order.clone(), &order.target.id);
+        failpoint::reach("local.undo");
         self.ask(id, |reply| Command::CarryOut { order: Box::new(order), undo: true, reply }).await
     }
 

@@ -16,6 +16,7 @@ use super::{
     state::{ExecutorConfig, ExecutorState, Input, Output, Settlement},
 };
 use crate::{
+    failpoint,
     journal::{Journal, JournalError, Place},
     ledger::message::Final,
 };
@@ -45,7 +46,9 @@ impl Runner {
         let outputs = self.state.step(now, input);
         for output in &outputs {
             if let Some(record) = record_of(now, output) {
+                failpoint::reach("executor.record");
                 self.journal.append(&record)?;
+                failpoint::reach("executor.recorded");
             }
         }
         Ok(outputs)

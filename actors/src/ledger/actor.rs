@@ -36,6 +36,7 @@ use super::{
 use crate::{
     causes::with_causes,
     disk::Disk,
+    failpoint,
     port::{MeshEvent, Verdict},
     sync::{SYNC_BLOCKS_MAX, SyncRequest, SyncResponse},
     watcher::{Lifeline, StartError},
@@ -150,7 +151,9 @@ impl LedgerActor {
             self.perform(output, ctx);
         }
         if !committed.is_empty() {
+            failpoint::reach("ledger.decision.told");
             self.ledger.make_durable()?;
+            failpoint::reach("ledger.decision.durable");
         }
         for block in committed {
             self.store(block);
@@ -161,16 +164,24 @@ impl LedgerActor {
     fn perform(&mut self, output: LedgerOutput, ctx: &mut Context<Self>) {
         let mesh = &self.surroundings.mesh;
         match output {
-            LedgerOutput::Send { to, message } => self.meters.sent(mesh.send(to, message)),
-            LedgerOutput::Publish { topic, message } => self.meters.sent(mesh.publish(topic, message)),
+            LedgerOutput::Send { to, message } => {
+                failpoint::reach("ledger.send");
+                self.meters.sent(mesh.send(to, message));
+            }
+            LedgerOutput::Publish { topic, message } => {
+                failpoint::reach("ledger.publish");
+                self.meters.sent(mesh.publish(topic, message));
+            }
             LedgerOutput::Judged { token, verdict } => {
                 // The mesh may have given up on the verdict.
                 let _late = self.verdicts.remove(&token).map(|judge| judge.send(verdict));
             }
             LedgerOutput::RequestBlocks { id, to, request } => {
+                failpoint::reach("ledger.blocks.request");
                 let mesh = Arc::clone(mesh);
                 let asked = async move { mesh.request(to, request).await };
                 let answered = asked.into_actor(self).map(move |response, this: &mut Self, ctx| {
+                    failpoint::reach("ledger.blocks.received");
                     let response = response.inspect_err(|error| debug!(%error, "blocks not received")).ok();
                     this.feed([LedgerInput::Blocks { id, from: to, response }], ctx);
                 });
@@ -308,6 +319,7 @@ impl LedgerActor {
     fn serve(&self, request: &Bytes, reply: oneshot::Sender<Bytes>, ctx: &mut Context<Self>) {
         let Ok(from) = SyncRequest::decode(request).map(|request| request.from()) else { return };
         if from == Height::ZERO || from > self.ledger.height() || self.ledger.remembers(from) {
+            failpoint::reach("ledger.blocks.serve");
             // The asker may have gone.
             let _gone = self.ledger.serve(request).map(|response| reply.send(response));
             return;

@@ -13,7 +13,7 @@ use super::{
     mempool::PooledTransaction,
     message::{Final, SubmitError},
 };
-use crate::{home::Home, signatures::are_valid, watcher::Watched};
+use crate::{failpoint, home::Home, signatures::are_valid, watcher::Watched};
 
 /// Submissions that wait to be checked.
 pub(super) const SUBMISSIONS_MAX: usize = 4_096;
@@ -49,6 +49,7 @@ pub(super) async fn run(
             // Who submitted what a panic lost is told that nobody knows.
             home.compute(move || check(submitted, network)).await.unwrap_or_default()
         };
+        failpoint::reach("ledger.submission.checked");
         // Without a ledger the replies are dropped: whoever waits is told that nobody knows.
         let _lost = actor.send(Admit(admitted)).await;
         if len >= BUSY_LEN {

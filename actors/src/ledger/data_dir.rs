@@ -17,6 +17,8 @@ use std::{
 use althing_contracts::digest::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::failpoint;
+
 /// Longest `meta` and `LOCK` read: both are a few lines.
 const META_LEN_MAX: u64 = 4_096;
 
@@ -278,7 +280,9 @@ fn write_meta(path: &Path, meta: &Meta) -> io::Result<()> {
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
+    failpoint::reach("ledger.meta.written");
     std::fs::rename(temporary, path.join(META_NAME))?;
+    failpoint::reach("ledger.meta.renamed");
     File::open(path)?.sync_all()
 }
 

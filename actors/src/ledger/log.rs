@@ -20,7 +20,7 @@ use std::{io, time::Instant};
 
 use althing_contracts::digest::Digest;
 
-use crate::disk::Disk;
+use crate::{disk::Disk, failpoint};
 
 use self::{
     mark::MARK_NAME,
@@ -159,6 +159,7 @@ impl<D: Disk> Log<D> {
             self.start_segment()?;
         }
         self.check_sound()?;
+        failpoint::reach("ledger.log.append");
         let position = self.next_position();
         let header = RecordHeader::new(kind, self.next, self.pending_count, self.link, payload);
         self.pending.extend_from_slice(&header.encode());
@@ -183,8 +184,12 @@ impl<D: Disk> Log<D> {
         let end = self.last_span().len;
         self.make_room(&name, end + self.pending.len() as u64);
         self.change("append to", &name, |disk, name, bytes| disk.write_at(name, end, bytes))?;
-        self.change("sync", &name, |disk, name, _| disk.sync(name))?;
+        self.change("sync", &name, |disk, name, _| {
+            failpoint::attempt("ledger.log.written").and_then(|()| disk.sync(name))
+        })?;
+        failpoint::reach("ledger.log.synced");
         self.mark()?;
+        failpoint::reach("ledger.log.marked");
         let written = self.pending.len() as u64;
         self.last_span_mut().len += written;
         self.pending.clear();
@@ -246,9 +251,11 @@ impl<D: Disk> Log<D> {
         let header = self.expected_header(self.next).encode();
         let name = name_of(self.next);
         self.change("create", &name, |disk, name, _| disk.create(name))?;
+        failpoint::reach("ledger.log.segment.created");
         self.change("append to", &name, |disk, name, _| disk.append(name, &header))?;
         self.change("sync", &name, |disk, name, _| disk.sync(name))?;
         self.change("sync the directory of", &name, |disk, _, _| disk.sync_dir())?;
+        failpoint::reach("ledger.log.segment.named");
         self.segments.push(Span { first: self.next, len: SEGMENT_HEADER_LEN as u64 });
         self.room_end = SEGMENT_HEADER_LEN as u64;
         Ok(())

@@ -17,7 +17,7 @@ use althing_contracts::{
 };
 
 use super::log::metrics::SNAPSHOTS_REFUSED_TOTAL;
-use crate::disk::Disk;
+use crate::{disk::Disk, failpoint};
 
 /// Version of the format; a higher one is passed over.
 pub const SNAPSHOT_FORMAT: u16 = 1;
@@ -123,7 +123,9 @@ impl<D: Disk> SnapshotStore<D> {
         let failed = |source| SnapshotError::Disk { operation: "write", file: name.clone(), source };
         self.remove_temporary().map_err(failed)?;
         self.write_temporary(&header, &snapshot.payload).map_err(failed)?;
+        failpoint::reach("ledger.snapshot.written");
         self.disk.rename(TEMPORARY_NAME, &name).and_then(|()| self.disk.sync_dir()).map_err(failed)?;
+        failpoint::reach("ledger.snapshot.renamed");
         self.remove_old()
     }
 

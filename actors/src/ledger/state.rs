@@ -40,6 +40,7 @@ use self::{
 };
 use crate::{
     disk::Disk,
+    failpoint,
     ledger::{
         consensus::{Act, Driver, Verdicts},
         equivocation::EquivocationDetector,
@@ -257,7 +258,9 @@ impl<D: Disk> LedgerState<D> {
     fn finish(&mut self) -> Result<Vec<LedgerOutput>, Fatal> {
         self.forward_new();
         if std::mem::take(&mut self.is_bound) {
+            failpoint::reach("ledger.bound");
             self.log.sync()?;
+            failpoint::reach("ledger.bound.durable");
         }
         self.set_wake();
         Ok(std::mem::take(&mut self.outputs))

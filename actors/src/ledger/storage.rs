@@ -18,7 +18,10 @@ use super::{
     state::CommittedBlock,
     store::{DATA_FORMAT, StoreError},
 };
-use crate::disk::{Disk, FileDisk};
+use crate::{
+    disk::{Disk, FileDisk},
+    failpoint,
+};
 
 /// What is read from an archive.
 pub type Read<T> = BoxFuture<'static, Result<T, ReadError>>;
@@ -117,5 +120,8 @@ pub(super) fn put(index: &mut Index, block: &CommittedBlock) -> Result<(), Index
         transactions: &transactions,
         events: &block.events,
     };
-    index.put_block(&indexed).map(|_put| ())
+    failpoint::reach("ledger.index.put");
+    index.put_block(&indexed)?;
+    failpoint::reach("ledger.index.stored");
+    Ok(())
 }

@@ -14,7 +14,7 @@ use super::{
     state::{CommittedBlock, Fatal, LedgerOutput, LedgerSettings, LedgerState, Now},
     storage::{Archive, OpenStorage, Storage},
 };
-use crate::disk::Disk;
+use crate::{disk::Disk, failpoint};
 
 /// Version of everything in a data directory.
 pub const DATA_FORMAT: u16 = 1;
@@ -88,10 +88,12 @@ pub(super) fn open(storage: &dyn Storage, settings: LedgerSettings, now: Now) ->
     let OpenStorage { log, snapshots, index, hold } = storage.open(network)?;
     let snapshots = SnapshotStore::new(snapshots, network);
     let (log, recovered) = Log::open(log, network)?;
+    failpoint::reach("ledger.log.opened");
     if let Some(TornTail { segment, offset, len }) = &recovered.torn_tail {
         warn!(segment, offset, len, "an unfinished write at the end of the log was cut off");
     }
     let mut index = index(recovered.records)?;
+    failpoint::reach("ledger.index.opened");
     let base = base(&snapshots, index.applied())?;
     let mut indexed = Ok(());
     let mut replayed = |block: &CommittedBlock| {
@@ -100,6 +102,7 @@ pub(super) fn open(storage: &dyn Storage, settings: LedgerSettings, now: Now) ->
         }
     };
     let opened = LedgerState::open(settings, log, base, now, &mut replayed)?;
+    failpoint::reach("ledger.replayed");
     indexed?;
     Ok(Store { ledger: opened.ledger, outputs: opened.outputs, archive: index.serve(), snapshots, hold })
 }

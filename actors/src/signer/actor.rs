@@ -13,6 +13,7 @@ use super::{
     state::{SignerKeys, SignerState},
 };
 use crate::{
+    failpoint,
     home::Home,
     ledger::message::LedgerFeed,
     port::Clock,
@@ -91,9 +92,11 @@ impl SignerActor {
 
     /// Records the group and gives its signatures out.
     fn record(&mut self) {
+        failpoint::reach("signer.record");
         for (signed, reply) in std::mem::take(&mut self.unrecorded) {
             // After the first of a group this does nothing, or says again that the journal failed.
             let recorded = self.state.record();
+            failpoint::reach("signer.recorded");
             // The asker may have gone.
             let _gone = reply.send(recorded.map(|()| signed).map_err(SignError::from));
         }

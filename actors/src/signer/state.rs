@@ -24,7 +24,10 @@ use super::{
     message::{Sign, SignError, SignedTransaction},
     metrics,
 };
-use crate::journal::{Journal, JournalError};
+use crate::{
+    failpoint,
+    journal::{Journal, JournalError},
+};
 
 /// The members' keys of this node. Wiped when dropped; neither printed nor copied.
 pub struct SignerKeys(BTreeMap<(MemberId, Role), SigningKey>);
@@ -121,6 +124,7 @@ impl SignerState {
         let no_key = || SignError::NoKey { member: body.sender.clone(), role: body.role };
         let key = self.keys.0.get(&holder).ok_or_else(no_key)?;
         let signature = Signature::Ed25519(key.sign(body.signing_message(network).as_bytes()).to_bytes());
+        failpoint::reach("signer.signed");
         let key = PublicKey::Ed25519(key.verification_key().into());
         let body_digest = Digest::of(Purpose::Journal, &canonical::encode(&body));
         let sequence = body.sequence;

@@ -24,6 +24,7 @@ use super::{
     metrics,
 };
 use crate::{
+    failpoint,
     home::Home,
     ledger::message::{Final, SubmitError},
     port::{Clock, LedgerPort},
@@ -199,7 +200,9 @@ impl Lane {
                 return Err(ActError::ReadOnly(actor));
             }
             let (sequence, signed) = self.sign(call.clone()).await?;
+            failpoint::reach("submitter.submit");
             outcome = self.follow(&signed).await.map_err(ActError::from);
+            failpoint::reach("submitter.settled");
             match &outcome {
                 // A repeat of what had taken effect before uses no sequence up, so the ledger is asked again.
                 Ok(repeat) if repeat.events.is_empty() => self.next = Sequence::ZERO,

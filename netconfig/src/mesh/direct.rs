@@ -34,7 +34,10 @@ use super::{
     event::{Delivery, MeshEvent},
     metrics as names,
 };
-use crate::identity::{self, NodeId};
+use crate::{
+    failpoint,
+    identity::{self, NodeId},
+};
 
 /// Largest direct message, in bytes: the largest block and 64 KiB for what is around it.
 pub const FRAME_LEN_MAX: usize = althing_contracts::block::BLOCK_LEN_MAX + 64 * 1024;
@@ -263,8 +266,11 @@ impl Writer {
             self.sent_bytes.increment(u64::from(len));
             next = if batch.len() < BATCH_LEN_MAX { self.messages.try_recv().ok() } else { None };
         }
+        failpoint::reach("mesh.direct.write");
         stream.write_all(batch).await?;
-        stream.flush().await
+        stream.flush().await?;
+        failpoint::reach("mesh.direct.written");
+        Ok(())
     }
 }
 
@@ -331,6 +337,7 @@ impl Reader {
         let len = u32::try_from(message.len()).expect("frames are bounded");
         self.received_bytes.increment(u64::from(len));
         let room = Arc::clone(&self.room).acquire_many_owned(len).await.ok()?;
+        failpoint::reach("mesh.direct.received");
         let event = MeshEvent::Direct { from: self.from, message };
         self.events.send(Delivery::with_room(event, room)).await.ok()
     }

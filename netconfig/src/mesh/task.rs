@@ -36,7 +36,10 @@ use super::{
     redial::Redial,
     request::{REQUESTS_PENDING_MAX, Response},
 };
-use crate::identity::{self, NodeId};
+use crate::{
+    failpoint,
+    identity::{self, NodeId},
+};
 
 /// Connection notices kept for a node that does not read its events.
 const NOTICES_MAX: usize = 1_024;
@@ -155,6 +158,7 @@ impl Task {
                 .allocate_new_port()
                 .build();
             counter!(names::DIALS_TOTAL).increment(1);
+            failpoint::reach("mesh.dial");
             if let Err(error) = self.swarm.dial(options) {
                 debug!(%peer, %error, "not dialled");
                 if !self.swarm.is_connected(&peer) {
@@ -182,6 +186,7 @@ impl Task {
     }
 
     fn publish(&mut self, topic: Topic, message: Bytes) {
+        failpoint::reach("mesh.gossip.publish");
         let hash = self.topics.hash(topic);
         match self.swarm.behaviour_mut().gossip.publish(hash, message) {
             Ok(_) | Err(PublishError::Duplicate) => {}
@@ -207,6 +212,7 @@ impl Task {
                 ))
             }
             Some(peer) => {
+                failpoint::reach("mesh.request");
                 let id = self.swarm.behaviour_mut().request.send_request(&peer, request);
                 self.pending.requests.insert(id, reply);
                 return;
@@ -285,6 +291,7 @@ impl Task {
 
     /// Closes every connection and lets the transports say so.
     async fn say_goodbye(&mut self) {
+        failpoint::reach("mesh.goodbye");
         for node in self.outboxes.nodes() {
             self.direct.close(&node);
             gauge!(names::PEERS).decrement(1.0);

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, http::StatusCode, web};
-use althing_actors::ledger::message::{Final, LedgerView};
+use althing_actors::{
+    failpoint,
+    ledger::message::{Final, LedgerView},
+};
 use althing_contracts::{
     digest::Digest,
     name::MemberId,
@@ -165,7 +168,9 @@ where
 async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> Reply {
     let member = act.member.clone();
     known(&backend.view().state, &member, act.role)?;
+    failpoint::reach("api.submit");
     let accepted = backend.submit(act.member, act.role, act.call).await?;
+    failpoint::reach("api.final");
     let view = view_of(backend.as_ref(), &accepted).await;
     let proposal = subject(&view.state, &member, &act.subject, &accepted)?;
     let shown = AcceptedView::new(&accepted, proposal);

@@ -5,6 +5,7 @@
 use std::future::Future;
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode, web};
+use althing_actors::failpoint;
 use althing_contracts::quantity::Height;
 use bytes::Bytes;
 
@@ -69,6 +70,7 @@ async fn run(ticket: Ticket, work: impl Future<Output = Reply>) -> idempotency::
     };
     if keep {
         ticket.finish(answer.clone());
+        failpoint::reach("api.kept");
     }
     answer
 }

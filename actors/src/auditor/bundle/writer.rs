@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     auditor::heads::SplitView,
+    failpoint,
     journal::JournalError,
     ledger::message::{CertifiedBlock, ReadError},
     signer::{journal::KeyUseRecord, testimony::SignedKeyUses},
@@ -117,6 +118,7 @@ impl<W: Write> BundleWriter<W> {
         if header.height != expected {
             return Err(ExportError::Height { found: header.height, expected });
         }
+        failpoint::reach("bundle.block");
         self.record(Kind::Block, &canonical::encode(block))?;
         self.trailer.height = header.height;
         self.trailer.head = header.digest();
@@ -189,6 +191,7 @@ impl<W: Write> BundleWriter<W> {
     /// The destination fails.
     pub fn finish(mut self) -> Result<(W, Trailer), ExportError> {
         let trailer = self.trailer.clone();
+        failpoint::reach("bundle.finish");
         self.record(Kind::Trailer, &canonical::encode(&trailer))?;
         self.sink.flush()?;
         Ok((self.sink, trailer))

@@ -10,7 +10,7 @@ use std::{
 
 use althing_contracts::digest::Digest;
 
-use crate::disk::sync_parent;
+use crate::{disk::sync_parent, failpoint};
 
 /// Most files in an artefact directory that are hashed in search of one.
 pub const ARTEFACT_FILES_MAX: usize = 1_000;
@@ -125,6 +125,7 @@ impl Store {
         if copied != digest {
             return Err(ArtefactError::Differs { path: source.to_owned(), digest, found: copied });
         }
+        failpoint::reach("local.artefact.copied");
         let stored = fs::rename(&temporary, self.path(digest)).and_then(|()| sync_parent(&temporary));
         stored.map_err(|source| ArtefactError::Disk { digest, source })
     }

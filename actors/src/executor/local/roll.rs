@@ -11,7 +11,7 @@ use super::{
     state_file::{Instance, switch},
     worker::{Worker, text},
 };
-use crate::{disk::sync_parent, port::ProviderError};
+use crate::{disk::sync_parent, failpoint, port::ProviderError};
 
 /// Largest configuration file in bytes.
 pub(super) const FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -135,6 +135,7 @@ impl Worker {
                 self.start_instance(service, index, wanted).await?;
             }
             self.wait_until_ready(service, index).await?;
+            failpoint::reach("local.instance.ready");
         }
         self.stop_surplus(service, addresses.len()).await;
         Ok(())

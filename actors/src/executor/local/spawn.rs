@@ -14,6 +14,7 @@ use althing_contracts::name::Name;
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{config::Values, process::Process, state_file::Instance, supervise::End, worker::Worker};
+use crate::failpoint;
 
 /// Environment variable that names an instance; how a process is found that was started but not recorded.
 pub(super) const TAG: &str = "ALTHING_INSTANCE";
@@ -54,12 +55,15 @@ impl Worker {
         let process = start(&mut command).await;
         let process =
             process.map_err(|error| format!("instance {index} of {service} cannot start: {error}"))?;
+        failpoint::reach("local.instance.started");
         let identity = process.identity().clone();
         self.supervision.watch((service.clone(), index), process);
         if let Some(instance) = self.instance(service, index) {
             instance.process = Some(identity);
         }
-        self.save().map_err(|error| error.to_string())
+        self.save().map_err(|error| error.to_string())?;
+        failpoint::reach("local.instance.identified");
+        Ok(())
     }
 
     /// Waits until an instance accepts connections.
@@ -97,6 +101,7 @@ impl Worker {
         let unrecorded = self.instance(service, index).is_some_and(|instance| instance.process.is_none());
         if let Some(process) = watched {
             process.stop(grace).await;
+            failpoint::reach("local.instance.stopped");
         } else if unrecorded {
             for stray in Process::tagged(TAG, &self.tag(service, index)).await {
                 stray.stop(grace).await;
@@ -197,6 +202,7 @@ impl Worker {
 }
 
 async fn start(command: &mut Command) -> io::Result<Process> {
+    failpoint::attempt("local.instance.start")?;
     for _ in 0..BUSY_TRIES_MAX {
         match Process::start(command) {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {

@@ -11,7 +11,7 @@ use althing_contracts::{digest::Digest, document::Action, name::Name};
 use serde::{Deserialize, Serialize};
 
 use super::process::Identity;
-use crate::disk::sync_parent;
+use crate::{disk::sync_parent, failpoint};
 
 /// Version of the file.
 pub const VERSION: u16 = 1;
@@ -141,7 +141,9 @@ pub(super) fn switch(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_data()?;
+    failpoint::reach("local.file.written");
     fs::rename(&temporary, path)?;
+    failpoint::reach("local.file.renamed");
     sync_parent(path)
 }
 

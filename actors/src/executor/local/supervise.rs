@@ -18,6 +18,7 @@ use super::{
     process::{Exit, Identity, Process},
     worker::Worker,
 };
+use crate::failpoint;
 
 /// Pause before the first restart; doubles with each one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
@@ -143,6 +144,7 @@ impl Worker {
             let identity = self.instance(&service, index).and_then(|instance| instance.process.clone());
             if let Some(process) = identity.as_ref().and_then(Process::adopt) {
                 info!(target_id = %self.id, %service, index, pid = process.identity().pid, "instance adopted");
+                failpoint::reach("local.instance.adopted");
                 self.supervision.watch((service, index), process);
             } else {
                 self.stop_instance(&service, index).await;

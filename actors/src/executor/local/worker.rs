@@ -25,6 +25,7 @@ use super::{
     supervise::{Notice, Supervision},
 };
 use crate::{
+    failpoint,
     journal::JournalError,
     port::{Clock, Effect, Evidence, ProviderError, ProviderOrder, ProviderPlan},
 };
@@ -190,10 +191,12 @@ impl Worker {
         self.fetch(&order.action).await?;
         self.expect(order, undo)?;
         self.record(order, Progress::Begun)?;
+        failpoint::reach("local.begun");
         let resource = order.action.resource().clone();
         let changing = Changing { idempotency_key: order.idempotency_key.clone(), to: order.action.clone() };
         self.state.changing.insert(resource.clone(), changing);
         self.save()?;
+        failpoint::reach("local.changing");
         match self.switch(order).await {
             Ok(facts) => self.conclude(order, &resource, facts),
             Err(reason) => Err(self.revert(order, &resource, reason).await),
@@ -241,13 +244,16 @@ impl Worker {
         resource: &Name,
         facts: BTreeMap<String, String>,
     ) -> Result<Effect, ProviderError> {
+        failpoint::reach("local.switched");
         match &order.action {
             Action::Remove { .. } => drop(self.state.applied.remove(resource)),
             action => drop(self.state.applied.insert(resource.clone(), action.clone())),
         }
         self.state.changing.remove(resource);
         self.save()?;
+        failpoint::reach("local.applied");
         self.record(order, Progress::Done { facts: facts.clone() })?;
+        failpoint::reach("local.done");
         info!(target_id = %self.id, key = order.idempotency_key, fence = %order.fence, "order took effect");
         Ok(Effect::New(Evidence { facts }))
     }
@@ -258,6 +264,7 @@ impl Worker {
         if let Err(error) = self.put_back(&order.target.record, resource).await {
             return ProviderError::Unknown(format!("{reason}; putting the target back failed: {error}"));
         }
+        failpoint::reach("local.put_back");
         self.state.changing.remove(resource);
         let kept =
             self.save().and_then(|()| self.record(order, Progress::Reverted { reason: reason.clone() }));

@@ -26,9 +26,12 @@ use super::{
     key::ConsensusKey,
     timeouts::ConsensusTimeouts,
 };
-use crate::ledger::{
-    log::LogError,
-    wire::{Message, PolkaCertificate, RoundCertificate, SignedProposal, SignedVote},
+use crate::{
+    failpoint,
+    ledger::{
+        log::LogError,
+        wire::{Message, PolkaCertificate, RoundCertificate, SignedProposal, SignedVote},
+    },
 };
 
 /// Heights that the core may buffer by itself; it is never fed any but its own, so the least will do.
@@ -185,6 +188,7 @@ impl Driver {
         self.check_replay(height, started)?;
         if !recovered.is_empty() {
             self.replay(now_us, height, recovered, log)?;
+            failpoint::reach("consensus.replayed");
         }
         self.effects.replayed = BTreeSet::new();
         Ok(self.take_acts())

@@ -23,7 +23,7 @@ use super::{
     guard::SigningGuard,
     timers::Timers,
 };
-use crate::ledger::wire::Message;
+use crate::{failpoint, ledger::wire::Message};
 
 /// What the core's effects act on.
 pub(super) struct Effects {
@@ -185,6 +185,7 @@ impl Effects {
             return refused;
         }
         let signed = self.config.key.sign_vote(statement, self.config.network);
+        failpoint::reach("consensus.vote.signed");
         self.verdicts.remember(&signed.signed(self.config.network));
         Some(CoreSignature(signed.signature))
     }
@@ -195,6 +196,7 @@ impl Effects {
             return refused;
         }
         let signed = self.config.key.sign_proposal(statement, self.config.network);
+        failpoint::reach("consensus.proposal.signed");
         self.verdicts.remember(&signed.signed(self.config.network));
         Some(CoreSignature(signed.signature))
     }

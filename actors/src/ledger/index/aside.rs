@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::doubt::Doubt;
+use crate::failpoint;
 
 /// Most indexes kept for an inquiry; the oldest is removed for the next.
 const BROKEN_MAX: usize = 3;
@@ -41,6 +42,7 @@ pub(super) fn set_aside(directory: &Path) -> io::Result<PathBuf> {
     }
     let path = broken_path(directory, broken.last().map_or(1, |last| last.saturating_add(1)));
     fs::rename(directory, &path)?;
+    failpoint::reach("ledger.index.set_aside");
     take_mark_away(directory)?;
     Ok(path)
 }

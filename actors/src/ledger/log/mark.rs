@@ -11,7 +11,7 @@ use super::{
     LogError,
     record::{array, check},
 };
-use crate::disk::Disk;
+use crate::{disk::Disk, failpoint};
 
 /// The mark's file name.
 pub(super) const MARK_NAME: &str = "durable.mark";
@@ -49,6 +49,7 @@ pub(super) fn start<D: Disk>(disk: &mut D) -> Result<(), LogError> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         other => other.map_err(failed)?,
     }
+    failpoint::reach("ledger.log.mark.created");
     disk.overwrite(MARK_NAME, &encode(0))
         .and_then(|()| disk.sync(MARK_NAME))
         .and_then(|()| disk.sync_dir())

@@ -8,7 +8,7 @@ use super::{
     record::{Damage, Link, RecordPosition},
     segment::{self, Found, SEGMENT_HEADER_LEN, SEGMENT_LEN_MAX, Walk, is_unborn, name_of},
 };
-use crate::disk::Disk;
+use crate::{disk::Disk, failpoint};
 
 /// Bytes that are written again at once.
 const AGAIN_LEN: usize = 256 * 1024;
@@ -105,6 +105,7 @@ impl<D: Disk> Log<D> {
             return Ok(None);
         }
         disk.remove(&name).and_then(|()| disk.sync_dir()).map_err(failed)?;
+        failpoint::reach("ledger.log.unborn.removed");
         firsts.pop();
         Ok(Some(TornTail { segment: name, offset: 0, len }))
     }
@@ -123,6 +124,7 @@ impl<D: Disk> Log<D> {
         let name = name_of(self.last_span().first);
         self.change("sync", &name, |disk, name, _| disk.sync(name))?;
         self.change("sync the directory of", &name, |disk, _, _| disk.sync_dir())?;
+        failpoint::reach("ledger.log.settled");
         self.mark()
     }
 
@@ -202,6 +204,7 @@ impl<D: Disk> Log<D> {
             self.change("write again", name, |disk, name, _| disk.write_at(name, at, &bytes))?;
             at += len as u64;
         }
+        failpoint::reach("ledger.log.written_again");
         Ok(())
     }
 
@@ -211,6 +214,7 @@ impl<D: Disk> Log<D> {
             return Ok(None);
         }
         self.change("cut", name, |disk, name, _| disk.truncate(name, offset))?;
+        failpoint::reach("ledger.log.cut");
         self.change("sync", name, |disk, name, _| disk.sync(name))?;
         Ok(Some(TornTail { segment: name.to_owned(), offset, len: len - offset }))
     }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     disk::Disk,
+    failpoint,
     ledger::{
         consensus::{ConsensusEntry, EntryLog},
         log::{Log, LogError, record::RecordKind},
@@ -94,6 +95,7 @@ impl<D: Disk> LedgerState<D> {
         self.observe_certificate(&certificate)?;
         let recovered = self.detector.take_recovered().into_iter();
         self.outputs.extend(recovered.map(|evidence| LedgerOutput::Evidence(Box::new(evidence))));
+        failpoint::reach("ledger.decision.log");
         let decision = self.log.append(RecordKind::Decision, &encode_decision(&certificate))?;
         let filed = Filed { block: candidate.position, decision };
         let executed = candidate.executed;

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     disk::Disk,
+    failpoint,
     ledger::{
         consensus::{Act, DriverInput, JudgedBlock, LoggedInput, proposer},
         log::record::RecordKind,
@@ -154,6 +155,7 @@ impl<D: Disk> LedgerState<D> {
     /// Puts a block's bytes into the log and keeps it until the height is decided.
     pub(super) fn file_candidate(&mut self, bytes: &Bytes, executed: Executed) -> Result<(), Fatal> {
         let position = self.log.append(RecordKind::Block, bytes)?;
+        failpoint::reach("ledger.block.logged");
         let Header { round, proposer, .. } = executed.header;
         let digest = executed.header.digest();
         let candidate = Candidate { bytes: bytes.clone(), position, round, proposer, executed };
@@ -177,6 +179,7 @@ impl<D: Disk> LedgerState<D> {
                 proposer: own,
             })?,
         };
+        failpoint::reach("ledger.block.proposed");
         self.candidates.name(block);
         self.feed(DriverInput::Propose { round, block })
     }

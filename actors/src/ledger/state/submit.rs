@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::{LedgerOutput, LedgerState, TransactionOutcome};
 use crate::{
     disk::Disk,
+    failpoint,
     ledger::{
         consensus::Driver,
         mempool::{Inserted, Mempool, PooledTransaction},
@@ -73,6 +74,7 @@ impl<D: Disk> LedgerState<D> {
                 self.outputs.push(LedgerOutput::Outcome { id, outcome });
             }
             Inserted::New => {
+                failpoint::reach("ledger.submission.pooled");
                 self.local.insert(id);
                 if self.admit_waiting(id) {
                     self.to_forward.push(bytes.to_vec());

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use super::{Answered, Judged, Task};
 use crate::{
-    identity,
+    failpoint, identity,
     mesh::{
         event::{Delivery, MeshEvent, RequestError, Verdict},
         gossip::{VERDICT_WAIT_MAX, VERDICTS_PENDING_MAX},
@@ -51,6 +51,7 @@ impl Task {
         }
         let len = u32::try_from(message.len()).ok()?;
         let room = Arc::clone(&self.pending.gossip_room).try_acquire_many_owned(len).ok()?;
+        failpoint::reach("mesh.gossip.heard");
         let (verdict, judged) = oneshot::channel();
         let event = MeshEvent::Gossip { from, topic, message, verdict };
         self.events.try_send(Delivery::with_room(event, room)).ok()?;
@@ -108,6 +109,7 @@ impl Task {
     }
 
     fn complete(&mut self, request: OutboundRequestId, answer: Result<Bytes, RequestError>) {
+        failpoint::reach("mesh.answered");
         if let Err(error) = &answer {
             let reason = match error {
                 RequestError::NotConnected => "not_connected",
@@ -160,6 +162,7 @@ impl Task {
     }
 
     fn respond(&mut self, channel: ResponseChannel<Response>, response: Response) {
+        failpoint::reach("mesh.answer");
         if self.swarm.behaviour_mut().request.send_response(channel, response).is_err() {
             debug!("the asking peer is gone");
         }

@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::{Connection, Task};
 use crate::{
+    failpoint,
     identity::{self, NodeId},
     mesh::{behaviour::SILENCE_MAX, event::MeshEvent, metrics as names},
 };
@@ -43,6 +44,7 @@ impl Task {
         if !link.connections.is_empty() {
             return;
         }
+        failpoint::reach("mesh.lost");
         self.links.remove(peer);
         self.redial.lost(peer, Instant::now());
         if let Some(node) = identity::node_id(peer).filter(|node| self.outboxes.contains(node)) {
@@ -91,6 +93,7 @@ impl Task {
             info!(%node, "node was restarted");
             self.leave(node);
         }
+        failpoint::reach("mesh.admitted");
         self.redial.admitted(&peer);
         self.direct.open(node, peer);
         gauge!(names::PEERS).increment(1.0);
