@@ -91,6 +91,13 @@ def processes(figures):
               source)
 
 
+def failpoints(figures):
+    kept = sum(verdict["holds"] for verdict in figures["verdicts"])
+    yield row(3, "48 failpoints fired", f"{figures['killed']} of {figures['points']} killed a daemon in {figures['took_ms'] / 1000:.0f} s, "
+              f"{kept} of {len(figures['verdicts'])} promises kept",
+              figures["killed"] >= 48 and figures["holds"], "make nextest")
+
+
 def zoo(figures):
     bugs = [hunt for hunt in figures if hunt["bug"] != "none"]
     found = [hunt for hunt in bugs if hunt["seed"] is not None]
@@ -127,6 +134,7 @@ MACHINES = {
     "split-view.json": split_view,
     "twins-all.json": twins,
     "processes.json": processes,
+    "failpoints.json": failpoints,
     "zoo.json": zoo,
     "mutants.json": mutants,
     "model.json": model,

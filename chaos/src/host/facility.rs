@@ -2,6 +2,7 @@
 
 use std::{fs::OpenOptions, io, thread};
 
+use althing_actors::failpoint;
 use nix::sched::{CloneFlags, unshare};
 use serde::Serialize;
 use tappers::{Interface, Tap};
@@ -29,6 +30,8 @@ pub enum Facility {
     FakeTime,
     /// The tracer that makes system calls fail.
     Tracer,
+    /// Failpoints in the program that the daemons run.
+    Failpoints,
     /// A Vault to take away.
     Vault,
 }
@@ -82,6 +85,11 @@ impl Facility {
                 "apt-get install --no-install-recommends faketime",
             ),
             Self::Tracer => tools(&[("strace", "strace")]),
+            Self::Failpoints => is_there(
+                failpoint::ARE_BUILT_IN,
+                "this program is built without failpoints",
+                "cargo build --release --locked --bin althing --features failpoints",
+            ),
             Self::Vault => Err(lack(
                 "nodes keep their keys in files: there is no Vault to take away".to_owned(),
                 "use another fault",

@@ -405,6 +405,18 @@ impl Node {
         Ok(process.wait_for_end(STOP_TIMEOUT)?)
     }
 
+    /// Waits until the daemon has ended by itself.
+    ///
+    /// # Errors
+    /// It does not run, or still does after `within`.
+    pub fn wait_for_end(&mut self, within: Duration) -> Result<ExitStatus, MeshError> {
+        let name = self.name().to_owned();
+        let process = self.process.as_mut().ok_or(MeshError::NotRunning { name })?;
+        let status = process.wait_for_end(within)?;
+        self.process = None;
+        Ok(status)
+    }
+
     /// Makes sure that the daemon runs for the whole of `time`.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ pub enum Kind {
     KillMany,
     /// kill -9 of every daemon.
     KillAll,
+    /// The daemon kills itself at one of its failpoints.
+    KillAtPoint,
     /// SIGSTOP.
     Stop,
     /// SIGSTOP of more than the mesh can lose.
@@ -136,6 +138,7 @@ impl Kind {
         Self::KillOne,
         Self::KillMany,
         Self::KillAll,
+        Self::KillAtPoint,
         Self::Stop,
         Self::StopMany,
         Self::Freeze,
@@ -176,7 +179,7 @@ impl Kind {
     #[must_use]
     pub const fn fault(self) -> Fault {
         match self {
-            Self::KillOne | Self::KillMany | Self::KillAll => Fault::Kill,
+            Self::KillOne | Self::KillMany | Self::KillAll | Self::KillAtPoint => Fault::Kill,
             Self::Stop | Self::StopMany | Self::Freeze => Fault::Pause,
             Self::CutOne
             | Self::CutHalves
@@ -205,6 +208,7 @@ impl Kind {
             Self::KillOne => "kill-one",
             Self::KillMany => "kill-many",
             Self::KillAll => "kill-all",
+            Self::KillAtPoint => "kill-at-point",
             Self::Stop => "stop",
             Self::StopMany => "stop-many",
             Self::Freeze => "freeze",
@@ -236,6 +240,9 @@ impl Kind {
             Self::KillOne => "kill -9 of one daemon, started again",
             Self::KillMany => "kill -9 of more daemons than the mesh can lose: nothing may be decided",
             Self::KillAll => "kill -9 of every daemon at once",
+            Self::KillAtPoint => {
+                "one daemon is killed at a failpoint: before or after a step that lasts, or a send"
+            }
             Self::Stop => "SIGSTOP of one daemon: it hangs, and wakes up in another time",
             Self::StopMany => "SIGSTOP of more daemons than the mesh can lose: nothing may be decided",
             Self::Freeze => "one daemon and the services that it runs are frozen by the kernel",
@@ -272,14 +279,15 @@ impl Kind {
             }),
             Fault::Vault => Some(Facility::Vault),
             Fault::Pause if matches!(self, Self::Freeze) => Some(Facility::Freezer),
+            Fault::Kill if matches!(self, Self::KillAtPoint) => Some(Facility::Failpoints),
             Fault::Kill | Fault::Pause | Fault::Byzantine | Fault::Mix => None,
         }
     }
 
-    /// Whether a daemon may end by itself: it cannot go on without a disk that keeps its word.
+    /// Whether a daemon may end by itself: it cannot go on without a disk that keeps its word, or is killed from within.
     #[must_use]
     pub const fn may_end(self) -> bool {
-        matches!(self, Self::DiskFull | Self::SyncFails | Self::KillAtCall)
+        matches!(self, Self::DiskFull | Self::SyncFails | Self::KillAtCall | Self::KillAtPoint)
     }
 
     /// Whether daemons stand still or are gone meanwhile.

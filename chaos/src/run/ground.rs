@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     error::Error,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
 };
@@ -13,6 +13,7 @@ use althing_netconfig::config::NodeRole;
 
 use super::schedule::Action;
 use crate::{
+    failpoint::{Point, VARIABLE},
     host::{
         disk::Disk,
         facility::{self, Facility},
@@ -190,6 +191,11 @@ impl Ground {
         &self.mesh
     }
 
+    /// The mesh, to start and stop its nodes one by one.
+    pub const fn mesh_mut(&mut self) -> &mut ProcessMesh {
+        &mut self.mesh
+    }
+
     /// How many of its nodes decide; they come first.
     #[must_use]
     pub const fn validators(&self) -> usize {
@@ -238,6 +244,7 @@ impl Ground {
             Action::Clock { node, seconds } => self.set_clock(*node, *seconds)?,
             Action::Fill { node } => self.disks[*node].fill()?,
             Action::Tamper { node, inject } => self.tamper(*node, inject)?,
+            Action::KillAtPoint { node, point } => self.arm(*node, point)?,
             Action::Lie { node, lie, seed } => self.lie(*node, *lie, *seed)?,
             Action::PowerCut { nodes } => {
                 for node in nodes {
@@ -276,6 +283,10 @@ impl Ground {
                     self.kill(&[*node])?;
                     let launch = self.mesh.nodes_mut()[*node].launch_mut();
                     launch.prefix.truncate(launch.prefix.len() - TRACER_WORDS);
+                }
+                Action::KillAtPoint { node, .. } => {
+                    self.kill(&[*node])?;
+                    self.mesh.nodes_mut()[*node].launch_mut().environment.remove(OsStr::new(VARIABLE));
                 }
                 Action::Lie { .. } => self.liars.clear(),
                 Action::Kill { .. } | Action::Cut { .. } | Action::OneWay { .. } | Action::Bad { .. } => {}
@@ -334,6 +345,14 @@ impl Ground {
             ["strace", "-D", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
         node.launch_mut().prefix.extend(words.map(OsString::from));
         // A call at the very start may be hit: then it does not come up until it is mended.
+        Ok(node.spawn()?)
+    }
+
+    fn arm(&mut self, node: usize, point: &Point) -> Result<(), GroundError> {
+        self.kill(&[node])?;
+        let node = &mut self.mesh.nodes_mut()[node];
+        node.launch_mut().environment.insert(VARIABLE.into(), point.arming().into());
+        // It may be killed before it listens.
         Ok(node.spawn()?)
     }
 

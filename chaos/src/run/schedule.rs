@@ -7,7 +7,11 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde::Serialize;
 
 use super::{fault::Kind, mix::Mix};
-use crate::{host::switch::Link, lie::Lie};
+use crate::{
+    failpoint::{self, Point},
+    host::switch::Link,
+    lie::Lie,
+};
 
 /// Time that a thing stays broken.
 const BROKEN_MS: std::ops::RangeInclusive<u64> = 2_500..=7_000;
@@ -80,6 +84,13 @@ pub enum Action {
         node: usize,
         /// With which calls, and how, as strace takes it.
         inject: String,
+    },
+    /// A daemon is started again, armed to be killed at a failpoint.
+    KillAtPoint {
+        /// Whose.
+        node: usize,
+        /// Which.
+        point: &'static Point,
     },
     /// A liar takes the place of a validator, whose daemon is down meanwhile.
     Lie {
@@ -157,6 +168,13 @@ impl Schedule {
             Kind::KillOne => Action::Kill { nodes: self.some(1) },
             Kind::KillMany => Action::Kill { nodes: self.too_many() },
             Kind::KillAll => Action::Kill { nodes: (0..self.nodes).collect() },
+            Kind::KillAtPoint => {
+                let points: Vec<_> = failpoint::at_work().collect();
+                Action::KillAtPoint {
+                    node: self.one(),
+                    point: points[self.random.random_range(0..points.len())],
+                }
+            }
             Kind::Stop => Action::Stop { nodes: self.some(1) },
             Kind::StopMany => Action::Stop { nodes: self.too_many() },
             Kind::Freeze => Action::Freeze { nodes: self.some(1) },
@@ -271,6 +289,7 @@ impl Action {
             Self::Clock { node, .. }
             | Self::Lie { node, .. }
             | Self::Fill { node }
+            | Self::KillAtPoint { node, .. }
             | Self::Tamper { node, .. } => vec![*node],
             Self::OneWay { from, to } => if from.len() < to.len() { from } else { to }.clone(),
             Self::Cut { parts } => {
@@ -304,6 +323,7 @@ impl Action {
             Self::Clock { node, seconds } => format!("clock of {} {seconds:+} s", named(&[*node])),
             Self::Fill { node } => format!("full disk of {}", named(&[*node])),
             Self::Tamper { node, inject } => format!("{inject} of {}", named(&[*node])),
+            Self::KillAtPoint { node, point } => format!("failpoint {} of {}", point.name, named(&[*node])),
             Self::Lie { node, lie, .. } => format!("{} lies: {lie}", named(&[*node])),
             Self::PowerCut { nodes } => format!("power cut {}", named(nodes)),
         }
@@ -339,7 +359,10 @@ impl Episode {
                     unsure |= !lost.is_empty()
                         && parts.iter().any(|part| part.iter().any(|node| lost.contains(node)));
                 }
-                Action::Lie { node, .. } | Action::Fill { node } | Action::Tamper { node, .. } => {
+                Action::Lie { node, .. }
+                | Action::Fill { node }
+                | Action::KillAtPoint { node, .. }
+                | Action::Tamper { node, .. } => {
                     // It may or may not take part, and may make the others wait for it.
                     for part in &mut parts {
                         part.retain(|other| other != node);
