@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use althing_contracts::digest::Digest;
 use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, gossipsub, identify, identity::Keypair,
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, identity::Keypair,
     ping, swarm::NetworkBehaviour,
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
-    pub(super) gossip: gossipsub::Behaviour,
+    pub(super) gossip: gossip::Behaviour,
     pub(super) request: request::Behaviour,
     pub(super) stream: libp2p_stream::Behaviour,
 }

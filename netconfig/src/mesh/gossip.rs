@@ -9,11 +9,13 @@ use std::{
 };
 
 use libp2p::gossipsub::{
-    Behaviour, Config, ConfigBuilder, IdentTopic, Message, MessageAuthenticity, MessageId, PeerScoreParams,
-    PeerScoreThresholds, TopicHash, TopicScoreParams, ValidationMode,
+    self, Config, ConfigBuilder, Message, MessageAuthenticity, MessageId, PeerScoreParams,
+    PeerScoreThresholds, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
 };
 
-use super::event::Topic;
+pub(super) use self::topics::Topics;
+
+mod topics;
 
 /// Largest gossip packet, in bytes: a transaction with the largest document, and the envelope.
 /// Every node must use the same value: a larger packet never arrives and closes the sender's gossip stream.
@@ -36,39 +38,20 @@ pub(super) const MISBEHAVIOUR_PENALTY: f64 = 10.0;
 
 const _: () = assert!(GOSSIP_MESSAGE_LEN_MAX >= althing_contracts::transaction::TRANSACTION_LEN_MAX);
 
-/// The topics of one network.
-#[derive(Debug, Clone)]
-pub(super) struct Topics {
-    topics: [(Topic, IdentTopic, TopicHash); Topic::ALL.len()],
-}
-
-impl Topics {
-    pub(super) fn of(network: &str) -> Self {
-        Self {
-            topics: Topic::ALL.map(|topic| {
-                let ident = IdentTopic::new(format!("/althing/{network}/{}/1", topic.name()));
-                let hash = ident.hash();
-                (topic, ident, hash)
-            }),
-        }
-    }
-
-    pub(super) fn hash(&self, topic: Topic) -> TopicHash {
-        let at = self.topics.iter().find(|(known, ..)| *known == topic);
-        at.map(|(.., hash)| hash.clone()).expect("the table is built from every topic")
-    }
-
-    pub(super) fn topic(&self, hash: &TopicHash) -> Option<Topic> {
-        self.topics.iter().find(|(.., known)| known == hash).map(|(topic, ..)| *topic)
-    }
-}
+/// Gossipsub that keeps nothing of topics that are not the network's: neither who wants them nor their messages.
+pub(super) type Behaviour = gossipsub::Behaviour<Topics, WhitelistSubscriptionFilter>;
 
 /// Gossipsub with both topics subscribed.
 pub(super) fn behaviour(network: &str, topics: &Topics) -> Result<Behaviour, String> {
     let config = config(network)?;
-    let mut gossip = Behaviour::new(MessageAuthenticity::Anonymous, config)?;
+    let mut gossip = Behaviour::new_with_subscription_filter_and_transform(
+        MessageAuthenticity::Anonymous,
+        config,
+        WhitelistSubscriptionFilter(topics.hashes().cloned().collect()),
+        topics.clone(),
+    )?;
     gossip.with_peer_score(score_params(topics), thresholds())?;
-    for (_, topic, _) in &topics.topics {
+    for topic in topics.idents() {
         gossip.subscribe(topic).map_err(|error| error.to_string())?;
     }
     Ok(gossip)
@@ -107,8 +90,7 @@ fn message_id(message: &Message) -> MessageId {
 /// forgiven, the third puts the neighbour below [`thresholds`]' graylist, and it takes half an hour without
 /// another to be forgotten. Addresses say nothing in a mesh of named nodes, so colocation costs nothing.
 fn score_params(topics: &Topics) -> PeerScoreParams {
-    let topics: HashMap<_, _> =
-        topics.topics.iter().map(|(.., hash)| (hash.clone(), topic_score_params())).collect();
+    let topics: HashMap<_, _> = topics.hashes().map(|hash| (hash.clone(), topic_score_params())).collect();
     PeerScoreParams {
         topics,
         topic_score_cap: 20.0,
@@ -159,6 +141,8 @@ fn thresholds() -> PeerScoreThresholds {
 
 #[cfg(test)]
 mod tests {
+    use libp2p::gossipsub::{IdentTopic, SubscriptionError, TopicHash};
+
     use super::*;
 
     fn message(topic: &str, data: &[u8]) -> Message {
@@ -180,16 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn the_parameters_are_ones_that_gossipsub_takes() {
-        assert!(behaviour("0011", &Topics::of("0011")).is_ok());
+    fn topics_of_nobody_are_not_taken_up() {
+        let mut gossip = behaviour("0011", &Topics::of("0011")).unwrap();
+        let refused = gossip.subscribe(&IdentTopic::new("foreign"));
+        assert!(matches!(refused, Err(SubscriptionError::NotAllowed)));
     }
 
     #[test]
-    fn topics_of_two_networks_never_meet() {
-        let (one, two) = (Topics::of("01"), Topics::of("02"));
-        for topic in Topic::ALL {
-            assert_eq!(one.topic(&one.hash(topic)), Some(topic));
-            assert_eq!(two.topic(&one.hash(topic)), None);
-        }
+    fn the_parameters_are_ones_that_gossipsub_takes() {
+        assert!(behaviour("0011", &Topics::of("0011")).is_ok());
     }
 }
