@@ -10,6 +10,7 @@ mod behaviour;
 mod direct;
 mod event;
 mod gossip;
+mod handshake;
 mod listen;
 mod redial;
 mod request;
@@ -40,15 +41,13 @@ use self::{
 };
 pub use self::{
     direct::{FRAME_LEN_MAX, QUEUE_BYTES_MAX, QUEUE_LEN_MAX},
-    event::{MeshEvent, MeshEvents, RequestError, Topic, Verdict},
+    event::{EVENTS_MAX, MeshEvent, MeshEvents, RequestError, Topic, Verdict},
     gossip::{GOSSIP_MESSAGE_LEN_MAX, GOSSIP_TRANSMIT_LEN_MAX, VERDICT_WAIT_MAX},
     listen::{DialAddressError, check_dial_address},
     request::{REQUEST_LEN_MAX, REQUEST_TIMEOUT, RESPONSE_LEN_MAX},
 };
 use crate::identity::{self, Identity, InvalidNodeId, NodeId};
 
-/// Events that wait for the node. Direct streams are held back when it is full; gossip and requests are refused.
-pub const EVENTS_MAX: usize = 4_096;
 /// Commands that wait for the swarm's task.
 const COMMANDS_MAX: usize = 4_096;
 
@@ -145,11 +144,13 @@ impl Mesh {
         let local = config.identity.node_id();
         let allowed = allowed_peers(&config.allow, local)?;
         let bootstrap = bootstrap_peers(config.bootstrap)?;
+        let handshakes = handshake::Behaviour::new(bootstrap.iter().map(|(_, address)| address));
         let keypair = config.identity.keypair();
         let mut swarm = behaviour::swarm(
             keypair,
             transport::ending(transport),
             allowed,
+            handshakes,
             config.peers_max,
             &protocols,
             &topics,
@@ -157,17 +158,18 @@ impl Mesh {
         .map_err(MeshError::Setup)?;
         let bound = listen::listen(&mut swarm, &config.listen).await?;
 
-        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let (lanes, events) = event::lanes();
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
         let outboxes = Arc::new(Outboxes::default());
         let control = swarm.behaviour().stream.new_control();
-        let direct = Direct::start(control, protocols.direct.clone(), Arc::clone(&outboxes), sender.clone());
+        let direct =
+            Direct::start(control, protocols.direct.clone(), Arc::clone(&outboxes), lanes.direct.clone());
         let redial = Redial::new(*swarm.local_peer_id(), bootstrap, Instant::now());
         let task = Task {
             swarm,
             early: bound.early,
             commands: commanded,
-            events: sender,
+            events: lanes,
             protocols,
             topics,
             redial,
@@ -177,10 +179,7 @@ impl Mesh {
             pending: Pending::default(),
         };
         tokio::spawn(task.run());
-        Ok((
-            MeshHandle { local, addresses: bound.addresses.into(), outboxes, commands },
-            MeshEvents::new(events),
-        ))
+        Ok((MeshHandle { local, addresses: bound.addresses.into(), outboxes, commands }, events))
     }
 }
 

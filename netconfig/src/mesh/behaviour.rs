@@ -4,22 +4,22 @@ use std::{collections::HashSet, time::Duration};
 
 use althing_contracts::digest::Digest;
 use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, identity::Keypair,
-    ping, swarm::NetworkBehaviour,
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, identity::Keypair, ping,
+    swarm::NetworkBehaviour,
 };
 
 use super::{
     admission,
     gossip::{self, Topics},
-    request,
+    handshake, request,
     transport::Transport,
 };
 
 /// Connections to one peer: two while two nodes dial each other at the same moment, and as many again while one of them was
 /// killed and the other has not yet seen the old ones end, which takes QUIC ten seconds.
 const CONNECTIONS_PER_PEER_MAX: u32 = 4;
-/// Handshakes under way at once, in each direction; a flood of strangers waits here and nowhere else.
-const CONNECTIONS_PENDING_MAX: u32 = 64;
+/// Dials under way at once; those that others begin have places in [`handshake`].
+const DIALS_PENDING_MAX: u32 = 64;
 /// Streams negotiating at once on one connection.
 const STREAMS_NEGOTIATING_MAX: usize = 64;
 /// How often a peer is asked whether it lives, and how long it may take to answer.
@@ -31,10 +31,11 @@ const _: () = assert!(SILENCE_MAX.as_millis() > PING_INTERVAL.as_millis() + PING
 /// Connections are kept by the list of nodes, never closed for being idle.
 const IDLE_TIMEOUT: Duration = Duration::from_hours(365 * 24);
 
-/// All behaviours. `admission` and `limits` come first, so that a refused connection reaches no other.
+/// All behaviours. `admission`, `handshake` and `limits` come first, so that a refused connection reaches no other.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     pub(super) admission: admission::Behaviour,
+    pub(super) handshake: handshake::Behaviour,
     pub(super) limits: connection_limits::Behaviour,
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
@@ -74,11 +75,12 @@ pub(super) fn swarm(
     keypair: Keypair,
     transport: Transport,
     allowed: HashSet<PeerId>,
+    handshake: handshake::Behaviour,
     peers_max: u32,
     protocols: &Protocols,
     topics: &Topics,
 ) -> Result<Swarm<Behaviour>, String> {
-    let behaviour = behaviour(&keypair, allowed, peers_max, protocols, topics)?;
+    let behaviour = behaviour(&keypair, allowed, handshake, peers_max, protocols, topics)?;
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_other_transport(|_| transport)
@@ -105,13 +107,13 @@ fn incarnation() -> Result<String, String> {
 fn behaviour(
     keypair: &Keypair,
     allowed: HashSet<PeerId>,
+    handshake: handshake::Behaviour,
     peers_max: u32,
     protocols: &Protocols,
     topics: &Topics,
 ) -> Result<Behaviour, String> {
     let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(CONNECTIONS_PENDING_MAX))
-        .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_MAX))
+        .with_max_pending_outgoing(Some(DIALS_PENDING_MAX))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
         .with_max_established(Some(peers_max.saturating_mul(CONNECTIONS_PER_PEER_MAX)));
     let identify = identify::Config::new(protocols.identify.clone(), keypair.public())
@@ -119,6 +121,7 @@ fn behaviour(
         .with_cache_size(0);
     Ok(Behaviour {
         admission: admission::Behaviour::new(allowed),
+        handshake,
         limits: connection_limits::Behaviour::new(limits),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(

@@ -1,9 +1,18 @@
 //! Owns what the mesh tells its node, and the words for it; the same shape as the node's own port.
 
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+};
+
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::identity::NodeId;
+
+/// Events of one kind that wait for the node. Direct streams are held back when their lane is full; gossip and requests
+/// are refused. Each kind has a lane of its own, so that a peer which fills one takes nothing from the others.
+pub const EVENTS_MAX: usize = 4_096;
 
 /// Gossip topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,7 +88,26 @@ pub enum MeshEvent {
 /// The node's end of what the mesh tells. Taking an event gives its room back to the peer that sent it.
 #[derive(Debug)]
 pub struct MeshEvents {
-    queue: mpsc::Receiver<Delivery>,
+    lanes: [mpsc::Receiver<Delivery>; 3],
+    /// The lane that is asked first, which changes with every event.
+    turn: usize,
+}
+
+/// The mesh's end of it.
+#[derive(Debug, Clone)]
+pub(super) struct Lanes {
+    pub(super) direct: mpsc::Sender<Delivery>,
+    pub(super) gossip: mpsc::Sender<Delivery>,
+    /// Requests, and who is connected.
+    pub(super) exchange: mpsc::Sender<Delivery>,
+}
+
+/// Both ends.
+pub(super) fn lanes() -> (Lanes, MeshEvents) {
+    let (direct, directs) = mpsc::channel(EVENTS_MAX);
+    let (gossip, gossips) = mpsc::channel(EVENTS_MAX);
+    let (exchange, exchanges) = mpsc::channel(EVENTS_MAX);
+    (Lanes { direct, gossip, exchange }, MeshEvents { lanes: [exchanges, gossips, directs], turn: 0 })
 }
 
 /// An event with the room that its bytes take until the node has it.
@@ -90,18 +118,31 @@ pub(super) struct Delivery {
 }
 
 impl MeshEvents {
-    pub(super) const fn new(queue: mpsc::Receiver<Delivery>) -> Self {
-        Self { queue }
-    }
-
-    /// Waits for the next event; `None` after the mesh has stopped.
+    /// Waits for the next event; `None` after the mesh has stopped. Kinds of events take turns.
     pub async fn recv(&mut self) -> Option<MeshEvent> {
-        self.queue.recv().await.map(|delivery| delivery.event)
+        poll_fn(|context| self.poll_recv(context)).await
     }
 
     /// The next event, if there is one already.
     pub fn try_recv(&mut self) -> Option<MeshEvent> {
-        self.queue.try_recv().ok().map(|delivery| delivery.event)
+        match self.poll_recv(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(event) => event,
+            Poll::Pending => None,
+        }
+    }
+
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<MeshEvent>> {
+        let mut is_open = false;
+        for _ in 0..self.lanes.len() {
+            let lane = self.turn;
+            self.turn = (lane + 1) % self.lanes.len();
+            match self.lanes[lane].poll_recv(context) {
+                Poll::Ready(Some(delivery)) => return Poll::Ready(Some(delivery.event)),
+                Poll::Ready(None) => {}
+                Poll::Pending => is_open = true,
+            }
+        }
+        if is_open { Poll::Pending } else { Poll::Ready(None) }
     }
 }
 
@@ -130,4 +171,36 @@ pub enum RequestError {
     /// The peer refused or broke the protocol.
     #[error("the peer refused: {0}")]
     Refused(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> NodeId {
+        NodeId::Ed25519([1; 32])
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_takes_nothing_from_the_others() {
+        let (lanes, mut events) = lanes();
+        let frame = || MeshEvent::Direct { from: node(), message: Bytes::from_static(b"x") };
+        while lanes.direct.try_send(frame().into()).is_ok() {}
+        lanes.exchange.try_send(MeshEvent::Connected(node()).into()).expect("another lane has room");
+        let mut heard = Vec::new();
+        for _ in 0..2 {
+            heard.push(events.recv().await.expect("the mesh runs"));
+        }
+        assert!(heard.iter().any(|event| matches!(event, MeshEvent::Connected(_))), "{heard:?}");
+    }
+
+    #[tokio::test]
+    async fn events_end_when_every_lane_has_ended() {
+        let (lanes, mut events) = lanes();
+        assert!(events.try_recv().is_none());
+        lanes.gossip.try_send(MeshEvent::Disconnected(node()).into()).expect("there is room");
+        drop(lanes);
+        assert!(matches!(events.recv().await, Some(MeshEvent::Disconnected(_))));
+        assert!(events.recv().await.is_none());
+    }
 }

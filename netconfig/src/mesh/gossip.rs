@@ -26,8 +26,12 @@ pub const GOSSIP_MESSAGE_LEN_MAX: usize = GOSSIP_TRANSMIT_LEN_MAX - 1024;
 pub const VERDICT_WAIT_MAX: Duration = Duration::from_secs(3);
 /// Verdicts awaited at once; a message beyond them is ignored, for the node is overloaded.
 pub(super) const VERDICTS_PENDING_MAX: usize = 4_096;
+/// Of which one neighbour may cause so many, so that one that floods leaves the others their places.
+pub(super) const VERDICTS_OF_NEIGHBOUR_MAX: usize = VERDICTS_PENDING_MAX / 8;
 /// Bytes of gossip that wait for the node; a message beyond them is ignored.
 pub(super) const UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Of which one neighbour may send so many: twenty of the largest messages.
+pub(super) const UNREAD_BYTES_OF_NEIGHBOUR_MAX: usize = UNREAD_BYTES_MAX / 8;
 /// Messages waiting for one slow neighbour; with the packet's limit it bounds memory to 48 MiB a neighbour.
 const NEIGHBOUR_QUEUE_LEN_MAX: usize = 512;
 /// How long a message is remembered as seen. Equal bytes published again within it are not sent again, so it

@@ -24,6 +24,8 @@ pub(super) const STREAMS_PER_CONNECTION_MAX: usize = 16;
 pub(super) const REQUESTS_PENDING_MAX: usize = 256;
 /// Requests of others that wait for the node, over all peers.
 pub(super) const ANSWERS_PENDING_MAX: usize = 64;
+/// Of which one peer may have so many, so that one that asks without a pause leaves the others their places.
+pub(super) const ANSWERS_OF_PEER_MAX: usize = ANSWERS_PENDING_MAX / 8;
 
 const ANSWER: u8 = 0;
 const DECLINED: u8 = 1;

@@ -30,7 +30,7 @@ use super::{
     admission::Refused,
     behaviour::{Behaviour, BehaviourEvent, Protocols},
     direct::{Direct, Outboxes},
-    event::{Delivery, MeshEvent, RequestError, Topic, Verdict},
+    event::{Lanes, MeshEvent, RequestError, Topic, Verdict},
     gossip::{MISBEHAVIOUR_PENALTY, Topics, UNREAD_BYTES_MAX},
     metrics as names,
     redial::Redial,
@@ -58,8 +58,10 @@ pub(super) enum Command {
     Shutdown(oneshot::Sender<()>),
 }
 
-type Judged = (MessageId, PeerId, Option<Verdict>);
-type Answered = (ResponseChannel<Response>, Option<Bytes>);
+/// A gossiped message, the neighbour that it came from, its length, and what the node said of it.
+type Judged = (MessageId, PeerId, usize, Option<Verdict>);
+/// The way back to a peer that asked, the peer, and the answer.
+type Answered = (ResponseChannel<Response>, PeerId, Option<Bytes>);
 
 /// Everything that the task owns.
 pub(super) struct Task {
@@ -67,7 +69,7 @@ pub(super) struct Task {
     /// What the swarm said while its addresses were bound.
     pub(super) early: Vec<SwarmEvent<BehaviourEvent>>,
     pub(super) commands: mpsc::Receiver<Command>,
-    pub(super) events: mpsc::Sender<Delivery>,
+    pub(super) events: Lanes,
     pub(super) protocols: Protocols,
     pub(super) topics: Topics,
     pub(super) redial: Redial,
@@ -98,6 +100,15 @@ pub(super) struct Pending {
     requests: HashMap<OutboundRequestId, oneshot::Sender<Result<Bytes, RequestError>>>,
     notices: VecDeque<MeshEvent>,
     gossip_room: Arc<Semaphore>,
+    shares: HashMap<PeerId, Share>,
+}
+
+/// What of one peer waits for the node.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Share {
+    verdicts: usize,
+    gossip_bytes: usize,
+    answers: usize,
 }
 
 impl Default for Pending {
@@ -108,6 +119,7 @@ impl Default for Pending {
             requests: HashMap::new(),
             notices: VecDeque::new(),
             gossip_room: Arc::new(Semaphore::new(UNREAD_BYTES_MAX)),
+            shares: HashMap::new(),
         }
     }
 }
@@ -115,7 +127,7 @@ impl Default for Pending {
 impl Task {
     /// Runs until the shutdown command or until every handle is gone.
     pub(super) async fn run(mut self) {
-        let events = self.events.clone();
+        let events = self.events.exchange.clone();
         for event in std::mem::take(&mut self.early) {
             self.on_swarm_event(event);
         }
@@ -283,7 +295,7 @@ impl Task {
             self.pending.notices.pop_front();
         }
         self.pending.notices.push_back(notice);
-        while let Ok(permit) = self.events.try_reserve() {
+        while let Ok(permit) = self.events.exchange.try_reserve() {
             let Some(notice) = self.pending.notices.pop_front() else { break };
             permit.send(notice.into());
         }

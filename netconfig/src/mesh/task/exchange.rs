@@ -1,7 +1,7 @@
 //! Owns what passes through the swarm's task between peers and node: gossip with its verdicts, requests with
 //! their answers. What the node has no room for is ignored or declined, and counted.
 
-use std::sync::Arc;
+use std::{collections::hash_map::Entry, sync::Arc};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -14,20 +14,23 @@ use metrics::counter;
 use tokio::{sync::oneshot, time};
 use tracing::{debug, warn};
 
-use super::{Answered, Judged, Task};
+use super::{Answered, Judged, Share, Task};
 use crate::{
     failpoint, identity,
     mesh::{
         event::{Delivery, MeshEvent, RequestError, Verdict},
-        gossip::{VERDICT_WAIT_MAX, VERDICTS_PENDING_MAX},
+        gossip::{
+            UNREAD_BYTES_OF_NEIGHBOUR_MAX, VERDICT_WAIT_MAX, VERDICTS_OF_NEIGHBOUR_MAX, VERDICTS_PENDING_MAX,
+        },
         metrics as names,
-        request::{ANSWERS_PENDING_MAX, REQUEST_TIMEOUT, RESPONSE_LEN_MAX, Response},
+        request::{ANSWERS_OF_PEER_MAX, ANSWERS_PENDING_MAX, REQUEST_TIMEOUT, RESPONSE_LEN_MAX, Response},
     },
 };
 
 impl Task {
     pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
         let gossipsub::Event::Message { propagation_source, message_id, message } = event else { return };
+        let len = message.data.len();
         let heard = self.hear(propagation_source, &message.topic, message.data.into());
         let Some(verdict) = heard else {
             counter!(names::GOSSIP_VERDICTS_TOTAL, "verdict" => "node_busy").increment(1);
@@ -37,28 +40,58 @@ impl Task {
         let judged = async move {
             let verdict = time::timeout(VERDICT_WAIT_MAX, verdict).await;
             let verdict = verdict.ok().map(|verdict| verdict.unwrap_or(Verdict::Ignore));
-            (message_id, propagation_source, verdict)
+            (message_id, propagation_source, len, verdict)
         };
         self.pending.verdicts.push(judged.boxed());
     }
 
     /// Hands a gossiped message to the node, if it has room.
-    fn hear(&self, source: PeerId, topic: &TopicHash, message: Bytes) -> Option<oneshot::Receiver<Verdict>> {
+    fn hear(
+        &mut self,
+        source: PeerId,
+        topic: &TopicHash,
+        message: Bytes,
+    ) -> Option<oneshot::Receiver<Verdict>> {
         let from = identity::node_id(&source)?;
         let topic = self.topics.topic(topic)?;
-        if self.pending.verdicts.len() >= VERDICTS_PENDING_MAX {
+        if self.pending.verdicts.len() >= VERDICTS_PENDING_MAX || !self.has_share(&source, message.len()) {
             return None;
         }
-        let len = u32::try_from(message.len()).ok()?;
-        let room = Arc::clone(&self.pending.gossip_room).try_acquire_many_owned(len).ok()?;
+        let len = message.len();
+        let permits = u32::try_from(len).ok()?;
+        let room = Arc::clone(&self.pending.gossip_room).try_acquire_many_owned(permits).ok()?;
         failpoint::reach("mesh.gossip.heard");
         let (verdict, judged) = oneshot::channel();
         let event = MeshEvent::Gossip { from, topic, message, verdict };
-        self.events.try_send(Delivery::with_room(event, room)).ok()?;
+        self.events.gossip.try_send(Delivery::with_room(event, room)).ok()?;
+        let share = self.pending.shares.entry(source).or_default();
+        share.verdicts += 1;
+        share.gossip_bytes += len;
         Some(judged)
     }
 
-    pub(super) fn on_verdict(&mut self, (message, source, verdict): Judged) {
+    fn has_share(&self, source: &PeerId, len: usize) -> bool {
+        self.pending.shares.get(source).is_none_or(|share| {
+            share.verdicts < VERDICTS_OF_NEIGHBOUR_MAX
+                && share.gossip_bytes + len <= UNREAD_BYTES_OF_NEIGHBOUR_MAX
+        })
+    }
+
+    /// Something of a peer no longer waits; one of which nothing does is forgotten.
+    fn give_back(&mut self, peer: PeerId, what: impl FnOnce(&mut Share)) {
+        if let Entry::Occupied(mut share) = self.pending.shares.entry(peer) {
+            what(share.get_mut());
+            if *share.get() == Share::default() {
+                share.remove();
+            }
+        }
+    }
+
+    pub(super) fn on_verdict(&mut self, (message, source, len, verdict): Judged) {
+        self.give_back(source, |share| {
+            share.verdicts -= 1;
+            share.gossip_bytes -= len;
+        });
         let (name, acceptance) = match verdict {
             Some(Verdict::Accept) => ("accept", MessageAcceptance::Accept),
             Some(Verdict::Ignore) => ("ignore", MessageAcceptance::Ignore),
@@ -125,27 +158,30 @@ impl Task {
 
     fn on_request(&mut self, peer: PeerId, request: Bytes, channel: ResponseChannel<Response>) {
         let (reply, answer) = oneshot::channel();
-        let room = self.pending.answers.len() < ANSWERS_PENDING_MAX;
+        let of_peer = self.pending.shares.get(&peer).map_or(0, |share| share.answers);
+        let room = self.pending.answers.len() < ANSWERS_PENDING_MAX && of_peer < ANSWERS_OF_PEER_MAX;
         let taken = room
             && identity::node_id(&peer).is_some_and(|from| {
-                self.events.try_send(MeshEvent::Request { from, request, reply }.into()).is_ok()
+                self.events.exchange.try_send(MeshEvent::Request { from, request, reply }.into()).is_ok()
             });
         if !taken {
             names::count(names::REQUESTS_REFUSED_TOTAL, "node_busy");
             self.respond(channel, Response::Declined);
             return;
         }
+        self.pending.shares.entry(peer).or_default().answers += 1;
         let answered = async move {
             let answer = time::timeout(REQUEST_TIMEOUT, answer).await;
             if answer.is_err() {
                 names::count(names::REQUESTS_REFUSED_TOTAL, "late");
             }
-            (channel, answer.ok().and_then(Result::ok))
+            (channel, peer, answer.ok().and_then(Result::ok))
         };
         self.pending.answers.push(answered.boxed());
     }
 
-    pub(super) fn on_answer(&mut self, (channel, answer): Answered) {
+    pub(super) fn on_answer(&mut self, (channel, peer, answer): Answered) {
+        self.give_back(peer, |share| share.answers -= 1);
         let response = match answer {
             Some(bytes) if bytes.len() <= RESPONSE_LEN_MAX => Response::Answer(bytes),
             Some(bytes) => {
