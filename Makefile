@@ -45,10 +45,11 @@ simulate: ## Run thousands of seeds of the simulation (SIMULATE=--seeds 0..10000
 	@mkdir -p target/chaos
 	$(CARGO) run --release --locked --bin althing -- chaos simulate --complete --figures target/chaos/simulation.json $(SIMULATE)
 
-simulate-stack: ## Run whole nodes on a simulated network, many seeds (SEEDS=40 FIRST=1), or one again (SCENARIO=stack SEED=7)
+simulate-stack: SCENARIO ?= stack
+simulate-stack: ## Run whole nodes on a simulated network (SCENARIO=stack SEEDS=40 FIRST=1), gossip under attack (SCENARIO=gossip), or one seed again (SEED=7)
 	@mkdir -p target/chaos
 	$(CARGO) build --locked --manifest-path chaos/sim/Cargo.toml
-	cd chaos/sim && ./target/debug/althing-stack $(if $(SEED),$(or $(SCENARIO),stack) $(SEED),swarm $(or $(FIRST),1) $(or $(SEEDS),40) ../../target/chaos/stack.json)
+	cd chaos/sim && ./target/debug/althing-stack $(if $(SEED),$(SCENARIO) $(SEED),swarm $(SCENARIO) $(or $(FIRST),1) $(or $(SEEDS),$(if $(filter gossip,$(SCENARIO)),4,40)) ../../target/chaos/$(SCENARIO).json)
 
 zoo: ## Plant known bugs into a copy of the sources and let the simulation find each; writes target/chaos/zoo.json
 	$(CARGO) build --release --locked --workspace --bin zoo

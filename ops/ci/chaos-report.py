@@ -60,9 +60,24 @@ def twins(figures):
 
 
 def stack(figures):
-    runs, violations = figures.get("runs", 0), figures.get("violations", 0)
-    yield row(1, "full stack: 300 seeds, 0 violations", f"{runs} runs, {violations} violations",
-              runs >= 300 and violations == 0, "make simulate-stack")
+    source = "make simulate-stack"
+    runs, failed = figures["runs"], len(figures["failed"])
+    twice, repeated = figures["ran_twice"], figures["repeated_themselves"]
+    heal = figures["heal_to_next_block_ms"]
+    yield row(1, "full stack: 300 seeds, 0 violations", f"{runs} runs, {failed} failed", runs >= 300 and failed == 0, source)
+    yield row(2, "full stack: 5 % of the seeds twice with equal traces", f"{repeated} of {twice} repeated themselves",
+              twice > 0 and repeated == twice, source)
+    yield row(5, "full stack: heal to the next final block at most 5 s p95, 10 s max", f"p95 {heal['p95']} ms, max {heal['max']} ms",
+              heal["max"] is not None and heal["p95"] <= 5_000 and heal["max"] <= 10_000, source)
+
+
+def gossip(figures):
+    delivered, p99 = figures["delivered_ppm_least"], figures["p99_ms_most"]
+    measured = (f"{figures['honest']} honest + {figures['hostile']} hostile: {(delivered or 0) / 10_000:.2f} % delivered at the least, "
+                f"p99 {p99} ms at the most, of {figures['runs']} runs; {len(figures['failed'])} failed")
+    yield row(10, "40 honest + 40 sybil peers: 99 % delivered, p99 at most 5 s", measured,
+              figures["honest"] >= 40 and figures["hostile"] >= 40 and not figures["failed"]
+              and (delivered or 0) >= 990_000 and p99 is not None and p99 <= 5_000, "make simulate-stack SCENARIO=gossip")
 
 
 def processes(figures):
@@ -133,6 +148,7 @@ MACHINES = {
     "disk-calls.json": disk_calls,
     "split-view.json": split_view,
     "twins-all.json": twins,
+    "gossip.json": gossip,
     "processes.json": processes,
     "failpoints.json": failpoints,
     "zoo.json": zoo,

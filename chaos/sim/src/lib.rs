@@ -5,6 +5,7 @@
 mod binding;
 pub mod board;
 pub mod clock;
+pub mod counters;
 pub mod faults;
 pub mod home;
 pub mod machine;

@@ -8,14 +8,15 @@ use althing_stack::{
     swarm::{self, Swarm},
 };
 
-const USAGE: &str =
-    "usage: althing-stack mesh|stack SEED [--trace]  or  althing-stack swarm FIRST SEEDS REPORT";
+const USAGE: &str = "usage: althing-stack gossip|mesh|stack SEED [--trace]  or  althing-stack swarm gossip|stack FIRST SEEDS REPORT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (scenario, seed, is_shown) = match words[..] {
-        ["swarm", first, seeds, report] => return swarm(first, seeds, report),
+        ["swarm", scenario @ ("gossip" | "stack"), first, seeds, report] => {
+            return swarm(scenario, first, seeds, report);
+        }
         [scenario, seed] => (scenario, seed, false),
         [scenario, seed, "--trace"] => (scenario, seed, true),
         _ => return refuse(USAGE),
@@ -31,17 +32,18 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     match scenario {
+        "gossip" => tell(&scenario::gossip::run(seed), scenario::gossip::Outcome::is_sound),
         "mesh" => tell(&scenario::mesh::run(seed), scenario::mesh::Outcome::is_sound),
         "stack" => tell(&scenario::stack::run(seed), scenario::stack::Outcome::is_sound),
         _ => refuse(&format!("there is no scenario {scenario:?}; {USAGE}")),
     }
 }
 
-fn swarm(first: &str, seeds: &str, report: &str) -> ExitCode {
+fn swarm(scenario: &str, first: &str, seeds: &str, report: &str) -> ExitCode {
     let (Ok(first), Ok(seeds)) = (first.parse(), seeds.parse()) else {
         return refuse(&format!("the first seed {first:?} or their number {seeds:?} is no number; {USAGE}"));
     };
-    match swarm::run(&Swarm { first, seeds, report: report.into() }) {
+    match swarm::run(&Swarm { scenario: scenario.to_owned(), first, seeds, report: report.into() }) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => refuse(&error),
@@ -49,6 +51,7 @@ fn swarm(first: &str, seeds: &str, report: &str) -> ExitCode {
 }
 
 fn tell<T: serde::Serialize>(outcome: &T, is_sound: impl Fn(&T) -> bool) -> ExitCode {
+    swarm::tell_peak();
     println!("{}", serde_json::to_string(outcome).expect("an outcome has only strings as keys"));
     if is_sound(outcome) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

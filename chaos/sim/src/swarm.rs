@@ -13,8 +13,11 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// One seed in so many runs twice: 5 %.
+mod gossip;
+
+/// One seed in so many runs twice: 5 %, and more where a few seeds are many.
 const TWICE_EVERY: u64 = 20;
+const GOSSIP_TWICE_EVERY: u64 = 4;
 /// Processes at once.
 const WORKERS: usize = 2;
 /// Kept seeds, from the workspace's directory.
@@ -23,6 +26,8 @@ const KEPT: &str = "../seeds/stack";
 /// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swarm {
+    /// The scenario, as kept seeds and the command line name it.
+    pub scenario: String,
     /// The first seed.
     pub first: u64,
     /// How many.
@@ -56,6 +61,8 @@ struct Ran {
     outcome: Value,
     is_sound: bool,
     repeats: bool,
+    /// Most memory that the process had.
+    peak_kib: u64,
 }
 
 /// Runs a swarm, prints what failed and how to repeat it, and writes the report. `true` when nothing failed.
@@ -63,12 +70,16 @@ struct Ran {
 /// # Errors
 /// A kept seed cannot be read, or the report cannot be written.
 pub fn run(swarm: &Swarm) -> Result<bool, String> {
+    let is_gossip = swarm.scenario == gossip::NAME;
+    let twice_every = if is_gossip { GOSSIP_TWICE_EVERY } else { TWICE_EVERY };
     let mut jobs = kept(Path::new(KEPT))?;
+    // Seeds of the mesh alone are kept with those of whole nodes.
+    jobs.retain(|job| (job.scenario == gossip::NAME) == is_gossip);
     let kept = jobs.len();
     jobs.extend((swarm.first..swarm.first + swarm.seeds).map(|seed| Job {
-        scenario: "stack".to_owned(),
+        scenario: swarm.scenario.clone(),
         seed,
-        is_twice: seed % TWICE_EVERY == 0,
+        is_twice: seed % twice_every == 0,
     }));
     jobs.reverse();
     let begun = uptime();
@@ -87,7 +98,8 @@ pub fn run(swarm: &Swarm) -> Result<bool, String> {
         }
     });
     let done = done.into_inner().map_err(|_| "a worker panicked".to_owned())?;
-    let report = report(&done, kept, uptime() - begun);
+    let of = if is_gossip { gossip::report } else { report };
+    let report = of(&done, kept, uptime() - begun);
     write(&swarm.report, &report)?;
     println!("{report:#}");
     Ok(done.iter().all(|ran| ran.is_sound && ran.repeats))
@@ -110,19 +122,34 @@ fn kept(directory: &Path) -> Result<Vec<Job>, String> {
 }
 
 fn ran(job: Job) -> Ran {
-    let (is_sound, once) = once(&job);
+    let (is_sound, once, peak_kib) = once(&job);
     let repeats = !job.is_twice || self::once(&job).1 == once;
     let outcome = serde_json::from_str(&once).unwrap_or_else(|_| json!({ "violations": ["it ended early"] }));
-    Ran { job, outcome, is_sound, repeats }
+    Ran { job, outcome, is_sound, repeats, peak_kib }
 }
 
-/// A run in a process of its own: whether it was sound, and what it observed.
-fn once(job: &Job) -> (bool, String) {
+/// A run in a process of its own: whether it was sound, what it observed, and its most memory.
+fn once(job: &Job) -> (bool, String, u64) {
     let binary = std::env::current_exe().unwrap_or_default();
     match Command::new(binary).args([job.scenario.as_str(), &job.seed.to_string()]).output() {
-        Ok(output) => (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()),
-        Err(error) => (false, format!("{{\"violations\":[\"no process: {error}\"]}}")),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let peak = said.lines().find_map(|line| line.strip_prefix(PEAK)?.trim().parse().ok());
+            let observed = String::from_utf8_lossy(&output.stdout).into_owned();
+            (output.status.success(), observed, peak.unwrap_or(0))
+        }
+        Err(error) => (false, format!("{{\"violations\":[\"no process: {error}\"]}}"), 0),
     }
+}
+
+/// What a run says of its memory before the number of KiB.
+const PEAK: &str = "peak memory in KiB:";
+
+/// Says on standard error how much memory this process had at most; it differs from run to run.
+pub fn tell_peak() {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    eprintln!("{PEAK} {}", peak.unwrap_or("0").trim().trim_end_matches(" kB"));
 }
 
 fn tell(ran: &Ran) {

@@ -5,6 +5,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -33,6 +37,37 @@ type Event = TransportEvent<Ready<io::Result<Compat<Wire>>>, io::Error>;
 #[derive(Default)]
 pub struct SimTcp {
     listeners: Vec<(ListenerId, BoxStream<'static, Event>)>,
+    open: Open,
+}
+
+/// Streams of a node that are open, and the most that ever were.
+#[derive(Debug, Clone, Default)]
+pub struct Open(Arc<(AtomicUsize, AtomicUsize)>);
+
+impl Open {
+    /// The most that were open at once.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.0.1.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self) -> Self {
+        let open = self.0.0.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.1.fetch_max(open, Ordering::Relaxed);
+        self.clone()
+    }
+
+    fn leave(&self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl SimTcp {
+    /// A transport whose open streams are counted.
+    #[must_use]
+    pub fn counted(open: &Open) -> Self {
+        Self { open: open.clone(), ..Self::default() }
+    }
 }
 
 /// The address that a node listens on.
@@ -57,7 +92,7 @@ impl Transport for SimTcp {
         let Some(socket) = socket(&address) else {
             return Err(TransportError::MultiaddrNotSupported(address));
         };
-        self.listeners.push((id, listen(id, address, socket).flatten_stream().boxed()));
+        self.listeners.push((id, listen(id, address, socket, self.open.clone()).flatten_stream().boxed()));
         Ok(())
     }
 
@@ -69,7 +104,8 @@ impl Transport for SimTcp {
 
     fn dial(&mut self, address: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
         let socket = socket(&address).ok_or(TransportError::MultiaddrNotSupported(address))?;
-        Ok(async move { TcpStream::connect(socket).await.map(Wire::over) }.boxed())
+        let open = self.open.clone();
+        Ok(async move { TcpStream::connect(socket).await.map(|stream| Wire::over(stream, &open)) }.boxed())
     }
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Event> {
@@ -86,6 +122,7 @@ async fn listen(
     listener_id: ListenerId,
     listen_addr: Multiaddr,
     socket: SocketAddr,
+    open: Open,
 ) -> BoxStream<'static, Event> {
     let listener = match TcpListener::bind(socket).await {
         Ok(listener) => listener,
@@ -96,12 +133,12 @@ async fn listen(
     };
     let bound = TransportEvent::NewAddress { listener_id, listen_addr: listen_addr.clone() };
     let incoming = stream::unfold(listener, move |listener| {
-        let local_addr = listen_addr.clone();
+        let (local_addr, open) = (listen_addr.clone(), open.clone());
         async move {
             let event = match listener.accept().await {
                 Ok((stream, from)) => TransportEvent::Incoming {
                     listener_id,
-                    upgrade: future::ready(Ok(Wire::over(stream))),
+                    upgrade: future::ready(Ok(Wire::over(stream, &open))),
                     local_addr,
                     send_back_addr: Multiaddr::from(from.ip()).with(Protocol::Tcp(from.port())),
                 },
@@ -125,11 +162,20 @@ fn socket(address: &Multiaddr) -> Option<SocketAddr> {
 
 /// A stream whose written bytes are part of the trace.
 #[derive(Debug)]
-pub struct Wire(TcpStream);
+pub struct Wire {
+    stream: TcpStream,
+    open: Open,
+}
 
 impl Wire {
-    fn over(stream: TcpStream) -> Compat<Self> {
-        Self(stream).compat()
+    fn over(stream: TcpStream, open: &Open) -> Compat<Self> {
+        Self { stream, open: open.enter() }.compat()
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.open.leave();
     }
 }
 
@@ -139,7 +185,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -149,7 +195,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write(context, bytes);
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         if let Poll::Ready(Ok(len)) = &written {
             trace::bytes("wire", &bytes[..*len]);
         }
@@ -157,10 +203,10 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
