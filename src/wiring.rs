@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 use actix::{Arbiter, ArbiterHandle};
 use althing_actors::{
     auditor, executor,
-    executor::{health::Prober, local::LocalProvider},
+    executor::{health::HttpProber, local::LocalProvider},
     failpoint,
     journal::Shelf,
     ledger::{
@@ -14,7 +14,7 @@ use althing_actors::{
         state::{LedgerSettings, LedgerTiming, REMEMBERED_MAX},
         storage::FileStorage,
     },
-    port::{self, Provider},
+    port::{self, Prober, Provider},
     proposal,
     signer::{
         self,
@@ -115,7 +115,7 @@ struct Parts {
     watcher: Watcher,
     ledger: Arc<BoundLedger>,
     submitter: Submitter,
-    prober: Prober,
+    prober: Arc<dyn Prober>,
 }
 
 impl std::fmt::Debug for Node {
@@ -158,7 +158,7 @@ impl Node {
         let signing = arbiter(&mut arbiters);
         let signer_options = signer::actor::SignerOptions {
             keys: keys.members.clone(),
-            journal: key_use_journal(&config),
+            shelf: Shelf::directory(config.node.data_dir.clone()),
             feed: ledger.feed(),
             clock: ports::clock(),
             home: Arc::new(signing.clone()),
@@ -176,7 +176,7 @@ impl Node {
         };
         let submitter = Submitter::start(keys.members.holders(), &submitter_options);
         evidence::report(ledger.evidence(), keys.members.holders(), submitter.clone());
-        let prober = part("prober", Prober::new().map_err(Into::into))?;
+        let prober = Arc::new(part("prober", HttpProber::new().map_err(Into::into))?);
         let parts = Parts { config, genesis, watcher, ledger: bound, submitter, prober };
         let local = parts.local_provider()?;
         failpoint::reach("daemon.start.provider");
@@ -267,7 +267,7 @@ impl Parts {
             return Ok(None);
         }
         let targets = targets::local(&section.targets);
-        let opened = LocalProvider::open(targets, &ports::clock(), self.prober.clone());
+        let opened = LocalProvider::open(targets, &ports::clock(), Arc::clone(&self.prober));
         part("provider local", opened.map_err(Into::into)).map(Some)
     }
 
@@ -305,7 +305,7 @@ impl Parts {
     ) -> Result<Watched<executor::actor::ExecutorActor>, NodeError> {
         let options = executor::actor::ExecutorOptions {
             org: self.config.node.org.clone(),
-            journal: self.config.node.data_dir.join("executor.journal"),
+            shelf: Shelf::directory(self.config.node.data_dir.clone()),
             parallel_max: usize::from(self.config.executor.max_parallel),
             providers,
             prober: self.prober.clone(),
@@ -367,7 +367,7 @@ async fn start_mesh(
 
 /// Where the signer keeps the uses of the members' keys.
 fn key_use_journal(config: &Config) -> PathBuf {
-    config.node.data_dir.join("signer.journal")
+    config.node.data_dir.join(signer::journal::FILE)
 }
 
 fn api_config(config: &Config) -> ApiConfig {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use althing_contracts::{
     document::{Action, HealthCheck},
     genesis::TargetRecord,
-    name::{Name, TargetId},
+    name::{Line, Name, TargetId},
     quantity::{Fence, TimeMs},
     signature::PublicKey,
     transaction::HealthReport,
@@ -178,6 +178,14 @@ pub trait Provider: Send + Sync + 'static {
         target: &TargetContext,
         check: &HealthCheck,
     ) -> Result<HealthReport, ProviderError>;
+}
+
+/// Asks what targets serve, those of other organisations too.
+#[async_trait]
+pub trait Prober: Send + Sync + 'static {
+    /// Sends the check's samples to each endpoint and judges the answers by the check. What does not answer is a report, not
+    /// an error.
+    async fn probe(&self, endpoints: &[Line], check: &HealthCheck) -> HealthReport;
 }
 
 /// A target as a provider sees it.

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -24,8 +23,7 @@ use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, info, warn};
 
 use super::{
-    health::Prober,
-    journal::StepKey,
+    journal::{self, StepKey},
     message::{Running, Stop},
     metrics,
     runner::{self, Runner},
@@ -34,8 +32,9 @@ use super::{
 use crate::{
     failpoint,
     home::Home,
+    journal::Shelf,
     ledger::message::{Final, LedgerView},
-    port::{Clock, LedgerPort, Provider, ProviderError},
+    port::{Clock, LedgerPort, Prober, Provider, ProviderError},
     signer::submitter::{ActError, Submitter},
     span,
     watcher::{Lifeline, StartError, Watched, Watcher},
@@ -51,14 +50,14 @@ const MAILBOX_LEN_MAX: usize = 64;
 pub struct ExecutorOptions {
     /// The organisation whose targets it acts on.
     pub org: OrgId,
-    /// File of the intent journal.
-    pub journal: PathBuf,
+    /// Where the intent journal is, as [`journal::FILE`].
+    pub shelf: Shelf,
     /// Targets that are acted on side by side.
     pub parallel_max: usize,
     /// Providers of this node.
     pub providers: Vec<Arc<dyn Provider>>,
     /// Probes targets of other organisations, and its own.
-    pub prober: Prober,
+    pub prober: Arc<dyn Prober>,
     /// Signs and submits for the executors whose keys the node holds.
     pub submitter: Submitter,
     /// The ledger that gives the orders.
@@ -107,7 +106,7 @@ impl ExecutorActor {
             providers: providers.keys().cloned().collect(),
             parallel_max: options.parallel_max,
         };
-        let runner = Runner::open(config, &options.journal)?;
+        let runner = Runner::open(config, options.shelf.place(journal::FILE)?)?;
         Ok(Self { runner, providers, options, timer: None, lifeline })
     }
 
@@ -184,7 +183,7 @@ impl ExecutorActor {
                 });
             }
             Output::Probe { key, probe } => {
-                let prober = self.options.prober.clone();
+                let prober = Arc::clone(&self.options.prober);
                 failpoint::reach("executor.probe");
                 let measure = async move {
                     match (probe.without_requests(), &probe.check) {

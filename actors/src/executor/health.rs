@@ -1,4 +1,4 @@
-//! Owns health probes: HTTP requests to each instance of a target and the verdict by the proposal's own check.
+//! Owns health probes over HTTP: requests to each instance of a target and the verdict by the proposal's own check.
 //!
 //! A request that is not answered in time failed, and no data is not healthy. Nothing is retried: the check says
 //! how many samples may fail.
@@ -6,9 +6,12 @@
 use std::time::Duration;
 
 use althing_contracts::{document::HealthCheck, name::Line, quantity::DurationMs, transaction::HealthReport};
+use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use reqwest::{Client, redirect::Policy};
 use tokio::time::Instant;
+
+use crate::port::Prober;
 
 /// Requests in flight at once: enough to finish a check soon, few enough not to be the load that it measures.
 pub const IN_FLIGHT_MAX: usize = 8;
@@ -17,9 +20,9 @@ pub const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(10);
 /// Shortest wait for one answer, so that a strict latency is measured and not cut.
 const ANSWER_WITHIN_MIN: Duration = Duration::from_secs(1);
 
-/// Probes targets. Cloned freely.
-#[derive(Debug, Clone)]
-pub struct Prober {
+/// Probes targets over HTTP.
+#[derive(Debug)]
+pub struct HttpProber {
     client: Client,
 }
 
@@ -28,7 +31,7 @@ struct Sample {
     failure: Option<String>,
 }
 
-impl Prober {
+impl HttpProber {
     /// A prober that measures the instance itself: no redirects, no proxy, and a connection of its own for each
     /// request, because one kept from before belongs to the instance that was replaced.
     ///
@@ -38,23 +41,6 @@ impl Prober {
         let client =
             Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0).build()?;
         Ok(Self { client })
-    }
-
-    /// Sends the check's samples to each endpoint and judges the answers. Ends within a third of the check's window.
-    pub async fn probe(&self, endpoints: &[Line], check: &HealthCheck) -> HealthReport {
-        let wanted = endpoints.len().saturating_mul(usize::from(check.samples));
-        let answer_within = Duration::from_millis(check.latency_p95_ms.get()).saturating_mul(4);
-        let answer_within = answer_within.clamp(ANSWER_WITHIN_MIN, ANSWER_WITHIN_MAX);
-        let end = Instant::now() + Duration::from_millis(check.within_ms.get() / 3);
-        let urls: Vec<String> = endpoints.iter().map(|endpoint| url(endpoint, check)).collect();
-        let requests: Vec<String> = (0..check.samples).flat_map(|_| urls.clone()).collect();
-        let samples: Vec<Sample> = stream::iter(requests)
-            .map(|url| self.sample(url, answer_within))
-            .buffer_unordered(IN_FLIGHT_MAX)
-            .take_until(tokio::time::sleep_until(end))
-            .collect()
-            .await;
-        judge(check, wanted, &samples)
     }
 
     async fn sample(&self, url: String, answer_within: Duration) -> Sample {
@@ -70,6 +56,26 @@ impl Prober {
             Err(_) => Some("no valid answer".to_owned()),
         };
         Sample { latency: begun.elapsed(), failure }
+    }
+}
+
+#[async_trait]
+impl Prober for HttpProber {
+    /// Sends the check's samples to each endpoint and judges the answers. Ends within a third of the check's window.
+    async fn probe(&self, endpoints: &[Line], check: &HealthCheck) -> HealthReport {
+        let wanted = endpoints.len().saturating_mul(usize::from(check.samples));
+        let answer_within = Duration::from_millis(check.latency_p95_ms.get()).saturating_mul(4);
+        let answer_within = answer_within.clamp(ANSWER_WITHIN_MIN, ANSWER_WITHIN_MAX);
+        let end = Instant::now() + Duration::from_millis(check.within_ms.get() / 3);
+        let urls: Vec<String> = endpoints.iter().map(|endpoint| url(endpoint, check)).collect();
+        let requests: Vec<String> = (0..check.samples).flat_map(|_| urls.clone()).collect();
+        let samples: Vec<Sample> = stream::iter(requests)
+            .map(|url| self.sample(url, answer_within))
+            .buffer_unordered(IN_FLIGHT_MAX)
+            .take_until(tokio::time::sleep_until(end))
+            .collect()
+            .await;
+        judge(check, wanted, &samples)
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{
     port::Evidence,
 };
 
+/// Name of the file.
+pub const FILE: &str = "executor.journal";
 /// Kind of the file.
 pub const INTENT_JOURNAL: Kind = *b"intents ";
 

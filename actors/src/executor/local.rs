@@ -16,10 +16,9 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use self::worker::{Command, Worker};
-use super::health::Prober;
 use crate::{
     failpoint,
-    port::{Clock, Effect, Provider, ProviderError, ProviderOrder, ProviderPlan, TargetContext},
+    port::{Clock, Effect, Prober, Provider, ProviderError, ProviderOrder, ProviderPlan, TargetContext},
 };
 
 pub mod artefact;
@@ -42,10 +41,10 @@ pub const NAME: &str = "local";
 const QUEUE_LEN_MAX: usize = 32;
 
 /// The provider: one worker a target.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LocalProvider {
     workers: Arc<BTreeMap<TargetId, mpsc::Sender<Command>>>,
-    prober: Prober,
+    prober: Arc<dyn Prober>,
 }
 
 impl LocalProvider {
@@ -56,7 +55,7 @@ impl LocalProvider {
     pub fn open(
         targets: BTreeMap<TargetId, LocalTarget>,
         clock: &Arc<dyn Clock>,
-        prober: Prober,
+        prober: Arc<dyn Prober>,
     ) -> Result<Self, OpenError> {
         let open = |(id, config): (TargetId, LocalTarget)| {
             let worker = Worker::open(id.clone(), config, Arc::clone(clock))?;

@@ -1,7 +1,7 @@
 //! Owns the signer's mailbox. It runs on an arbiter of its own because signatures wait for the disk: those that were
 //! asked for while it was busy are recorded together, with one sync.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, WrapFuture};
 use tokio::sync::oneshot;
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     failpoint,
     home::Home,
+    journal::Shelf,
     ledger::message::LedgerFeed,
     port::Clock,
     watcher::{Lifeline, StartError, Watched, Watcher},
@@ -30,8 +31,8 @@ const MAILBOX_LEN_MAX: usize = 256;
 pub struct SignerOptions {
     /// The members' keys.
     pub keys: Arc<SignerKeys>,
-    /// File of the key-use journal.
-    pub journal: PathBuf,
+    /// Where the key-use journal is, as [`journal::FILE`].
+    pub shelf: Shelf,
     /// The node's own ledger.
     pub feed: LedgerFeed,
     /// Dates the records of the journal.
@@ -57,8 +58,8 @@ pub struct SignerActor {
 pub fn start(watcher: &Watcher, options: SignerOptions) -> Result<Watched<SignerActor>, StartError> {
     metrics::describe();
     watcher.supervise(NAME, move |lifeline| {
-        let SignerOptions { keys, journal, feed, clock, home } = options.clone();
-        let state = SignerState::new(keys, journal::open(&journal)?);
+        let SignerOptions { keys, shelf, feed, clock, home } = options.clone();
+        let state = SignerState::new(keys, journal::open(shelf.place(journal::FILE)?)?);
         let actor = SignerActor { state, feed, clock, unrecorded: Vec::new(), lifeline };
         Ok(home.start(move || actor))
     })

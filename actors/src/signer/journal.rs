@@ -11,6 +11,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::journal::{Journal, JournalError, Kind, Place};
 
+/// Name of the file.
+pub const FILE: &str = "signer.journal";
 /// Kind of the file.
 pub const KEY_USE_JOURNAL: Kind = *b"key-use ";
 

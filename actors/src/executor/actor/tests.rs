@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::{
-    executor::health::tests::server,
+    executor::health::{HttpProber, tests::server},
     port::{Effect, Evidence, ProviderOrder, ProviderPlan, TargetContext},
     signer::{actor::SignerOptions, submitter::SubmitterOptions},
     test_ledger::{TestLedger, decide, keys},

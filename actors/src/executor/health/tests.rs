@@ -42,7 +42,7 @@ pub(crate) async fn server(statuses: &'static [&'static str]) -> Line {
 #[tokio::test]
 async fn a_target_that_answers_is_healthy() {
     let endpoints = [server(&["200 OK"]).await, server(&["204 No Content"]).await];
-    let report = Prober::new().unwrap().probe(&endpoints, &check(10, (1, 1), 5_000)).await;
+    let report = HttpProber::new().unwrap().probe(&endpoints, &check(10, (1, 1), 5_000)).await;
     assert!(report.healthy, "{report:?}");
     assert_eq!((report.samples, report.succeeded, report.reason.as_str()), (20, 20, ""));
 }
@@ -50,7 +50,7 @@ async fn a_target_that_answers_is_healthy() {
 #[tokio::test]
 async fn one_failure_more_than_allowed_is_unhealthy() {
     let endpoint = [server(&["200 OK", "200 OK", "200 OK", "500 Internal Server Error"]).await];
-    let prober = Prober::new().unwrap();
+    let prober = HttpProber::new().unwrap();
     assert!(prober.probe(&endpoint, &check(8, (6, 8), 5_000)).await.healthy);
     let report = prober.probe(&endpoint, &check(8, (7, 8), 5_000)).await;
     assert!(!report.healthy);
@@ -63,7 +63,7 @@ async fn one_failure_more_than_allowed_is_unhealthy() {
 #[tokio::test]
 async fn silence_counts_as_failure() {
     let endpoint = [server(&[""]).await];
-    let report = Prober::new().unwrap().probe(&endpoint, &check(2, (1, 2), 1)).await;
+    let report = HttpProber::new().unwrap().probe(&endpoint, &check(2, (1, 2), 1)).await;
     assert!(!report.healthy);
     assert_eq!(
         report.reason.as_str(),
@@ -73,11 +73,11 @@ async fn silence_counts_as_failure() {
 
 #[tokio::test]
 async fn nothing_to_probe_is_not_healthy() {
-    let report = Prober::new().unwrap().probe(&[], &check(1, (1, 1), 1)).await;
+    let report = HttpProber::new().unwrap().probe(&[], &check(1, (1, 1), 1)).await;
     assert!(!report.healthy);
     assert_eq!(report.reason.as_str(), "the target serves nothing that can be probed");
     let gone = [Line::new("http://127.0.0.1:1").unwrap()];
-    assert!(!Prober::new().unwrap().probe(&gone, &check(1, (0, 1), 1)).await.healthy);
+    assert!(!HttpProber::new().unwrap().probe(&gone, &check(1, (0, 1), 1)).await.healthy);
 }
 
 #[test]

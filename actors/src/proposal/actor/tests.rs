@@ -12,6 +12,7 @@ use althing_contracts::{
 use super::*;
 use crate::{
     executor::local::tests::service::Site,
+    journal::Shelf,
     signer::{
         actor::{SignerOptions, start as start_signer},
         submitter::{ActError, SubmitterOptions},
@@ -45,7 +46,7 @@ fn bench_with(providers: Vec<Arc<dyn Provider>>, panics: bool) -> Bench {
     ]));
     let signer = SignerOptions {
         keys: keys.clone(),
-        journal: dir.path().join("keys"),
+        shelf: Shelf::directory(dir.path().to_owned()),
         feed: ledger.feed(),
         clock: ledger.clone(),
         home: Arc::new(arbiter.handle()),

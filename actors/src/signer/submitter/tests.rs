@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::{
+    journal::Shelf,
     ledger::message::LedgerFeed,
     signer::actor::{SignerOptions, start},
     test_ledger::{TestLedger, keys},
@@ -76,7 +77,7 @@ fn bench_with(faults: Vec<(bool, SubmitError)>, clock: Option<Arc<dyn Clock>>) -
     let keys = Arc::new(keys(&[AUTHOR]));
     let options = SignerOptions {
         keys: keys.clone(),
-        journal: dir.path().join("keys.journal"),
+        shelf: Shelf::directory(dir.path().to_owned()),
         feed: ledger.feed(),
         clock: clock.unwrap_or(ledger.clone()),
         home: Arc::new(arbiter.handle()),

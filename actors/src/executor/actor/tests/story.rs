@@ -79,11 +79,11 @@ impl Mesh {
         let (watcher, arbiter) = (Watcher::new(limits), Arbiter::new());
         let executor = format!("{org}/executor");
         let keys = Arc::new(keys(&[(&executor, Role::Executor)]));
-        let path = |name: &str| self.dir.path().join(format!("{org}-{name}"));
+        let shelf = Shelf::directory(self.dir.path().join(org));
         let ledger = Arc::new(Mortal { life: Arc::clone(&life), inner: Arc::clone(&self.ledger) });
         let signer = SignerOptions {
             keys: Arc::clone(&keys),
-            journal: path("keys"),
+            shelf: shelf.clone(),
             feed: self.ledger.feed(),
             clock: self.ledger.clone(),
             home: Arc::new(arbiter.handle()),
@@ -100,10 +100,10 @@ impl Mesh {
         };
         let options = ExecutorOptions {
             org: OrgId::new(org).unwrap(),
-            journal: path("intents"),
+            shelf,
             parallel_max: 4,
             providers: vec![Arc::new(Mortal { life, inner: provider })],
-            prober: Prober::new().unwrap(),
+            prober: Arc::new(HttpProber::new().unwrap()),
             submitter: Submitter::start(keys.holders(), &options),
             ledger,
             clock: self.ledger.clone(),

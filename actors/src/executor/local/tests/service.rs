@@ -30,7 +30,7 @@ use tokio::{
 
 use crate::{
     executor::{
-        health::Prober,
+        health::HttpProber,
         local::{CommandTemplate, LocalProvider, LocalTarget, process::Identity, state_file::TargetState},
     },
     port::{Clock, TargetContext},
@@ -90,7 +90,7 @@ impl Site {
 
     pub(crate) fn open_with(&self, clock: &Arc<dyn Clock>) -> LocalProvider {
         let targets = BTreeMap::from([(target("acme-north"), self.config())]);
-        LocalProvider::open(targets, clock, Prober::new().unwrap()).unwrap()
+        LocalProvider::open(targets, clock, Arc::new(HttpProber::new().unwrap())).unwrap()
     }
 
     fn config(&self) -> LocalTarget {
