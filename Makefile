@@ -48,8 +48,7 @@ simulate: ## Run thousands of seeds of the simulation (SIMULATE=--seeds 0..10000
 simulate-stack: SCENARIO ?= stack
 simulate-stack: ## Run whole nodes on a simulated network (SCENARIO=stack SEEDS=40 FIRST=1), gossip under attack (SCENARIO=gossip), or one seed again (SEED=7)
 	@mkdir -p target/chaos
-	$(CARGO) build --locked --manifest-path chaos/sim/Cargo.toml
-	cd chaos/sim && ./target/debug/althing-stack $(if $(SEED),$(SCENARIO) $(SEED),swarm $(SCENARIO) $(or $(FIRST),1) $(or $(SEEDS),$(if $(filter gossip,$(SCENARIO)),4,40)) ../../target/chaos/$(SCENARIO).json)
+	cd chaos/sim && $(CARGO) run --locked --bin althing-stack -- $(if $(SEED),$(SCENARIO) $(SEED),swarm $(SCENARIO) $(or $(FIRST),1) $(or $(SEEDS),$(if $(filter gossip,$(SCENARIO)),4,40)) ../../target/chaos/$(SCENARIO).json)
 
 zoo: ## Plant known bugs into a copy of the sources and let the simulation find each; writes target/chaos/zoo.json
 	$(CARGO) build --release --locked --workspace --bin zoo

@@ -33,7 +33,7 @@ pub(super) fn act(random: &mut StdRng, state: &State, member: &MemberId, role: R
 }
 
 /// What nobody should do: a call that fits neither the stage nor, perhaps, the proposal.
-pub(super) fn misbehave(random: &mut StdRng, state: &State, role: Role) -> Option<Call> {
+pub(super) fn misbehave(random: &mut StdRng, state: &State, member: &MemberId, role: Role) -> Option<Call> {
     let proposal = pick(random, state, |_| true)?;
     let (id, revision, plan_hash) = (proposal.id, proposal.revision, proposal.plan_hash);
     let reason = line("because");
@@ -50,7 +50,7 @@ pub(super) fn misbehave(random: &mut StdRng, state: &State, role: Role) -> Optio
         Role::Voter => Call::Vote { proposal: id, revision: other, plan_hash, choice: Choice::Against },
         Role::Guardian => Call::Veto { proposal: id, reason },
         Role::Executor => match random.random_range(0..4) {
-            0 => Call::Claim { proposal: id, step },
+            0 => early_claim(random, state, &member.org()).unwrap_or(Call::Claim { proposal: id, step }),
             1 => {
                 let (fence, evidence) = (Fence::new(random.random_range(0..40)), Digest::ZERO);
                 Call::Receipt { proposal: id, step, fence, outcome: StepOutcome::Done, evidence }
@@ -63,6 +63,14 @@ pub(super) fn misbehave(random: &mut StdRng, state: &State, role: Role) -> Optio
             Call::Attest { proposal: id, verdict: AuditVerdict::Sound, height, block }
         }
     })
+}
+
+/// A claim of the first step while the timelock runs.
+fn early_claim(random: &mut StdRng, state: &State, org: &OrgId) -> Option<Call> {
+    let queued = pick(random, state, |it| {
+        it.stage == Stage::Queued && it.plan.steps.first().is_some_and(|step| step.owner == *org)
+    })?;
+    Some(Call::Claim { proposal: queued.id, step: 0 })
 }
 
 fn author(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {

@@ -55,7 +55,7 @@ impl Mesh {
         for (member, role) in holders.into_iter().filter(|(member, role)| !site.lanes.is_busy(member, *role))
         {
             let call = if misbehaves {
-                people::misbehave(&mut self.random, state, role)
+                people::misbehave(&mut self.random, state, &member, role)
             } else {
                 people::act(&mut self.random, state, &member, role)
             };

@@ -79,11 +79,11 @@ impl Mesh {
         let (watcher, arbiter) = (Watcher::new(limits), Arbiter::new());
         let executor = format!("{org}/executor");
         let keys = Arc::new(keys(&[(&executor, Role::Executor)]));
-        let shelf = Shelf::directory(self.dir.path().join(org));
+        let journals = Shelf::directory(self.dir.path().join(org));
         let ledger = Arc::new(Mortal { life: Arc::clone(&life), inner: Arc::clone(&self.ledger) });
         let signer = SignerOptions {
             keys: Arc::clone(&keys),
-            shelf: shelf.clone(),
+            shelf: journals.clone(),
             feed: self.ledger.feed(),
             clock: self.ledger.clone(),
             home: Arc::new(arbiter.handle()),
@@ -100,7 +100,7 @@ impl Mesh {
         };
         let options = ExecutorOptions {
             org: OrgId::new(org).unwrap(),
-            shelf,
+            shelf: journals,
             parallel_max: 4,
             providers: vec![Arc::new(Mortal { life, inner: provider })],
             prober: Arc::new(HttpProber::new().unwrap()),
