@@ -22,11 +22,12 @@ const CONNECTIONS_PER_PEER_MAX: u32 = 4;
 const DIALS_PENDING_MAX: u32 = 64;
 /// Streams negotiating at once on one connection.
 const STREAMS_NEGOTIATING_MAX: usize = 64;
-/// How often a peer is asked whether it lives, and how long it may take to answer.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a peer is asked whether it lives, and how long it may take to answer: a link that went dark has to be noticed
+/// and dialled again before a mesh that healed counts as slow, which is ten seconds.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longest time between two answers on a connection that lives: the pause, the answer, and half a second to spare.
-pub(super) const SILENCE_MAX: Duration = Duration::from_millis(10_500);
+pub(super) const SILENCE_MAX: Duration = Duration::from_millis(6_500);
 const _: () = assert!(SILENCE_MAX.as_millis() > PING_INTERVAL.as_millis() + PING_TIMEOUT.as_millis());
 /// Connections are kept by the list of nodes, never closed for being idle.
 const IDLE_TIMEOUT: Duration = Duration::from_hours(365 * 24);

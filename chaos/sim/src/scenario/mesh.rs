@@ -24,7 +24,7 @@ use crate::{machine, trace, transport};
 const NODES: usize = 5;
 /// How long links are cut and nodes crash.
 const CHAOS: Duration = Duration::from_secs(40);
-/// How long everyone may take to hear everyone again: a ping that fails (10 s), the longest wait before a dial (5 s),
+/// How long everyone may take to hear everyone again: a ping that fails (6.5 s), the longest wait before a dial (5 s),
 /// and a second for each of gossip and streams.
 const HEAL: Duration = Duration::from_secs(20);
 /// How often a node says something.
