@@ -49,6 +49,7 @@ use self::{
 use crate::api::{Api, ApiConfig, listen::ListenError};
 
 mod backend;
+mod clock;
 mod evidence;
 mod heads;
 mod keys;
@@ -58,7 +59,7 @@ mod ports;
 mod proof;
 mod targets;
 
-pub use ports::SystemClock;
+pub use clock::SystemClock;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +151,7 @@ impl Node {
             storage: Arc::new(FileStorage(config.node.data_dir.clone())),
             mesh: Arc::new(BoundMesh(mesh.clone())),
             events: inbound,
-            clock: ports::clock(),
+            clock: clock::system(),
             home: Arc::new(arbiter(&mut arbiters)),
         };
         let ledger = part("ledger", LedgerHandle::start(&watcher, options))?;
@@ -160,7 +161,7 @@ impl Node {
             keys: keys.members.clone(),
             shelf: Shelf::directory(config.node.data_dir.clone()),
             feed: ledger.feed(),
-            clock: ports::clock(),
+            clock: clock::system(),
             home: Arc::new(signing.clone()),
         };
         let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
@@ -170,7 +171,7 @@ impl Node {
         let submitter_options = SubmitterOptions {
             signer: signer.clone(),
             ledger: bound.clone(),
-            clock: ports::clock(),
+            clock: clock::system(),
             read_only: watcher.read_only(),
             home: Arc::new(signing),
         };
@@ -267,7 +268,7 @@ impl Parts {
             return Ok(None);
         }
         let targets = targets::local(&section.targets);
-        let opened = LocalProvider::open(targets, &ports::clock(), Arc::clone(&self.prober));
+        let opened = LocalProvider::open(targets, &clock::system(), Arc::clone(&self.prober));
         part("provider local", opened.map_err(Into::into)).map(Some)
     }
 
@@ -311,7 +312,7 @@ impl Parts {
             prober: self.prober.clone(),
             submitter: self.submitter.clone(),
             ledger: self.ledger.clone(),
-            clock: ports::clock(),
+            clock: clock::system(),
             home: Arc::new(arbiter(arbiters)),
         };
         part("executor", executor::actor::start(&self.watcher, options))

@@ -22,7 +22,7 @@ use althing_netconfig::{config, mesh::MeshHandle};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Parts, metrics, ports, proof::Proof};
+use super::{Parts, clock, metrics, ports, proof::Proof};
 use crate::api::backend::{ActError, Backend, Check, ExportError, NodeFacts, NodeRole, Peer};
 
 mod readiness;
@@ -51,7 +51,7 @@ impl NodeBackend {
             org: section.org.clone(),
             role: role(section.role),
             node: mesh.local(),
-            started: ports::clock().now(),
+            started: clock::system().now(),
             keys: holders.cloned().collect(),
         };
         Self {

@@ -1,35 +1,16 @@
 //! Owns the small bindings between actors: each actor sees its own narrow port, all of them are this node.
 
-use std::{sync::Arc, time::SystemTime};
-
 use althing_actors::{
     auditor::port::{AttestError, Attester, History},
     ledger::{
         LedgerHandle,
         message::{CertifiedBlock, Final, LedgerFeed, ReadError, SubmitError},
     },
-    port::{Clock, LedgerPort},
+    port::LedgerPort,
     signer::submitter::{ActError, Submitter},
 };
-use althing_contracts::{
-    name::MemberId,
-    quantity::{Height, TimeMs},
-    role::Role,
-    transaction::Call,
-};
+use althing_contracts::{name::MemberId, quantity::Height, role::Role, transaction::Call};
 use async_trait::async_trait;
-
-/// The machine's wall clock.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> TimeMs {
-        // A clock before 1970 is as wrong as any other: validators refuse its blocks, and nothing else trusts it.
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        TimeMs::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-}
 
 /// The node's ledger as other actors see it.
 #[derive(Clone)]
@@ -70,9 +51,4 @@ impl Attester for BoundAttester {
             Err(refused) => Err(AttestError::Refused(Box::new(refused))),
         }
     }
-}
-
-/// The clock as a port.
-pub(super) fn clock() -> Arc<dyn Clock> {
-    Arc::new(SystemClock)
 }
