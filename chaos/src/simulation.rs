@@ -16,11 +16,11 @@ mod liar;
 mod mesh;
 mod network;
 mod node;
-mod people;
+pub mod people;
 mod report;
 pub mod seed;
 mod site;
-mod target;
+pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod twins;
@@ -39,6 +39,7 @@ use mesh::Mesh;
 pub use checker::Violation;
 pub use faults::{DiskFault, FaultPlan, Meets, NodeDisk, PlanError};
 pub use report::{Coverage, Failure, Report, repeat_command};
+pub use world::constitution;
 
 /// Runs one seed with the faults that it draws.
 ///

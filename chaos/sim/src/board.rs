@@ -10,7 +10,13 @@ use std::{
 
 use althing_actors::ledger::message::CertifiedBlock;
 use althing_contracts::{
-    block::Block, certificate::Roster, digest::Digest, quantity::Height, transaction::TransactionId,
+    block::Block,
+    certificate::Roster,
+    digest::Digest,
+    proposal::Proposal,
+    quantity::Height,
+    stage::Stage,
+    transaction::{ProposalId, TransactionId},
 };
 
 use crate::{trace, world::NODES};
@@ -26,6 +32,13 @@ pub type SharedBoard = Rc<RefCell<Board>>;
 pub struct Board {
     /// The block at each height, by whoever showed it first.
     blocks: BTreeMap<Height, (Digest, usize)>,
+    /// When each was shown first, in microseconds of the run.
+    final_us: BTreeMap<Height, u64>,
+    /// How each execution ended, by the ledger, and the proposals that were closed, with when that was seen.
+    ended: BTreeMap<ProposalId, Stage>,
+    closed: BTreeMap<ProposalId, Duration>,
+    /// How often a life ended in each stage.
+    lives: BTreeMap<ProposalId, String>,
     /// Highest block that each node showed.
     heights: BTreeMap<usize, Height>,
     /// Transactions whose senders were told that they are final, and where.
@@ -41,7 +54,7 @@ pub struct Board {
     /// Refusals that users were told of.
     refused: BTreeMap<String, u64>,
     /// Whether nodes are to hand out their whole chain.
-    is_inquest: bool,
+    inquest: Option<Height>,
     chains: BTreeMap<usize, Vec<CertifiedBlock>>,
     violations: Vec<String>,
 }
@@ -56,8 +69,65 @@ impl Board {
                 "agreement: at height {height} node {by} has block {first}, node {node} has {block}"
             ));
         }
+        let now_us = turmoil::sim_elapsed().unwrap_or_default().as_micros();
+        self.final_us.entry(height).or_insert(u64::try_from(now_us).unwrap_or(u64::MAX));
         let highest = self.heights.entry(node).or_insert(height);
         *highest = height.max(*highest);
+    }
+
+    /// A node shows where a proposal stands.
+    pub fn stands(&mut self, proposal: &Proposal) {
+        if let Some(ending) = &proposal.ended {
+            self.ended.insert(proposal.id, ending.stage);
+        }
+        if proposal.stage.is_terminal() && !self.lives.contains_key(&proposal.id) {
+            trace::note("life", &format!("{} {}", proposal.id, proposal.stage));
+            self.lives.insert(proposal.id, proposal.stage.to_string());
+            if proposal.stage == Stage::Closed {
+                self.closed.insert(proposal.id, turmoil::sim_elapsed().unwrap_or_default());
+            }
+        }
+    }
+
+    /// How often a life ended in each stage.
+    #[must_use]
+    pub fn lives(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for stage in self.lives.values() {
+            *counts.entry(stage.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Whether a proposal was closed after `since`.
+    #[must_use]
+    pub fn has_closed(&self, since: Duration) -> bool {
+        self.closed.values().any(|at| *at > since)
+    }
+
+    /// How each execution ended.
+    #[must_use]
+    pub const fn ended(&self) -> &BTreeMap<ProposalId, Stage> {
+        &self.ended
+    }
+
+    /// When each block was final at its first node.
+    #[must_use]
+    pub const fn final_us(&self) -> &BTreeMap<Height, u64> {
+        &self.final_us
+    }
+
+    /// Transactions whose senders were told that they are final, by a height.
+    #[must_use]
+    pub fn acknowledgements(&self, until: Height) -> BTreeSet<TransactionId> {
+        let told = self.acknowledged.iter().filter(|(_, height)| **height <= until);
+        told.map(|(id, _)| *id).collect()
+    }
+
+    /// The longest chain that was handed out.
+    #[must_use]
+    pub fn longest(&self) -> Vec<CertifiedBlock> {
+        self.chains.values().max_by_key(|chain| chain.len()).cloned().unwrap_or_default()
     }
 
     /// A user is told that its transaction is final.
@@ -129,15 +199,21 @@ impl Board {
         (0..NODES).filter(|node| !is_there(node) || !is_served(node)).collect()
     }
 
-    /// Asks the nodes for their chains.
+    /// Asks the nodes for their chains, up to the highest block that anyone has.
     pub fn begin_inquest(&mut self) {
-        self.is_inquest = true;
+        self.inquest = Some(self.highest());
     }
 
     /// Whether nodes are to hand out their chains.
     #[must_use]
     pub const fn is_inquest(&self) -> bool {
-        self.is_inquest
+        self.inquest.is_some()
+    }
+
+    /// Whether a node of this height is to hand out its chain.
+    #[must_use]
+    pub fn is_asked_at(&self, height: Height) -> bool {
+        self.inquest.is_some_and(|asked| asked <= height)
     }
 
     /// A node hands its chain out.

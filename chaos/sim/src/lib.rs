@@ -10,7 +10,11 @@ pub mod faults;
 pub mod home;
 pub mod machine;
 pub mod node;
+#[path = "../../../src/wiring/ports.rs"]
+mod ports;
+pub mod provider;
 pub mod scenario;
+pub mod site;
 pub mod storage;
 pub mod swarm;
 pub mod trace;

@@ -1,5 +1,5 @@
-//! Owns one simulated node: what it keeps across its lives, and the software of a life: the real mesh, ledger and
-//! their supervision over simulated streams, disks and clock.
+//! Owns one simulated node: what it keeps across its lives, and the software of a life: the real mesh, ledger, the
+//! actors around it and their supervision over simulated streams, disks, clock and targets.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
@@ -8,25 +8,26 @@ use althing_actors::{
         self,
         actor::{AuditorActor, AuditorOptions},
         message::{ObserveHead, ReadAlarms, ReadStatus},
-        port::History,
+        port::Attester,
         state::AuditorConfig,
     },
     home::Home,
-    journal::{Place, Shelf},
+    journal::{Journal, JournalError, Place, Shelf},
     ledger::{
         LedgerHandle, LedgerOptions,
-        message::{CertifiedBlock, READ_BLOCKS_MAX, ReadError, ShownHead},
+        message::{READ_BLOCKS_MAX, ShownHead},
     },
     port::MeshEvent,
+    signer::journal::{self, KeyUseRecord},
     watcher::{RestartLimits, Watched, Watcher},
 };
 use althing_contracts::{genesis::Genesis, quantity::Height, testing::World};
 use althing_netconfig::mesh::{Mesh, MeshEvents};
-use async_trait::async_trait;
 use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
+use rand9::{SeedableRng as _, rngs::StdRng};
 use tokio::sync::broadcast;
 
 use crate::{
@@ -34,6 +35,9 @@ use crate::{
     board::SharedBoard,
     clock::SimClock,
     home::SimHome,
+    ports::{BoundAttester, BoundLedger},
+    provider::SimTargets,
+    site::{Parts, Site},
     storage::Disks,
     transport::SimTcp,
     user::{self, User},
@@ -52,13 +56,23 @@ pub struct Node {
     /// What survives, as far as it was synced.
     pub disks: RefCell<Disks>,
     user: Rc<RefCell<User>>,
+    targets: SimTargets,
+    /// What its members do.
+    random: Rc<RefCell<StdRng>>,
     board: SharedBoard,
 }
 
 impl Node {
     /// A node that has not started.
     #[must_use]
-    pub fn new(index: usize, seed: u64, world: &Rc<World>, offset_ms: i64, board: &SharedBoard) -> Rc<Self> {
+    pub fn new(
+        index: usize,
+        seed: u64,
+        world: &Rc<World>,
+        offset_ms: i64,
+        targets: &SimTargets,
+        board: &SharedBoard,
+    ) -> Rc<Self> {
         Rc::new(Self {
             index,
             genesis: Rc::new(world.genesis.clone()),
@@ -66,6 +80,8 @@ impl Node {
             clock: SimClock { offset_ms },
             disks: RefCell::default(),
             user: Rc::new(RefCell::new(User::new(index, seed))),
+            targets: targets.clone(),
+            random: Rc::new(RefCell::new(StdRng::seed_from_u64(seed ^ (0x9e0_91e + index as u64)))),
             board: Rc::clone(board),
         })
     }
@@ -107,8 +123,10 @@ impl Node {
             Ok(ledger) => ledger,
             Err(error) => return Err(causes(&*error).into()),
         };
+        let site = self.open_site(&watcher, &ledger)?;
+        site.populate(&self.random, &self.board);
         if self.index == AUDITOR {
-            self.audit(&watcher, &ledger)?;
+            self.audit(&watcher, &ledger, &site)?;
         }
         tokio::task::spawn_local(watch(self.index, ledger.clone(), Rc::clone(&self.board)));
         tokio::task::spawn_local(hand_out(self.index, ledger.clone(), Rc::clone(&self.board)));
@@ -124,32 +142,51 @@ impl Node {
 }
 
 impl Node {
-    /// Re-applies every block beside the ledger, as a witness that only looks.
-    fn audit(&self, watcher: &Watcher, ledger: &LedgerHandle) -> turmoil::Result {
+    /// Every use of a key that the node's journal and its user have.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn key_uses(&self) -> Result<Vec<KeyUseRecord>, JournalError> {
+        let mut uses = self.user.borrow().uses.clone();
+        let place = (self.disks.borrow().journals.clone(), journal::FILE);
+        Journal::read(place, journal::KEY_USE_JOURNAL, |record| uses.push(record))?;
+        Ok(uses)
+    }
+
+    fn shelf(&self) -> Shelf {
         let journals = self.disks.borrow().journals.clone();
-        let shelf = Shelf::new(move |name| Ok(Place::from((journals.clone(), name))));
+        Shelf::new(move |name| Ok(Place::from((journals.clone(), name))))
+    }
+
+    /// What people use, and what acts by the ledger's orders.
+    fn open_site(&self, watcher: &Watcher, ledger: &LedgerHandle) -> turmoil::Result<Site> {
+        let parts = Parts {
+            node: self.index,
+            watcher,
+            ledger,
+            home: Arc::new(SimHome::here()),
+            clock: self.clock,
+            shelf: self.shelf(),
+            targets: &self.targets,
+        };
+        Site::start(&parts).map_err(|error| causes(&*error).into())
+    }
+
+    /// Re-applies every block beside the ledger, and attests what it finds.
+    fn audit(&self, watcher: &Watcher, ledger: &LedgerHandle, site: &Site) -> turmoil::Result {
+        let attester = BoundAttester { member: world::auditor(), submitter: site.submitter.clone() };
         let options = AuditorOptions {
-            config: AuditorConfig { member: None, shelf },
+            config: AuditorConfig { member: Some(world::auditor()), shelf: self.shelf() },
             genesis: Arc::new((*self.genesis).clone()),
             feed: ledger.feed(),
-            history: Arc::new(FinalBlocks(ledger.clone())),
-            attester: None,
+            history: Arc::new(BoundLedger(ledger.clone())),
+            attester: Some(Arc::new(attester) as Arc<dyn Attester>),
             home: Arc::new(SimHome::here()),
         };
         let auditor = auditor::actor::start(watcher, options).map_err(|error| causes(&*error))?;
         tokio::task::spawn_local(show_heads(ledger.heads(), auditor.clone()));
         tokio::task::spawn_local(hear_out(auditor, Rc::clone(&self.board)));
         Ok(())
-    }
-}
-
-/// The final blocks of the node, as its auditor reads them.
-struct FinalBlocks(LedgerHandle);
-
-#[async_trait]
-impl History for FinalBlocks {
-    async fn read_blocks(&self, from: Height, limit: usize) -> Result<Vec<CertifiedBlock>, ReadError> {
-        self.0.read_blocks(from, limit).await
     }
 }
 
@@ -195,16 +232,21 @@ fn inbound(events: MeshEvents) -> BoxStream<'static, MeshEvent> {
 async fn watch(node: usize, ledger: LedgerHandle, board: SharedBoard) {
     let mut view = ledger.feed().view;
     while view.changed().await.is_ok() {
-        let header = view.borrow_and_update().header.clone();
-        if let Some(header) = header {
-            board.borrow_mut().shown(node, header.height, header.digest());
+        let shown = view.borrow_and_update().clone();
+        let mut board = board.borrow_mut();
+        if let Some(header) = &shown.header {
+            board.shown(node, header.height, header.digest());
+        }
+        for proposal in shown.state.proposals() {
+            board.stands(proposal);
         }
     }
 }
 
 /// Hands the node's whole chain out when the board asks for it.
 async fn hand_out(node: usize, ledger: LedgerHandle, board: SharedBoard) {
-    while !board.borrow().is_inquest() {
+    // What a target did before the inquest was claimed in a block that someone had by then.
+    while !board.borrow().is_asked_at(ledger.feed().view.borrow().state.height()) {
         tokio::time::sleep(INQUEST_LOOK).await;
     }
     let mut chain = Vec::new();

@@ -98,6 +98,12 @@ impl Disks {
         self.is_broken.get()
     }
 
+    /// The disks of a node whose ledger was set aside; what it signed and did is still in its journals.
+    #[must_use]
+    pub fn without_ledger(&self) -> Self {
+        Self { journals: self.journals.kill(), ..Self::default() }
+    }
+
     /// No fault is to come.
     pub fn mend(&self) {
         self.log.set_faults(Faults::default());

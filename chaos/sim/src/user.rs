@@ -3,13 +3,18 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use althing_actors::ledger::{LedgerHandle, message::SubmitError};
+use althing_actors::{
+    ledger::{LedgerHandle, message::SubmitError},
+    signer::journal::{KeyUse, KeyUseRecord},
+};
 use althing_contracts::{
+    digest::{Digest, Purpose},
     name::{MemberId, OrgId},
     quantity::{Sequence, TimeMs},
     role::Role,
+    state::State,
     testing::{World, deploy, line},
-    transaction::{Call, ProposalId, TransactionBody},
+    transaction::{Call, ProposalId, TransactionBody, UnverifiedTransaction},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -31,6 +36,8 @@ pub struct User {
     /// Its proposal, which it takes back next.
     open: Option<ProposalId>,
     random: StdRng,
+    /// What it signed, as a signer's journal would have it.
+    pub uses: Vec<KeyUseRecord>,
 }
 
 impl User {
@@ -39,37 +46,70 @@ impl User {
     pub fn new(node: usize, seed: u64) -> Self {
         let random = StdRng::seed_from_u64(seed ^ (0x05e5 + node as u64));
         let (member, org) = (world::user(node), world::org_of(node));
-        Self { node, member, org, sequence: Sequence::ZERO, waiting: None, open: None, random }
+        Self {
+            node,
+            member,
+            org,
+            sequence: Sequence::ZERO,
+            waiting: None,
+            open: None,
+            random,
+            uses: Vec::new(),
+        }
     }
 
     /// What waits to be final, or something new.
-    fn next(&mut self, world: &World) -> Vec<u8> {
+    fn next(&mut self, world: &World, state: &State) -> Option<Vec<u8>> {
         if let Some(waiting) = &self.waiting {
-            return waiting.clone();
+            return Some(waiting.clone());
         }
-        self.sequence = self.sequence.next();
         let call = match self.open.take() {
             Some(proposal) => Call::Cancel { proposal, reason: line("changed my mind") },
-            None => self.propose(world),
+            None => self.propose(state)?,
         };
         let body = TransactionBody {
             sender: self.member.clone(),
             role: Role::Author,
-            sequence: self.sequence,
+            sequence: self.sequence.next(),
             not_after: TimeMs::MAX,
             call,
         };
+        let purpose = KeyUse::of(&body.call);
         let bytes = world.sign_as(body).encode();
+        let signed = UnverifiedTransaction::decode(&bytes, world.network()).expect("it was signed here");
+        self.uses.push(KeyUseRecord::V1 {
+            time: world.state.time(),
+            purpose,
+            member: self.member.clone(),
+            role: Role::Author,
+            sequence: self.sequence.next(),
+            transaction: signed.id(),
+            body: Digest::of(Purpose::Evidence, &bytes),
+        });
         self.waiting = Some(bytes.clone());
-        bytes
+        Some(bytes)
     }
 
-    fn propose(&mut self, world: &World) -> Call {
+    /// What it asked for is final.
+    fn serve(&mut self) {
+        self.waiting = None;
+        self.sequence = self.sequence.next();
+    }
+
+    /// What it asked for is refused: its number is free, and a proposal that it was to open is not there.
+    fn refuse(&mut self) {
+        self.waiting = None;
+        self.open = None;
+    }
+
+    /// A change as its node's ledger plans it; nothing before the ledger can.
+    fn propose(&mut self, state: &State) -> Option<Call> {
         let (north, south) = (format!("{}-north", self.org), format!("{}-south", self.org));
-        let document = deploy(&format!("v{}", self.sequence), &[&[north.as_str()], &[south.as_str()]]);
-        let plan = world.state.plan(&document).expect("the document is sound");
-        self.open = Some(ProposalId::derive(world.network(), &self.member, self.sequence, plan.document));
-        Call::Submit { document, plan_hash: plan.hash() }
+        let document = deploy(&format!("v{}", self.sequence.next()), &[&[north.as_str()], &[south.as_str()]]);
+        let plan = state.plan(&document).ok()?;
+        let id = ProposalId::derive(state.network(), &self.member, self.sequence.next(), plan.document);
+        self.open = Some(id);
+        Some(Call::Submit { document, plan_hash: plan.hash() })
     }
 }
 
@@ -77,23 +117,28 @@ impl User {
 pub async fn submit(user: Rc<RefCell<User>>, world: Rc<World>, ledger: LedgerHandle, board: SharedBoard) {
     let node = user.borrow().node;
     loop {
-        let bytes = user.borrow_mut().next(&world);
-        let pause = match ledger.submit(bytes).await {
+        let view = ledger.feed().view.borrow().clone();
+        let Some(bytes) = user.borrow_mut().next(&world, &view.state) else {
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        };
+        let is_settled = match ledger.submit(bytes).await {
             Ok(done) => {
                 board.borrow_mut().acknowledge(node, done.id, done.height);
-                None
+                user.borrow_mut().serve();
+                true
             }
             Err(SubmitError::Rejected(reject)) => {
-                board.borrow_mut().refuse(&format!("{reject:?}"));
-                None
+                board.borrow_mut().refuse(reject.code());
+                user.borrow_mut().refuse();
+                true
             }
-            Err(_) => Some(AGAIN),
+            Err(_) => false,
         };
-        let pause = pause.unwrap_or_else(|| {
-            let mut user = user.borrow_mut();
-            user.waiting = None;
-            Duration::from_millis(user.random.random_range(0..PAUSE_MAX_MS))
-        });
+        let mut pause = AGAIN;
+        if is_settled {
+            pause = Duration::from_millis(user.borrow_mut().random.random_range(0..PAUSE_MAX_MS));
+        }
         tokio::time::sleep(pause).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Owns who is in the simulated mesh: four organisations with a validator each, and a fifth node that only follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_actors::ledger::{
     consensus::ConsensusKey,
@@ -17,7 +17,7 @@ use althing_netconfig::{
     mesh::MeshConfig,
 };
 
-use crate::transport;
+use crate::{provider, transport};
 
 /// Validators.
 pub const VALIDATORS: usize = 4;
@@ -28,14 +28,19 @@ pub const AUDITOR: usize = VALIDATORS;
 /// The auditor's name among the observers.
 const OBSERVER: &str = "watcher";
 
-/// The beginning of the mesh.
+/// The beginning of the mesh: periods are short enough for whole lives, and each target has an address of its own.
 #[must_use]
 pub fn beginning() -> Genesis {
     let mut genesis = genesis(VALIDATORS);
+    genesis.constitution = althing_chaos::simulation::constitution();
+    for (target, record) in &mut genesis.targets {
+        record.endpoints = vec![provider::endpoint_of(target)];
+    }
     let observer = ObserverRecord { org: org(0), node: node_id(AUDITOR) };
     genesis.observers = BTreeMap::from([(name(OBSERVER), observer)]);
-    let follower = user(AUDITOR);
-    genesis.members.insert(follower.clone(), record(&follower, 0, &[Role::Author]));
+    for user in (0..NODES).map(user) {
+        genesis.members.insert(user.clone(), record(&user, 0, &[Role::Author]));
+    }
     genesis
 }
 
@@ -91,12 +96,30 @@ pub fn mesh(genesis: &Genesis, node: usize) -> MeshConfig {
     }
 }
 
-/// The member that uses a node.
+/// The member that uses a node from outside, with a key of its own.
 #[must_use]
 pub fn user(node: usize) -> MemberId {
     if node == AUDITOR {
         member(&format!("{}/follower", org(0)))
     } else {
-        member(&format!("{}/author", org(node)))
+        member(&format!("{}/user", org(node)))
     }
+}
+
+/// The members whose keys a node holds: those of its organisation at its validator, the auditor at the fifth node.
+#[must_use]
+pub fn holders(node: usize) -> BTreeSet<(MemberId, Role)> {
+    let named = |name: &str| member(&format!("{}/{name}", org_of(node)));
+    if node == AUDITOR {
+        return BTreeSet::from([(auditor(), Role::Auditor)]);
+    }
+    let author = [Role::Author, Role::Reviewer, Role::Voter].map(|role| (named("author"), role));
+    let others = [(named("guardian"), Role::Guardian), (named("executor"), Role::Executor)];
+    author.into_iter().chain(others).collect()
+}
+
+/// The member in whose name the fifth node audits.
+#[must_use]
+pub fn auditor() -> MemberId {
+    member(&format!("{}/auditor", org(0)))
 }

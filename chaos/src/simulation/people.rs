@@ -21,7 +21,7 @@ use super::target::SICK;
 const HEALTH_WITHIN: DurationMs = DurationMs::new(3_000);
 
 /// What a member does in a role, by what its node shows; nothing when there is nothing to do.
-pub(super) fn act(random: &mut StdRng, state: &State, member: &MemberId, role: Role) -> Option<Call> {
+pub fn act(random: &mut StdRng, state: &State, member: &MemberId, role: Role) -> Option<Call> {
     match role {
         Role::Author => author(random, state, member),
         Role::Reviewer => review(random, state, member),

@@ -18,11 +18,11 @@ use super::report::{self, Coverage};
 use crate::checker::EffectEntry;
 
 /// A version whose name ends like this does not become healthy.
-pub(super) const SICK: &str = "-sick";
+pub const SICK: &str = "-sick";
 
 /// Everything that is governed.
 #[derive(Debug)]
-pub(super) struct Targets {
+pub struct Targets {
     places: BTreeMap<TargetId, Place>,
     effects: Vec<EffectEntry>,
     /// Targets that somebody changed behind the mesh's back.
@@ -54,7 +54,9 @@ enum Trouble {
 }
 
 impl Targets {
-    pub(super) const fn new(keeps_keys: bool, trouble_permille: u32) -> Self {
+    /// Targets on which nothing is applied.
+    #[must_use]
+    pub const fn new(keeps_keys: bool, trouble_permille: u32) -> Self {
         Self {
             places: BTreeMap::new(),
             effects: Vec::new(),
@@ -65,32 +67,32 @@ impl Targets {
     }
 
     /// Whether a late call does no harm, because the target knows its key.
-    pub(super) const fn keeps_keys(&self) -> bool {
+    pub const fn keeps_keys(&self) -> bool {
         self.keeps_keys
     }
 
     /// Ends all trouble.
-    pub(super) const fn calm(&mut self) {
+    pub const fn calm(&mut self) {
         self.trouble_permille = 0;
     }
 
     /// Whether calls still go wrong.
-    pub(super) const fn is_troubled(&self) -> bool {
+    pub const fn is_troubled(&self) -> bool {
         self.trouble_permille > 0
     }
 
     /// The log of effects.
-    pub(super) fn effects(&self) -> &[EffectEntry] {
+    pub fn effects(&self) -> &[EffectEntry] {
         &self.effects
     }
 
     /// Targets that somebody changed behind the mesh's back.
-    pub(super) const fn disturbed(&self) -> &BTreeSet<TargetId> {
+    pub const fn disturbed(&self) -> &BTreeSet<TargetId> {
         &self.disturbed
     }
 
     /// Somebody changes a target behind everybody's back.
-    pub(super) fn meddle(&mut self, target: &TargetId, resource: &Name) -> bool {
+    pub fn meddle(&mut self, target: &TargetId, resource: &Name) -> bool {
         let was_there =
             self.places.get_mut(target).and_then(|place| place.applied.remove(resource)).is_some();
         if was_there {
@@ -100,7 +102,7 @@ impl Targets {
     }
 
     /// What is applied to a resource.
-    pub(super) fn read(
+    pub fn read(
         &mut self,
         random: &mut StdRng,
         target: &TargetId,
@@ -125,7 +127,7 @@ impl Targets {
     }
 
     /// Carries an order out, or not.
-    pub(super) fn carry_out(
+    pub fn carry_out(
         &mut self,
         random: &mut StdRng,
         at_us: u64,
@@ -181,7 +183,7 @@ impl Targets {
     }
 
     /// What a probe of a target finds.
-    pub(super) fn health(&self, random: &mut StdRng, target: &TargetId) -> HealthReport {
+    pub fn health(&self, random: &mut StdRng, target: &TargetId) -> HealthReport {
         let is_sick = self.places.get(target).is_some_and(Place::is_sick);
         if is_sick || random.random_range(0..1_000) < self.trouble_permille / 4 {
             unhealthy()

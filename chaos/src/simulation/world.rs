@@ -49,7 +49,9 @@ fn standby() -> MemberId {
     member(&format!("{}/standby", org(0)))
 }
 
-fn constitution() -> Constitution {
+/// The constitution of a run: the default one, with periods of seconds.
+#[must_use]
+pub fn constitution() -> Constitution {
     let mut constitution =
         Constitution { open_proposals_per_author_max: 3, ..Constitution::default_genesis() };
     constitution.heartbeat = DurationMs::new(2_000);

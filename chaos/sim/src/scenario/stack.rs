@@ -1,5 +1,7 @@
-//! Runs whole nodes: four validators and a fifth that follows, each with a user. Phases: faults, then none; from then
-//! on there is a bound until everyone has a new block and every user is served; at the end every chain is judged.
+//! Runs whole nodes: four validators with the members of their organisations, and a fifth that follows and audits, each
+//! with a user. Proposals live their lives through the real desk, signer, executor and auditor meanwhile. Phases: faults,
+//! then none; from then on there is a bound until everyone has a new block and every user is served, and one until a
+//! proposal is closed; at the end every chain is judged, and what the targets and journals say against it.
 
 use std::{
     cell::RefCell,
@@ -8,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use althing_chaos::checker::{self, Evidence};
 use althing_contracts::{quantity::Height, testing::World};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use turmoil::Sim;
@@ -17,7 +20,7 @@ use crate::{
     faults::{FaultPlan, Kind},
     machine,
     node::Node,
-    storage::Disks,
+    provider::SimTargets,
     trace,
     world::{self, NODES, VALIDATORS, host},
 };
@@ -26,13 +29,16 @@ use crate::{
 const CALM: Duration = Duration::from_secs(3);
 /// When the faults end.
 const CHAOS_END: Duration = Duration::from_secs(40);
-/// How long everyone may take to have a new block and serve its user: a dark link is closed after 10.5 s and dialled
+/// How long everyone may take to have a new block and serve its user: a dark link is closed after 6.5 s and dialled
 /// again within 5 s, rounds last up to 4 s, and what was lost is asked for again.
 const HEAL_MAX: Duration = Duration::from_secs(40);
 /// How long a run lasts when nothing goes wrong.
 const RUN: Duration = Duration::from_secs(60);
 /// How long handing out the chains may take.
 const INQUEST_MAX: Duration = Duration::from_secs(5);
+/// How long after the last fault a proposal may take until it is closed: a whole life takes 15 s, some fail or are
+/// refused, and authors have room for a new one only when an old one has ended.
+const LIFE_MAX: Duration = Duration::from_secs(60);
 /// Delay of a message on a slow link.
 const SLOW: Duration = Duration::from_millis(900);
 
@@ -51,6 +57,14 @@ pub struct Outcome {
     pub acknowledged: usize,
     /// What users were refused, and how often.
     pub refused: BTreeMap<String, u64>,
+    /// Lives of proposals that ended, by their last stage.
+    pub lives: BTreeMap<String, u64>,
+    /// Effects at targets.
+    pub effects: usize,
+    /// What else happened to calls of targets.
+    pub calls: BTreeMap<String, u64>,
+    /// Milliseconds from the end of the faults until a proposal was closed.
+    pub closed_ms: Option<u64>,
     /// Faults that struck, by kind.
     pub faults: BTreeMap<Kind, u64>,
     /// Milliseconds from the end of the faults to the next final block anywhere, and to service everywhere.
@@ -73,6 +87,7 @@ impl Outcome {
 struct Run<'a> {
     sim: Sim<'a>,
     nodes: Vec<Rc<Node>>,
+    targets: SimTargets,
     board: SharedBoard,
     plan: FaultPlan,
     random: StdRng,
@@ -99,6 +114,7 @@ pub fn run(seed: u64) -> Outcome {
     run.disturb();
     run.heal();
     let healed_ms = run.wait_for_service();
+    let closed_ms = run.wait_for_life();
     run.pass(RUN);
     let violations = run.judge();
     let board = run.board.borrow();
@@ -110,6 +126,10 @@ pub fn run(seed: u64) -> Outcome {
         height: board.highest().get(),
         acknowledged,
         refused,
+        lives: board.lives(),
+        effects: run.targets.effects().len(),
+        calls: run.targets.coverage().into_iter().collect(),
+        closed_ms,
         faults: run.struck,
         healed_ms,
         simulated_ms: millis(run.sim.elapsed()),
@@ -124,11 +144,12 @@ impl Run<'_> {
         let mut sim = machine::network(seed, RUN * 10, latency_max).build();
         let board = Rc::new(RefCell::new(Board::default()));
         let world = Rc::new(World::with(world::beginning()));
+        let targets = SimTargets::draw(seed);
         let nodes: Vec<Rc<Node>> = plan
             .clock_offsets_ms
             .iter()
             .enumerate()
-            .map(|(index, offset_ms)| Node::new(index, seed, &world, *offset_ms, &board))
+            .map(|(index, offset_ms)| Node::new(index, seed, &world, *offset_ms, &targets, &board))
             .collect();
         for (index, node) in nodes.iter().enumerate() {
             let node = Rc::clone(node);
@@ -139,6 +160,7 @@ impl Run<'_> {
         Self {
             sim,
             nodes,
+            targets,
             board,
             plan,
             random,
@@ -180,7 +202,8 @@ impl Run<'_> {
         let given_up = self.board.borrow_mut().take_given_up();
         for node in given_up {
             self.sim.crash(host(node));
-            self.nodes[node].disks.replace(Disks::default());
+            let disks = self.nodes[node].disks.borrow().without_ledger();
+            self.nodes[node].disks.replace(disks);
             self.renewed.insert(node, self.board.borrow().highest().next());
         }
         let highest = self.board.borrow().highest();
@@ -286,6 +309,7 @@ impl Run<'_> {
     fn heal(&mut self) {
         trace::note("heal", &self.sim.elapsed().as_millis());
         self.repair();
+        self.targets.calm();
         self.healed = self.board.borrow().highest();
         for node in &self.nodes {
             node.disks.borrow().mend();
@@ -318,6 +342,20 @@ impl Run<'_> {
         }
     }
 
+    /// Waits until a proposal is closed.
+    fn wait_for_life(&mut self) -> Option<u64> {
+        while !self.board.borrow().has_closed(CHAOS_END) {
+            if self.sim.elapsed() >= CHAOS_END + LIFE_MAX {
+                let what =
+                    format!("liveness: no proposal was closed within {LIFE_MAX:?} after the last fault");
+                self.board.borrow_mut().violate(what);
+                return None;
+            }
+            self.step();
+        }
+        Some(millis(self.sim.elapsed().saturating_sub(CHAOS_END)))
+    }
+
     fn complain(&mut self, next: Height, behind: &[usize]) {
         let seconds = HEAL_MAX.as_secs();
         let what = format!(
@@ -329,11 +367,13 @@ impl Run<'_> {
 
     /// Has every node hand out its chain and judges them all.
     fn judge(&mut self) -> Vec<String> {
+        self.targets.close();
         self.board.borrow_mut().begin_inquest();
         let end = self.sim.elapsed() + INQUEST_MAX;
         while !self.board.borrow().is_complete() && self.sim.elapsed() < end {
             self.step();
         }
+        self.judge_lives();
         let mut board = self.board.borrow_mut();
         let audited = board.last_audited();
         if audited < self.healed {
@@ -347,6 +387,35 @@ impl Run<'_> {
         }
         let state = World::with(world::beginning()).state;
         board.judge(state.network(), state.roster())
+    }
+}
+
+impl Run<'_> {
+    /// Judges what targets and journals have against the longest chain.
+    fn judge_lives(&mut self) {
+        let mut board = self.board.borrow_mut();
+        let blocks = board.longest();
+        let end = Height::new(blocks.len() as u64);
+        let mut uses = Vec::new();
+        for node in &self.nodes {
+            match node.key_uses() {
+                Ok(found) => uses.extend(found),
+                Err(error) => board.violate(format!("a journal of key uses cannot be read: {error}")),
+            }
+        }
+        let findings = checker::judge(&Evidence {
+            genesis: &world::beginning(),
+            blocks: &blocks,
+            final_us: board.final_us(),
+            effects: &self.targets.effects(),
+            disturbed: &BTreeSet::new(),
+            key_uses: Some(&uses),
+            ended: board.ended(),
+            acknowledged: &board.acknowledgements(end),
+        });
+        for finding in findings {
+            board.violate(finding.to_string());
+        }
     }
 }
 
