@@ -16,16 +16,18 @@ mod hostile;
 mod tally;
 
 /// When the hostile begin: the first honest nodes have met.
-const ATTACK_BEGIN: Duration = Duration::from_secs(3);
+const ATTACK_BEGIN: Duration = Duration::from_secs(2);
 /// When the victims start, in the middle of the attack.
-const VICTIM_BEGIN: Duration = Duration::from_secs(6);
+const VICTIM_BEGIN: Duration = Duration::from_secs(4);
 /// How long a node has to be up before messages are expected of it.
-const SETTLE: Duration = Duration::from_secs(8);
+const SETTLE: Duration = Duration::from_secs(5);
 /// From when until when honest nodes publish.
-const PUBLISH_BEGIN: Duration = Duration::from_secs(8);
-const PUBLISH_END: Duration = Duration::from_secs(24);
+const PUBLISH_BEGIN: Duration = Duration::from_secs(5);
+const PUBLISH_END: Duration = Duration::from_secs(14);
 /// How long messages may be on their way afterwards.
-const END: Duration = Duration::from_secs(30);
+const END: Duration = Duration::from_secs(18);
+/// How long a step of the simulation is: eighty hosts with thousands of links take too long by the millisecond.
+const TICK: Duration = Duration::from_millis(5);
 /// Longest delay of a message on a link.
 const LATENCY_MAX: Duration = Duration::from_millis(60);
 /// Connections that wait at one listener: the simulated system's own queue must not be what the attack breaks.
@@ -96,7 +98,8 @@ impl Outcome {
 #[must_use]
 pub fn run(seed: u64) -> Outcome {
     counters::begin();
-    let mut sim = machine::network(seed, END * 2, LATENCY_MAX).tcp_capacity(BACKLOG_MAX).build();
+    let mut sim =
+        machine::network(seed, END * 2, LATENCY_MAX).tick_duration(TICK).tcp_capacity(BACKLOG_MAX).build();
     let (cast, tally) = (Rc::new(Cast::draw(seed)), Rc::new(RefCell::new(Tally::default())));
     let open: Vec<Open> = (0..HONEST).map(|_| Open::default()).collect();
     for (node, open) in open.iter().enumerate() {

@@ -22,9 +22,9 @@ use crate::{
 /// How often a node publishes.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Events that an application judges before it needs [`WORK`]: at most 2,000 a second.
-const EVENTS_A_WORK: usize = 2;
+const EVENTS_A_WORK: usize = 10;
 /// What judging them takes.
-const WORK: Duration = Duration::from_millis(1);
+const WORK: Duration = super::TICK;
 
 /// A life.
 pub(super) async fn live(node: usize, cast: Rc<Cast>, tally: SharedTally, open: Open) -> turmoil::Result {

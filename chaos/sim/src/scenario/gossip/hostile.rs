@@ -20,8 +20,8 @@ const FLOOD_A_SECOND: u32 = 20;
 /// Refused messages of one spammer a second.
 const SPAM_A_SECOND: u32 = 10;
 /// How often a torrent fills its queues, and with how many frames to each node.
-const TORRENT_EVERY: Duration = Duration::from_millis(10);
-const TORRENT_FRAMES: usize = 64;
+const TORRENT_EVERY: Duration = Duration::from_millis(100);
+const TORRENT_FRAMES: usize = 256;
 /// Requests of a torrent that wait for an answer at one node: as many as one connection bears.
 const TORRENT_REQUESTS: usize = 16;
 
@@ -93,9 +93,9 @@ async fn torrent(mesh: MeshHandle) {
                     let mesh = mesh.clone();
                     tokio::task::spawn_local(async move {
                         loop {
-                            if mesh.request(peer, Bytes::from_static(b"torrent")).await.is_err() {
-                                sleep(TORRENT_EVERY).await;
-                            }
+                            // Answered or not, it asks again.
+                            let _answer = mesh.request(peer, Bytes::from_static(b"torrent")).await;
+                            sleep(TORRENT_EVERY).await;
                         }
                     });
                 }

@@ -23,8 +23,10 @@ use crate::{
 
 /// Connections that one idler holds at each node: six of them take more than the handshakes that a node has under way.
 const HELD: usize = 16;
+/// Pause between two handshakes of a knocker with one node.
+const KNOCK: Duration = Duration::from_secs(2);
 /// Pause before the same again.
-const AGAIN: Duration = Duration::from_millis(200);
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Shakes hands with everyone, is refused, and does it again.
 pub(super) async fn knock(peer: &Hostile) {
@@ -46,7 +48,7 @@ pub(super) async fn knock(peer: &Hostile) {
             let dial = DialOpts::unknown_peer_id().address(address.clone()).allocate_new_port().build();
             let _limit: Result<(), DialError> = swarm.dial(dial);
         }
-        let again = sleep(AGAIN * 4);
+        let again = sleep(KNOCK);
         tokio::pin!(again);
         loop {
             tokio::select! {
