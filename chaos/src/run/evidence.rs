@@ -41,6 +41,14 @@ pub struct Began {
     pub ms: u64,
 }
 
+impl Began {
+    /// At this moment, on a mesh that has decided nothing yet.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { height: 0, ms: recovery::now_ms() }
+    }
+}
+
 /// Everything that verdicts rest on.
 #[derive(Debug)]
 pub struct Evidence {

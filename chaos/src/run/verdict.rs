@@ -2,7 +2,7 @@
 //! could verify, and what the providers wrote down themselves.
 
 mod effects;
-pub(super) mod status;
+pub mod status;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

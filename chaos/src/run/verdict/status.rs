@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Says in a history what the ledger held at each height, by its events; `top` is the last one.
-pub(in crate::run) fn chronicle(history: &mut History, stories: &BTreeMap<String, Story>, top: u64) {
+pub fn chronicle(history: &mut History, stories: &BTreeMap<String, Story>, top: u64) {
     let mut blocks: BTreeMap<Height, Vec<(ProposalId, Change)>> = BTreeMap::new();
     for event in stories.values().flat_map(|story| &story.events) {
         if let Some((height, proposal, change)) = change_of(event) {
