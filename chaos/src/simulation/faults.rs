@@ -54,6 +54,9 @@ pub struct FaultPlan {
     pub rebroadcast_ms: u64,
     /// What one call to one disk meets.
     pub disk_fault: Option<DiskFault>,
+    /// Whether the first organisation has so many voters, all for everything, that only its cap lets the others decide.
+    #[serde(default)]
+    pub has_crowd: bool,
 }
 
 /// One call to a disk that does not do what it should.
@@ -207,6 +210,7 @@ impl FaultPlan {
         settles: true,
         rebroadcast_ms: 500,
         disk_fault: None,
+        has_crowd: false,
     };
 
     /// The faults of a seed.
@@ -249,6 +253,7 @@ impl FaultPlan {
                 operation: random.random_range(1..DRAWN_OPERATION_MAX),
                 meets: Meets::DRAWN[random.random_range(0..3_usize)],
             }),
+            has_crowd: random.random_bool(0.2),
         }
         .sound()
     }
@@ -274,6 +279,7 @@ impl FaultPlan {
             Self { trouble_permille: 0, ..*self },
             Self { keeps_keys: true, ..*self },
             Self { has_misbehaviour: false, ..*self },
+            Self { has_crowd: false, ..*self },
             Self { validators: calm.validators.min(self.validators), ..*self },
         ];
         plans.into_iter().map(Self::sound).filter(|plan| plan != self).collect()

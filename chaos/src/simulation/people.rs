@@ -20,6 +20,9 @@ use super::target::SICK;
 /// Longest time that a health gate waits, below the longest time of a stage.
 const HEALTH_WITHIN: DurationMs = DurationMs::new(3_000);
 
+/// What the names of those have in common who vote for everything.
+pub(super) const CROWD: &str = "crowd";
+
 /// What a member does in a role, by what its node shows; nothing when there is nothing to do.
 pub fn act(random: &mut StdRng, state: &State, member: &MemberId, role: Role) -> Option<Call> {
     match role {
@@ -167,7 +170,11 @@ fn vote(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
     let open = pick(random, state, |it| {
         matches!(it.stage, Stage::Voting | Stage::Confirming) && state.may_vote(it.id, member).is_ok()
     })?;
+    let is_crowd = |id: &MemberId| id.as_str().contains(CROWD);
     let choice = match random.random_range(0..100) {
+        _ if is_crowd(member) => Choice::For,
+        // Against a crowd the others stand together.
+        0..70 if state.members().any(|(id, _)| is_crowd(id)) => Choice::Against,
         0..75 => Choice::For,
         75..90 => Choice::Against,
         _ => Choice::Abstain,
