@@ -44,7 +44,6 @@ impl Task {
         if !link.connections.is_empty() {
             return;
         }
-        failpoint::reach("mesh.lost");
         self.links.remove(peer);
         self.redial.lost(peer, Instant::now());
         if let Some(node) = identity::node_id(peer).filter(|node| self.outboxes.contains(node)) {
@@ -102,6 +101,7 @@ impl Task {
     }
 
     fn leave(&mut self, node: NodeId) {
+        failpoint::reach("mesh.lost");
         self.direct.close(&node);
         gauge!(names::PEERS).decrement(1.0);
         info!(%node, "node disconnected");
