@@ -195,7 +195,6 @@ pub const POINTS: &[Point] = &[
     point(Executor, Work, "executor.attested"),
     point(Executor, Work, "local.instance.stopped"),
     point(Executor, FailedStart, "local.put_back").after(1),
-    point(Executor, FailedStart, "local.undo").after(2),
     point(Auditor, Work, "auditor.applied"),
     point(Auditor, Work, "auditor.witnessed"),
     point(Auditor, Work, "auditor.head").after(1),

@@ -125,7 +125,6 @@ impl Provider for LocalProvider {
 
     async fn undo(&self, order: &ProviderOrder) -> Result<Effect, ProviderError> {
         let (order, id) = (order.clone(), &order.target.id);
-        failpoint::reach("local.undo");
         self.ask(id, |reply| Command::CarryOut { order: Box::new(order), undo: true, reply }).await
     }
 
