@@ -62,6 +62,10 @@ async fn ask(node: usize, mesh: MeshHandle, tally: SharedTally) {
     let honest: Vec<NodeId> = (0..HONEST).map(|honest| cast::node_id(&cast::host(honest))).collect();
     for turn in 0.. {
         sleep(INTERVAL).await;
+        // What is on its way when the run ends was not refused.
+        if turmoil::sim_elapsed().unwrap_or_default() >= PUBLISH_END {
+            return;
+        }
         let mut peers: Vec<NodeId> = mesh.peers().into_iter().filter(|peer| honest.contains(peer)).collect();
         peers.sort_unstable();
         let Some(peer) = peers.get(turn % peers.len().max(1)).copied() else { continue };
