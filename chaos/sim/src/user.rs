@@ -11,6 +11,7 @@ use althing_contracts::{
     digest::{Digest, Purpose},
     name::{MemberId, OrgId},
     quantity::{Sequence, TimeMs},
+    reject::Reject,
     role::Role,
     state::State,
     testing::{World, deploy, line},
@@ -96,10 +97,14 @@ impl User {
         self.sequence = self.sequence.next();
     }
 
-    /// What it asked for is refused: its number is free, and a proposal that it was to open is not there.
-    fn refuse(&mut self) {
+    /// What it asked for is refused: its number is free, and a proposal that it was to open is not there. A repeat of a
+    /// change that is open already uses no number up, so the ledger may expect another one.
+    fn refuse(&mut self, reject: &Reject) {
         self.waiting = None;
         self.open = None;
+        if let Reject::Sequence { expected, .. } = reject {
+            self.sequence = Sequence::new(expected.get().saturating_sub(1));
+        }
     }
 
     /// A change as its node's ledger plans it; nothing before the ledger can.
@@ -130,7 +135,7 @@ pub async fn submit(user: Rc<RefCell<User>>, world: Rc<World>, ledger: LedgerHan
             }
             Err(SubmitError::Rejected(reject)) => {
                 board.borrow_mut().refuse(reject.code());
-                user.borrow_mut().refuse();
+                user.borrow_mut().refuse(&reject);
                 true
             }
             Err(_) => false,
