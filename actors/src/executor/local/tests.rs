@@ -337,7 +337,8 @@ async fn a_worker_that_panicked_between_its_marks_goes_on_from_the_disk() {
     let order = order(&site, "a", 1, first.clone(), None);
     assert!(matches!(provider.apply(&order).await, Err(ProviderError::Unknown(_))));
     let before = site.processes();
-    evidence(provider.apply(&order).await);
+    let again = provider.apply(&order).await;
+    assert!(matches!(again, Ok(Effect::Same(_))), "it was in effect and was recorded: {again:?}");
     assert_eq!(site.processes(), before, "the instance that was started is adopted");
     assert_eq!(provider.read(&site.context(), &name("web"), Fence::ZERO).await, Ok(Some(first)));
     provider.shutdown_services().await;
