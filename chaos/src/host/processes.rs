@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use althing_actors::executor::local::process::{self, LOOKS_MAX};
 use nix::{
     errno::Errno,
     sys::signal::{Signal, kill},
@@ -25,9 +26,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// One is still there.
 pub(super) fn kill_marked(environment: &str) -> Result<(), HostError> {
     let begun = Instant::now();
+    let mut looks = 0;
     loop {
-        let marked = marked(environment);
-        if marked.is_empty() {
+        let Look { marked, are_all_read } = look(environment);
+        looks += 1;
+        if marked.is_empty() && (are_all_read || looks >= LOOKS_MAX) {
             return Ok(());
         }
         for pid in &marked {
@@ -47,13 +50,28 @@ pub(super) fn kill_marked(environment: &str) -> Result<(), HostError> {
     }
 }
 
+/// What was seen of the processes.
+struct Look {
+    marked: Vec<Pid>,
+    /// Whether each showed its environment: one that has just been started does not yet.
+    are_all_read: bool,
+}
+
 /// The processes that run and have such an entry; one that has ended and waits for its parent has no environment.
-fn marked(environment: &str) -> Vec<Pid> {
+fn look(environment: &str) -> Look {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let is_marked = |pid: &i32| {
-        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ.split(|byte| *byte == 0).any(|entry| entry.starts_with(environment.as_bytes()))
-    };
-    pids.filter(is_marked).map(Pid::from_raw).collect()
+    let mut look = Look { marked: Vec::new(), are_all_read: true };
+    for pid in pids {
+        match process::environment(pid) {
+            Some(environ) => {
+                let is_entry = |entry: &[u8]| entry.starts_with(environment.as_bytes());
+                if environ.split(|byte| *byte == 0).any(is_entry) {
+                    look.marked.push(Pid::from_raw(pid));
+                }
+            }
+            None => look.are_all_read = false,
+        }
+    }
+    look
 }

@@ -17,7 +17,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 /// How often a process is looked at that shows no environment. It has none, or is between two programs, which takes
 /// as long as the new one takes to be read from the disk.
-const LOOKS_MAX: usize = 20;
+pub const LOOKS_MAX: usize = 20;
 /// The time between two looks.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
@@ -170,8 +170,9 @@ fn open(pid: i32) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// The environment of a process; `None` when it runs a program and shows none, as between the start of execve(2) and its
-/// end. A process that is gone, or of the kernel, has none for good.
-fn environment(pid: i32) -> Option<Vec<u8>> {
+/// end, which is when whoever spawned it goes on. A process that is gone, or of the kernel, has none for good.
+#[must_use]
+pub fn environment(pid: i32) -> Option<Vec<u8>> {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let is_between = environment.is_empty()
         && stat(pid).is_some_and(|stat| stat.runs)
