@@ -16,9 +16,8 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use self::worker::{Command, Worker};
-use crate::{
-    failpoint,
-    port::{Clock, Effect, Prober, Provider, ProviderError, ProviderOrder, ProviderPlan, TargetContext},
+use crate::port::{
+    Clock, Effect, Prober, Provider, ProviderError, ProviderOrder, ProviderPlan, TargetContext,
 };
 
 pub mod artefact;

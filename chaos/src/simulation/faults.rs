@@ -54,9 +54,9 @@ pub struct FaultPlan {
     pub rebroadcast_ms: u64,
     /// What one call to one disk meets.
     pub disk_fault: Option<DiskFault>,
-    /// Whether the first organisation has so many voters, all for everything, that only its cap lets the others decide.
+    /// Voters that the first organisation has more than the others, all for everything: only its cap lets the others decide.
     #[serde(default)]
-    pub has_crowd: bool,
+    pub crowd: usize,
 }
 
 /// One call to a disk that does not do what it should.
@@ -166,6 +166,7 @@ impl FaultPlan {
                 ),
             ),
             ("observers", (count(self.observers), 0..=NODES_MAX, false)),
+            ("crowd", (count(self.crowd), 0..=NODES_MAX, false)),
             ("chaos_us", (self.chaos_us, EVERY_MIN_US..=CHAOS_MAX_US, false)),
             ("delay_max_us", (self.delay_max_us, 1..=DELAY_MAX_US, false)),
             ("drop_permille", of_thousand(self.drop_permille)),
@@ -210,7 +211,7 @@ impl FaultPlan {
         settles: true,
         rebroadcast_ms: 500,
         disk_fault: None,
-        has_crowd: false,
+        crowd: 0,
     };
 
     /// The faults of a seed.
@@ -253,7 +254,7 @@ impl FaultPlan {
                 operation: random.random_range(1..DRAWN_OPERATION_MAX),
                 meets: Meets::DRAWN[random.random_range(0..3_usize)],
             }),
-            has_crowd: random.random_bool(0.2),
+            crowd: if random.random_bool(0.2) { 3 } else { 0 },
         }
         .sound()
     }
@@ -279,7 +280,7 @@ impl FaultPlan {
             Self { trouble_permille: 0, ..*self },
             Self { keeps_keys: true, ..*self },
             Self { has_misbehaviour: false, ..*self },
-            Self { has_crowd: false, ..*self },
+            Self { crowd: 0, ..*self },
             Self { validators: calm.validators.min(self.validators), ..*self },
         ];
         plans.into_iter().map(Self::sound).filter(|plan| plan != self).collect()

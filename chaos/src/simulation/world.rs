@@ -39,24 +39,20 @@ pub(super) fn genesis_of(plan: &FaultPlan) -> Genesis {
         let sceptic = member(&format!("{}/sceptic", org(index)));
         genesis.members.insert(sceptic.clone(), record(&sceptic, 0, &[Role::Auditor]));
     }
-    if plan.has_crowd {
-        for id in crowd() {
-            genesis.members.insert(id.clone(), record(&id, CROWD_WEIGHT, &[Role::Voter]));
-        }
+    for id in crowd(plan) {
+        genesis.members.insert(id.clone(), record(&id, CROWD_WEIGHT, &[Role::Voter]));
     }
     let targets = genesis.targets.values_mut().filter(|target| target.owner == first);
     targets.for_each(|target| target.executors.extend([standby()]));
     genesis
 }
 
-/// The voters of the crowd.
-const CROWD_LEN: usize = 3;
-/// The weight of each, that of any other voter.
+/// The weight of each voter of the crowd, that of any other voter.
 const CROWD_WEIGHT: u64 = 100;
 
 /// The voters that the first organisation has more than the others.
-fn crowd() -> impl Iterator<Item = MemberId> {
-    (0..CROWD_LEN).map(|number| member(&format!("{}/{CROWD}-{number}", org(0))))
+fn crowd(plan: &FaultPlan) -> impl Iterator<Item = MemberId> + use<> {
+    (0..plan.crowd).map(|number| member(&format!("{}/{CROWD}-{number}", org(0))))
 }
 
 /// The second executor of the first organisation, at the first observer.
@@ -105,8 +101,8 @@ pub(super) fn staff_of(plan: &FaultPlan, node: NodeIndex) -> Staff {
         holders.insert((named("executor"), Role::Executor));
         holders.insert((named("guardian"), Role::Guardian));
         holders.insert((named("sceptic"), Role::Auditor));
-        if plan.has_crowd && node == 0 {
-            holders.extend(crowd().map(|id| (id, Role::Voter)));
+        if node == 0 {
+            holders.extend(crowd(plan).map(|id| (id, Role::Voter)));
         }
     }
     let audits = if plan.observers > 0 { plan.validators } else { plan.validators.saturating_sub(1) };
