@@ -17,6 +17,7 @@ use althing_contracts::{
     document::Action,
     genesis::Genesis,
     name::TargetId,
+    proposal::Proposal,
     quantity::{Fence, Height},
     stage::Stage,
     transaction::{ProposalId, TransactionId},
@@ -58,7 +59,7 @@ pub struct Evidence<'a> {
     pub disturbed: &'a BTreeSet<TargetId>,
     /// The key uses of all nodes, each node's in order; `None` when there are none to read.
     pub key_uses: Option<&'a [KeyUseRecord]>,
-    /// How the ledger says that each execution ended.
+    /// How the ledger says that each execution ended, or that it is being undone.
     pub ended: &'a BTreeMap<ProposalId, Stage>,
     /// Transactions of which a user was told that they are final.
     pub acknowledged: &'a BTreeSet<TransactionId>,
@@ -116,6 +117,14 @@ impl std::fmt::Display for Invariant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.name())
     }
+}
+
+/// How an execution ended, or that it is being undone, as [`Evidence::ended`] has it.
+#[must_use]
+pub fn how_it_ended(proposal: &Proposal) -> Option<Stage> {
+    let is_being_undone = proposal.stage == Stage::RollingBack;
+    let ended = proposal.ended.as_ref().map(|ending| ending.stage);
+    ended.or(is_being_undone.then_some(Stage::RollingBack))
 }
 
 /// Judges a run; nothing was found when it is sound.

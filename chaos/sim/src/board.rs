@@ -9,6 +9,7 @@ use std::{
 };
 
 use althing_actors::ledger::message::CertifiedBlock;
+use althing_chaos::checker::how_it_ended;
 use althing_contracts::{
     block::Block,
     certificate::Roster,
@@ -77,8 +78,8 @@ impl Board {
 
     /// A node shows where a proposal stands.
     pub fn stands(&mut self, proposal: &Proposal) {
-        if let Some(ending) = &proposal.ended {
-            self.ended.insert(proposal.id, ending.stage);
+        if let Some(stage) = how_it_ended(proposal) {
+            self.ended.insert(proposal.id, stage);
         }
         if proposal.stage.is_terminal() && !self.lives.contains_key(&proposal.id) {
             trace::note("life", &format!("{} {}", proposal.id, proposal.stage));

@@ -46,11 +46,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
         for (mark, _) in story.receipts.iter().filter(|(_, outcome)| *outcome == StepOutcome::Done) {
             *done.entry(mark.step).or_default() += 1;
         }
-        // A receipt does not say in which direction: a rollback may find that there is nothing to undo.
-        let is_undone = evidence
-            .ended
-            .get(id)
-            .is_some_and(|ended| matches!(ended, Stage::RolledBack | Stage::RollbackFailed));
+        // A receipt does not say in which direction: a rollback, over or not, may find that there is nothing to undo.
+        let is_undone = evidence.ended.get(id).is_some_and(|ended| {
+            matches!(ended, Stage::RollingBack | Stage::RolledBack | Stage::RollbackFailed)
+        });
         for (step, times) in done {
             let happened =
                 [false, true].iter().any(|undo| by_key.contains_key(key_of(id, step, *undo).as_str()));

@@ -174,6 +174,18 @@ fn a_receipt_without_an_effect_is_found() {
     assert_eq!(broken(|run| run.effects.clear()), [Invariant::Effects]);
 }
 
+/// A step that was claimed and never carried out is reported undone.
+#[test]
+fn a_rollback_that_finds_nothing_to_undo_is_none() {
+    for stage in [Stage::RollingBack, Stage::RolledBack] {
+        let nothing = broken(|run| {
+            run.effects.clear();
+            run.ended.extend([(run.proposal, stage)]);
+        });
+        assert_eq!(nothing, []);
+    }
+}
+
 #[test]
 fn an_effect_that_stays_after_a_rollback_is_found() {
     let stays = broken(|run| run.ended.extend([(run.proposal, Stage::RolledBack)]));

@@ -109,7 +109,7 @@ fn entries(effects: &[Effect]) -> Result<Vec<EffectEntry>, GroundError> {
     Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
-/// How the ledger says that each execution ended.
+/// How the ledger says that each execution ended, or that it is being undone.
 fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Stage>, GroundError> {
     let mut ended = BTreeMap::new();
     for (id, story) in stories {
@@ -117,7 +117,14 @@ fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Stage
         let mut stages =
             changes.filter_map(|event| serde_json::from_value::<Stage>(event["data"]["to"].clone()).ok());
         let is_end = |stage: &Stage| {
-            matches!(stage, Stage::Executed | Stage::Failed | Stage::RolledBack | Stage::RollbackFailed)
+            matches!(
+                stage,
+                Stage::Executed
+                    | Stage::Failed
+                    | Stage::RollingBack
+                    | Stage::RolledBack
+                    | Stage::RollbackFailed
+            )
         };
         if let Some(stage) = stages.rfind(is_end) {
             ended.insert(serde_json::from_value(id.as_str().into())?, stage);

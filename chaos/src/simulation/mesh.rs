@@ -414,7 +414,7 @@ impl Mesh {
             .map(LedgerState::state)
             .into_iter()
             .flat_map(State::proposals);
-        let ended = proposals.filter_map(|it| Some((it.id, it.ended?.stage))).collect();
+        let ended = proposals.filter_map(|it| Some((it.id, checker::how_it_ended(it)?))).collect();
         let findings = checker::judge(&Evidence {
             genesis: &self.genesis,
             blocks: &blocks,
