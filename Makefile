@@ -7,7 +7,7 @@ export CARGO_TERM_PROGRESS_WHEN ?= never
 BUILT = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test machines fmt lint deny nextest doc simulate simulate-stack zoo chaos chaos-report bench soak model fuzz coverage \
+.PHONY: help demo test machines fmt lint deny nextest doc simulate simulate-stack zoo failpoints chaos chaos-report bench soak model fuzz coverage \
 	mutants clean
 
 help: ## Say what there is
@@ -22,7 +22,7 @@ test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that m
 
 machines: MODEL ?= --short
 machines: FUZZ ?= --turn 2
-machines: model simulate-stack fuzz zoo coverage ## The machines that the test command leaves out, each in its short form
+machines: failpoints model simulate-stack fuzz zoo coverage ## The machines that the test command leaves out, each in its short form
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -56,6 +56,9 @@ zoo: ## Plant known bugs into a copy of the sources and let the simulation find 
 
 soak: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule) | test(every_call_to_a_disk)"
+
+failpoints: ## Kill a daemon at every failpoint, in about six minutes; writes target/chaos/failpoints.json
+	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "binary(failpoints)"
 
 chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: seven minutes); writes target/chaos/processes.json
 	ops/ci/install-chaos-tools.sh
