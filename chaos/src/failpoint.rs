@@ -22,8 +22,6 @@ pub enum Reached {
     Work,
     /// The mesh is at work, and an actor of the node panics.
     Panic,
-    /// The mesh is at work, and a service of the node does not start.
-    FailedStart,
     /// It starts again when the others have decided more.
     Behind,
     /// It starts with nothing and follows what the others decided.
@@ -75,16 +73,13 @@ impl Point {
     pub fn arming(&self) -> String {
         match self.reached {
             Reached::Panic => format!("signer.signed=1*panic;{}=kill", self.name),
-            Reached::FailedStart => {
-                format!("local.instance.start={}*off->1*return;{}=kill", self.passes, self.name)
-            }
             _ if self.passes == 0 => format!("{}=kill", self.name),
             _ => format!("{}={}*off->kill", self.name, self.passes),
         }
     }
 }
 
-use Reached::{Behind, CatchUp, Doubt, End, Export, FailedStart, FirstStart, Newcomer, Panic, Start, Work};
+use Reached::{Behind, CatchUp, Doubt, End, Export, FirstStart, Newcomer, Panic, Start, Work};
 use Victim::{Auditor, Decider, Executor};
 
 /// Every failpoint, for each victim in the order in which they are played: what is left by one may be what the next one
@@ -194,7 +189,6 @@ pub const POINTS: &[Point] = &[
     point(Executor, Work, "executor.attest"),
     point(Executor, Work, "executor.attested"),
     point(Executor, Work, "local.instance.stopped"),
-    point(Executor, FailedStart, "local.put_back").after(1),
     point(Auditor, Work, "auditor.applied"),
     point(Auditor, Work, "auditor.witnessed"),
     point(Auditor, Work, "auditor.head").after(1),

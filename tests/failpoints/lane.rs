@@ -54,12 +54,11 @@ impl Lane<'_> {
         Kill { point, took: begun.elapsed(), failure }
     }
 
-    /// What a node does when it starts, and whose service does not start, is up to the moment of the kill before: where
-    /// that passes the point by, it is started again.
+    /// What a node does when it starts is up to the moment of the kill before: where that passes the point by, it is
+    /// started again.
     fn die_at(&mut self, point: &'static Point) -> Result<(), Box<dyn std::error::Error>> {
         let starts = match point.reached {
             Reached::Start | Reached::Doubt | Reached::Behind => 6,
-            Reached::FailedStart => 3,
             _ => 1,
         };
         for _ in 1..starts {

@@ -264,7 +264,6 @@ impl Worker {
         if let Err(error) = self.put_back(&order.target.record, resource).await {
             return ProviderError::Unknown(format!("{reason}; putting the target back failed: {error}"));
         }
-        failpoint::reach("local.put_back");
         self.state.changing.remove(resource);
         let kept =
             self.save().and_then(|()| self.record(order, Progress::Reverted { reason: reason.clone() }));
