@@ -110,7 +110,7 @@ def failpoints(figures):
     kept = sum(verdict["holds"] for verdict in figures["verdicts"])
     yield row(3, "48 failpoints fired", f"{figures['killed']} of {figures['points']} killed a daemon in {figures['took_ms'] / 1000:.0f} s, "
               f"{kept} of {len(figures['verdicts'])} promises kept",
-              figures["killed"] >= 48 and figures["holds"], "make nextest")
+              figures["killed"] >= 48 and figures["holds"], "make failpoints")
 
 
 def zoo(figures):
