@@ -412,6 +412,7 @@ impl Run<'_> {
             key_uses: Some(&uses),
             ended: board.ended(),
             acknowledged: &board.acknowledgements(end),
+            told: None,
         });
         for finding in findings {
             board.violate(finding.to_string());
