@@ -12,7 +12,7 @@ use crate::{
 /// The seed of the lives.
 const SEED: u64 = 8;
 /// Every how many calls one meets a fault in each test run; the soak takes each.
-const STRIDE: u64 = 37;
+const STRIDE: u64 = 61;
 
 /// Lives without other faults: from the first call to the end of every proposal.
 const LIVES: FaultPlan = FaultPlan { chaos_us: 3_000_000, ..FaultPlan::CALM };
