@@ -16,9 +16,9 @@ help: ## Say what there is
 demo: ## Four organisations govern a real service, break it, and prove it (under a minute after the build)
 	$(CARGO) run --release --locked --bin althing -- dev --demo
 
-test: SIMULATE ?= --seeds 0..10000 --minutes 12
+test: SIMULATE ?= --seeds 0..3000 --minutes 20
 test: FORM ?= short
-test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, 12 minutes of simulation, 7 of broken daemons
+test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, 3,000 seeds of the simulation, 7 minutes of broken daemons
 
 machines: MODEL ?= --short
 machines: FUZZ ?= --turn 2
