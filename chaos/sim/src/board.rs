@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use althing_actors::ledger::message::CertifiedBlock;
+use althing_actors::ledger::message::{CertifiedBlock, Final};
 use althing_chaos::checker::how_it_ended;
 use althing_contracts::{
     block::Block,
@@ -131,10 +131,16 @@ impl Board {
         self.chains.values().max_by_key(|chain| chain.len()).cloned().unwrap_or_default()
     }
 
-    /// A user is told that its transaction is final.
-    pub fn acknowledge(&mut self, node: usize, id: TransactionId, height: Height) {
+    /// A user is told that its transaction is final. One without events repeats what is in effect, perhaps by another one's
+    /// doing, and is in no block.
+    pub fn acknowledge(&mut self, node: usize, done: &Final) {
+        let Final { id, height, events, .. } = done;
+        let (id, height) = (*id, *height);
         trace::note("acknowledged", &format!("{node} {height} {id}"));
         self.served.insert(node, turmoil::sim_elapsed().unwrap_or_default());
+        if events.is_empty() {
+            return;
+        }
         // A repeat is told of a later height.
         self.acknowledged.entry(id).or_insert(height);
     }

@@ -182,7 +182,7 @@ async fn live(site: Site, member: MemberId, role: Role, random: Rc<RefCell<StdRn
         let wanted = people::act(&mut *random.borrow_mut(), &view.state, &member, role);
         let Some(call) = wanted.filter(|_| !board.borrow().is_inquest()) else { continue };
         match site.carry(&member, role, call).await {
-            Ok(done) => board.borrow_mut().acknowledge(site.node, done.id, done.height),
+            Ok(done) => board.borrow_mut().acknowledge(site.node, &done),
             Err(error) => board.borrow_mut().refuse(&kind_of(&error)),
         }
     }

@@ -129,7 +129,7 @@ pub async fn submit(user: Rc<RefCell<User>>, world: Rc<World>, ledger: LedgerHan
         };
         let is_settled = match ledger.submit(bytes).await {
             Ok(done) => {
-                board.borrow_mut().acknowledge(node, done.id, done.height);
+                board.borrow_mut().acknowledge(node, &done);
                 user.borrow_mut().serve();
                 true
             }
