@@ -257,7 +257,9 @@ fn a_mesh_whose_daemons_are_killed_keeps_every_promise() {
 #[test]
 fn a_mesh_that_falls_apart_keeps_every_promise() {
     if let Err(lack) = Facility::Network.check() {
-        assert!(!nix::unistd::Uid::effective().is_root(), "`make test` installs what root needs: {lack}");
+        let is_root = nix::unistd::Uid::effective().is_root();
+        let is_package = lack.remedy.starts_with("apt-get");
+        assert!(!(is_root && is_package), "`make test` installs what root needs: {lack}");
         println!("left out: {lack}");
         return;
     }
