@@ -22,7 +22,7 @@ test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that m
 
 machines: MODEL ?= --short
 machines: FUZZ ?= --turn 2
-machines: failpoints model simulate-stack fuzz zoo coverage ## The machines that the test command leaves out, each in its short form
+machines: failpoints model simulate-stack fuzz zoo coverage ## The machines that the test command leaves out; the zoo alone takes most of an hour
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -57,7 +57,7 @@ zoo: ## Plant known bugs into a copy of the sources and let the simulation find 
 soak: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule) | test(every_call_to_a_disk)"
 
-failpoints: ## Kill a daemon at every failpoint, in about six minutes; writes target/chaos/failpoints.json
+failpoints: ## Kill a daemon at every failpoint, in about eight minutes; writes target/chaos/failpoints.json
 	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "binary(failpoints)"
 
 chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: seven minutes); writes target/chaos/processes.json
