@@ -180,16 +180,11 @@ fn report(done: &[Ran], kept: usize, wall_s: f64) -> Value {
         let healed = done.iter().filter_map(|ran| ran.outcome["healed_ms"].get(which)?.as_u64());
         percentiles(healed.collect())
     };
-    let failed: Vec<Value> = done
-        .iter()
-        .filter(|ran| !(ran.is_sound && ran.repeats))
-        .map(|ran| json!({ "seed": ran.job.seed, "scenario": ran.job.scenario, "outcome": ran.outcome }))
-        .collect();
     json!({
         "commit": commit(),
         "runs": done.len(),
         "kept_seeds": kept,
-        "failed": failed,
+        "failed": failed(done),
         "ran_twice": twice,
         "repeated_themselves": repeats,
         "simulated_s": simulated_s,
@@ -226,4 +221,12 @@ fn commit() -> String {
 fn uptime() -> f64 {
     let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
     text.split(' ').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0)
+}
+
+/// The runs in which something did not hold.
+fn failed(done: &[Ran]) -> Vec<Value> {
+    let failed = done.iter().filter(|ran| !(ran.is_sound && ran.repeats));
+    failed
+        .map(|ran| json!({ "seed": ran.job.seed, "scenario": ran.job.scenario, "outcome": ran.outcome }))
+        .collect()
 }

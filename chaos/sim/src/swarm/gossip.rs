@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Ran, commit};
+use super::{Ran, commit, failed};
 
 /// The scenario's name.
 pub(super) const NAME: &str = "gossip";
@@ -11,18 +11,13 @@ pub(super) const NAME: &str = "gossip";
 pub(super) fn report(done: &[Ran], kept: usize, wall_s: f64) -> Value {
     let twice = done.iter().filter(|ran| ran.job.is_twice).count();
     let repeats = done.iter().filter(|ran| ran.job.is_twice && ran.repeats).count();
-    let failed: Vec<Value> = done
-        .iter()
-        .filter(|ran| !(ran.is_sound && ran.repeats))
-        .map(|ran| json!({ "seed": ran.job.seed, "scenario": NAME, "outcome": ran.outcome }))
-        .collect();
     let first = done.first().map(|ran| &ran.outcome);
     let cast = |who: &str| first.map_or(Value::Null, |outcome| outcome[who].clone());
     json!({
         "commit": commit(),
         "runs": done.len(),
         "kept_seeds": kept,
-        "failed": failed,
+        "failed": failed(done),
         "ran_twice": twice,
         "repeated_themselves": repeats,
         "honest": cast("honest"),
