@@ -59,7 +59,7 @@ pub struct Evidence<'a> {
     pub disturbed: &'a BTreeSet<TargetId>,
     /// The key uses of all nodes, each node's in order; `None` when there are none to read.
     pub key_uses: Option<&'a [KeyUseRecord]>,
-    /// How the ledger says that each execution ended, or that it is being undone.
+    /// How the ledger says that each vote or execution ended: what was voted down, was carried out, or is being undone.
     pub ended: &'a BTreeMap<ProposalId, Stage>,
     /// Transactions of which a user was told that they are final.
     pub acknowledged: &'a BTreeSet<TransactionId>,
@@ -86,7 +86,8 @@ pub enum Invariant {
     Effects,
     /// What was acknowledged is final, once; nobody's ballot counts twice.
     Ballots,
-    /// Before an effect came its claim, and before that the approval, the timelock and no veto, for this very action.
+    /// Before an effect came its claim, and before that the approval, the timelock and no veto, for this very action;
+    /// what was voted down had not passed.
     Approval,
     /// Every transaction has one use of its key, and no use was for two.
     Keys,
@@ -119,12 +120,12 @@ impl std::fmt::Display for Invariant {
     }
 }
 
-/// How an execution ended, or that it is being undone, as [`Evidence::ended`] has it.
+/// How a vote or an execution ended, as [`Evidence::ended`] has it.
 #[must_use]
 pub fn how_it_ended(proposal: &Proposal) -> Option<Stage> {
-    let is_being_undone = proposal.stage == Stage::RollingBack;
+    let says_it_itself = matches!(proposal.stage, Stage::RollingBack | Stage::Defeated);
     let ended = proposal.ended.as_ref().map(|ending| ending.stage);
-    ended.or(is_being_undone.then_some(Stage::RollingBack))
+    ended.or(says_it_itself.then_some(proposal.stage))
 }
 
 /// Judges a run; nothing was found when it is sound.

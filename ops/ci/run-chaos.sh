@@ -13,8 +13,8 @@ out="$here/../../target/chaos"
 form="${1:-long}"
 seed="${SEED:-1}"
 mkdir -p "$out"
-rm -f "$out"/run-*.json "$out"/run-*.html
-failed=0
+rm -f "$out"/run-*.json "$out"/run-*.html "$out"/run-*.log
+failed=()
 number=0
 
 run() {
@@ -23,9 +23,10 @@ run() {
     name=$(printf 'run-%02d-%s' "$number" "$1")
     echo "== $*"
     # Exit code 4: this machine cannot do it, which the list says.
-    "$althing" chaos run "$@" --seed $((seed + number - 1)) -o json --report "$out/$name.html" >"$out/$name.json" || {
+    "$althing" chaos run "$@" --seed $((seed + number - 1)) -o json --report "$out/$name.html" \
+        >"$out/$name.json" 2> >(tee "$out/$name.log" >&2) || {
         code=$?
-        if [ "$code" -eq 4 ]; then rm -f "$out/$name.json"; else failed=1; fi
+        if [ "$code" -eq 4 ]; then rm -f "$out/$name.json"; else failed+=("$name"); fi
     }
 }
 
@@ -51,4 +52,9 @@ fi
     echo ']}'
 } >"$out/processes.json"
 echo "reports: $out/processes.json and $out/run-*.html"
-exit "$failed"
+# Last, where a log that was cut short still shows it: how each run ended that did not end well.
+for name in "${failed[@]}"; do
+    echo "== $name failed:"
+    tail -n 1 "$out/$name.log"
+done
+[ "${#failed[@]}" -eq 0 ]

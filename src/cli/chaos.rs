@@ -200,10 +200,10 @@ async fn break_mesh(arguments: RunArguments, session: &Session) -> Outcome {
     if let Some(file) = &arguments.report {
         write(file, &report.page())?;
     }
-    let (passed, interrupted) = (report.passed, report.interrupted);
+    let (passed, interrupted, broken) = (report.passed, report.interrupted, report.broken_promises());
     session.print(&ReportView(report))?;
     match (passed, interrupted) {
-        (false, _) => Err(Failure::new(Exit::EndedBadly, "a promise was broken; the report says which")),
+        (false, _) => Err(Failure::new(Exit::EndedBadly, format!("a promise was broken: {broken}"))),
         (true, true) => Err(Failure::interrupted()),
         (true, false) => Ok(()),
     }

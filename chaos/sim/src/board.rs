@@ -35,7 +35,7 @@ pub struct Board {
     blocks: BTreeMap<Height, (Digest, usize)>,
     /// When each was shown first, in microseconds of the run.
     final_us: BTreeMap<Height, u64>,
-    /// How each execution ended, by the ledger, and the proposals that were closed, with when that was seen.
+    /// How each vote or execution ended, by the ledger, and the proposals that were closed, with when that was seen.
     ended: BTreeMap<ProposalId, Stage>,
     closed: BTreeMap<ProposalId, Duration>,
     /// How often a life ended in each stage.
@@ -106,7 +106,7 @@ impl Board {
         self.closed.values().any(|at| *at > since)
     }
 
-    /// How each execution ended.
+    /// How each vote or execution ended.
     #[must_use]
     pub const fn ended(&self) -> &BTreeMap<ProposalId, Stage> {
         &self.ended

@@ -1,5 +1,5 @@
-//! Owns the question whether an effect was allowed: by which document, after which claim, on whose ballots, after how
-//! long. The sums are its own.
+//! Owns the questions whether an effect was allowed, by which document, after which claim, on whose ballots, after how
+//! long, and whether what was voted down had not passed. The sums are its own.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,28 @@ use althing_contracts::{
     name::OrgId,
     quantity::Revision,
     role::Role,
+    stage::Stage,
     transaction::Choice,
 };
 
 use super::{
     EffectEntry, Evidence, Findings, Invariant,
-    history::{History, Review, StepMark, Story},
+    history::{Edition, History, Review, StepMark, Story},
 };
 
 pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut Findings) {
     for effect in evidence.effects {
         if let Err(what) = judge_effect(evidence, history, effect) {
             findings.add(Invariant::Approval, format!("{}: {what}", effect.idempotency_key));
+        }
+    }
+    for (id, story) in &history.stories {
+        let claimed =
+            story.claims.first().map_or(Ok(()), |first| judge_decision(evidence.genesis, story, first));
+        let is_defeated = evidence.ended.get(id) == Some(&Stage::Defeated);
+        let defeated = if is_defeated { judge_defeat(evidence.genesis, story) } else { Ok(()) };
+        for what in [claimed, defeated].into_iter().filter_map(Result::err) {
+            findings.add(Invariant::Approval, format!("{id}: {what}"));
         }
     }
 }
@@ -50,9 +60,7 @@ fn judge_effect(evidence: &Evidence<'_>, history: &History, effect: &EffectEntry
     if document.cost.monthly_milli > hard.cost_ceiling_monthly_milli {
         return Err("it costs more than the ceiling".to_owned());
     }
-    let first = story.claims.first().ok_or("nobody ever claimed a step")?;
-    judge_claim(evidence, story, step, effect)?;
-    judge_decision(evidence.genesis, story, first)
+    judge_claim(evidence, story, step, effect)
 }
 
 /// A claim of the step was final when it took effect.
@@ -75,13 +83,8 @@ fn judge_claim(
 /// The proposal was reviewed, passed and waited when its first step was claimed.
 fn judge_decision(genesis: &Genesis, story: &Story, first: &StepMark) -> Result<(), String> {
     let edition = story.editions.last().ok_or("no edition")?;
-    let revision = Revision::new(u32::try_from(story.editions.len()).unwrap_or(u32::MAX));
-    let targets: std::collections::BTreeSet<_> =
-        edition.document.steps().map(|(_, step)| &step.target).collect();
-    let is_small = targets.len() <= usize::from(genesis.constitution.hard_rules.routine_targets_max);
-    let tracks = &genesis.constitution.tracks;
-    let standard = tracks.get(&Track::Standard).ok_or("no standard track")?;
-    let routine = tracks.get(&Track::Routine).filter(|_| is_small);
+    let revision = revision_of(story);
+    let (standard, routine) = tracks_of(genesis, edition)?;
     let author = edition.author.org();
     let is_sign_off = |it: &&Review| it.revision == revision && it.is_for && it.reviewer.org() != author;
     let signed_off: Vec<_> = story.reviews.iter().filter(is_sign_off).map(|review| review.time).collect();
@@ -105,6 +108,33 @@ fn judge_decision(genesis: &Genesis, story: &Story, first: &StepMark) -> Result<
     } else {
         Ok(())
     }
+}
+
+/// Every ballot was in when it was voted down, and they did not pass it.
+fn judge_defeat(genesis: &Genesis, story: &Story) -> Result<(), String> {
+    let edition = story.editions.last().ok_or("no edition")?;
+    let (standard, routine) = tracks_of(genesis, edition)?;
+    let sums = Sums::of(genesis, story, revision_of(story));
+    // Nobody says here by which track it was voted down: what both pass was passed by either.
+    let has_passed = sums.pass(&standard.scheme) && routine.is_none_or(|routine| sums.pass(&routine.scheme));
+    if has_passed { Err(format!("it was voted down and had passed: {sums:?}")) } else { Ok(()) }
+}
+
+fn revision_of(story: &Story) -> Revision {
+    Revision::new(u32::try_from(story.editions.len()).unwrap_or(u32::MAX))
+}
+
+/// The standard track, and the routine one for what touches few targets.
+fn tracks_of<'a>(
+    genesis: &'a Genesis,
+    edition: &Edition,
+) -> Result<(&'a TrackParameters, Option<&'a TrackParameters>), String> {
+    let targets: std::collections::BTreeSet<_> =
+        edition.document.steps().map(|(_, step)| &step.target).collect();
+    let is_small = targets.len() <= usize::from(genesis.constitution.hard_rules.routine_targets_max);
+    let tracks = &genesis.constitution.tracks;
+    let standard = tracks.get(&Track::Standard).ok_or("no standard track")?;
+    Ok((standard, tracks.get(&Track::Routine).filter(|_| is_small)))
 }
 
 /// In which shares are compared.

@@ -214,6 +214,14 @@ fn an_effect_before_the_time_of_the_constitution_is_found() {
 }
 
 #[test]
+fn a_vote_that_passed_and_was_voted_down_is_found() {
+    let denied = broken(|run| {
+        run.ended.extend([(run.proposal, Stage::Defeated)]);
+    });
+    assert_eq!(denied, [Invariant::Approval]);
+}
+
+#[test]
 fn an_acknowledged_transaction_that_is_nowhere_is_found() {
     let lost = broken(|run| run.acknowledged.extend([Digest::of_artefact(b"lost")]));
     assert_eq!(lost, [Invariant::Ballots]);

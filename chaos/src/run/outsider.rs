@@ -109,7 +109,7 @@ fn entries(effects: &[Effect]) -> Result<Vec<EffectEntry>, GroundError> {
     Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
-/// How the ledger says that each execution ended, or that it is being undone.
+/// How the ledger says that each vote or execution ended, or that it is being undone.
 fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Stage>, GroundError> {
     let mut ended = BTreeMap::new();
     for (id, story) in stories {
@@ -119,7 +119,8 @@ fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Stage
         let is_end = |stage: &Stage| {
             matches!(
                 stage,
-                Stage::Executed
+                Stage::Defeated
+                    | Stage::Executed
                     | Stage::Failed
                     | Stage::RollingBack
                     | Stage::RolledBack

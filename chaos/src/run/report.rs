@@ -129,6 +129,13 @@ impl Report {
         self.lives.iter().filter(|life| life.stage == end).count()
     }
 
+    /// Each promise that was broken, by its name, and what was seen.
+    #[must_use]
+    pub fn broken_promises(&self) -> String {
+        let broken = self.verdicts.iter().filter(|verdict| !verdict.holds);
+        broken.map(|verdict| format!("{}: {}", verdict.id, verdict.observed)).collect::<Vec<_>>().join("; ")
+    }
+
     /// For people, in a terminal.
     #[must_use]
     pub fn text(&self) -> String {
