@@ -8,7 +8,7 @@ use std::{
 use althing_chaos::{
     process::vote::members_with,
     run::{
-        evidence::{Began, Evidence},
+        evidence::Evidence,
         ground::Ground,
         load::{
             ballots::Ballots,
@@ -30,7 +30,6 @@ const SEED: u64 = 1;
 /// The work, and what looks on.
 pub(crate) struct Work {
     begun: Instant,
-    outset: Began,
     watch: Watch,
     ballots: Ballots,
     lives: Lives,
@@ -42,7 +41,7 @@ pub(crate) struct Work {
 impl Work {
     /// Begins it, and waits for the first block.
     pub(crate) fn begin(ground: &Ground) -> Self {
-        let (begun, outset, record) = (Instant::now(), Began::now(), Record::default());
+        let (begun, record) = (Instant::now(), Record::default());
         let mesh = ground.mesh();
         let watch = Watch::start(mesh.nodes().iter().map(|node| node.client().clone()));
         let validators: Vec<_> = mesh.validators().map(|node| node.client().clone()).collect();
@@ -58,12 +57,12 @@ impl Work {
         let nodes: Vec<_> = mesh.nodes().iter().map(|node| node.client().clone()).collect();
         let reads = Reads::start(&nodes, SEED, &record, &enough);
         watch.wait_for_all(0, BLOCK_WITHIN).expect("a first block comes");
-        Self { begun, outset, watch, ballots, lives, reads, record, enough }
+        Self { begun, watch, ballots, lives, reads, record, enough }
     }
 
     /// Waits for one more block everywhere, lives one more life, and judges what there is to judge.
     pub(crate) fn judge(self, ground: &mut Ground, binary: &Path, folder: &Path) -> Vec<Verdict> {
-        let Self { begun, outset, watch, ballots, lives, reads, record, enough } = self;
+        let Self { begun, watch, ballots, lives, reads, record, enough } = self;
         watch.wait_for_all(watch.height_max(), BLOCK_WITHIN).expect("the mesh decides again, and all follow");
         enough.request();
         reads.join();
@@ -86,7 +85,7 @@ impl Work {
         ground.mesh().wait_for_agreement(BLOCK_WITHIN).expect("all nodes hold the same state");
         let fallen = ground.fallen();
         let (names, seen) = (ground.names(), watch.stop());
-        let evidence = Evidence::gather(ground, binary, folder, outset).expect("everything answers");
+        let evidence = Evidence::gather(ground, binary, folder, 0).expect("everything answers");
         let (mut told, reads) = record.take();
         status::chronicle(&mut told, &evidence.stories, evidence.height);
         let findings = Findings {

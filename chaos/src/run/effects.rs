@@ -27,6 +27,14 @@ pub struct Effect {
     pub progress: Progress,
 }
 
+impl Effect {
+    /// The proposal in its key.
+    #[must_use]
+    pub fn proposal(&self) -> &str {
+        self.key.split('/').next().unwrap_or_default()
+    }
+}
+
 /// Reads the logs of these sites; a site where nothing was ordered has none.
 ///
 /// # Errors

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
+use althing_contracts::stage::Stage;
 use serde_json::Value;
 
 use super::{
     effects::{self, Effect},
     ground::{Ground, GroundError},
-    outsider, recovery,
+    outsider,
 };
 use crate::process::client::{ClientError, NodeClient};
 
@@ -30,23 +31,6 @@ pub struct Story {
     pub events: Vec<Value>,
     /// The change, as it was decided.
     pub document: Value,
-}
-
-/// When a run began: what was on the ledger before is not its doing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Began {
-    /// At which height.
-    pub height: u64,
-    /// In milliseconds since the Unix epoch.
-    pub ms: u64,
-}
-
-impl Began {
-    /// At this moment, on a mesh that has decided nothing yet.
-    #[must_use]
-    pub fn now() -> Self {
-        Self { height: 0, ms: recovery::now_ms() }
-    }
 }
 
 /// Everything that verdicts rest on.
@@ -67,7 +51,8 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Gathers it: all nodes run, and are killed on the way.
+    /// Gathers it: all nodes run, and are killed on the way. What was on the ledger at the height `since` is not the run's
+    /// doing.
     ///
     /// # Errors
     /// A node does not answer, or a log cannot be read.
@@ -75,11 +60,8 @@ impl Evidence {
         ground: &mut Ground,
         binary: &Path,
         folder: &Path,
-        began: Began,
+        since: u64,
     ) -> Result<Self, GroundError> {
-        // A run that was ended early is in the middle of something: what is done from here on is not judged, since the
-        // ledger is read before the logs are.
-        let asked_ms = recovery::now_ms();
         let _behind = ground.mesh().wait_for_agreement(AGREE_WITHIN);
         let first = ground.mesh().nodes()[0].client().clone();
         let height = first.head()?.height;
@@ -93,24 +75,46 @@ impl Evidence {
         }
         let mut equivocated = BTreeMap::new();
         for node in ground.mesh().nodes() {
-            equivocated.insert(node.name().to_owned(), equivocations(binary, node.client(), began.height)?);
+            equivocated.insert(node.name().to_owned(), equivocations(binary, node.client(), since)?);
         }
         ground.end()?;
         let mut effects = effects::read(ground.sites())?;
-        effects.retain(|effect| effect.time_ms <= asked_ms);
+        effects.retain(|effect| !is_later(effect, &stories));
         let nodes = ground.mesh().nodes();
         let journals: Vec<_> = nodes.iter().map(|node| node.folder().join("data/signer.journal")).collect();
         let bundle = folder.join(format!("{}.bundle", nodes[0].name()));
         let findings = outsider::judge(&bundle, &journals, &effects, &stories)?;
-        stories.retain(|_, story| story.began() > began.height);
-        if began.height > 0 {
-            effects.retain(|effect| effect.time_ms >= began.ms);
-        }
+        let is_older = |story: &Story| story.began() <= since;
+        effects.retain(|effect| !stories.get(effect.proposal()).is_some_and(is_older));
+        stories.retain(|_, story| !is_older(story));
         Ok(Self { stories, height, bundles, equivocated, findings, effects })
     }
 }
 
+/// Whether an effect follows a claim that was made after the ledger was read, which is before the logs are: a run that was
+/// ended early is in the middle of something. The ledger's fences tell, never the clocks, which runs set wrong.
+fn is_later(effect: &Effect, stories: &BTreeMap<String, Story>) -> bool {
+    let claims = stories.values().flat_map(Story::of_claims);
+    let highest = claims.filter_map(|data| data["fence"].as_u64()).max().unwrap_or(0);
+    effect.fence > highest && stories.get(effect.proposal()).is_some_and(|story| !story.is_over())
+}
+
 impl Story {
+    /// What its events say of claims.
+    fn of_claims(&self) -> impl Iterator<Item = &Value> {
+        self.events
+            .iter()
+            .filter(|event| event["type"] == "io.althing.step-claimed")
+            .map(|event| &event["data"])
+    }
+
+    /// Whether nothing can follow.
+    fn is_over(&self) -> bool {
+        let changes = self.events.iter().rev().filter(|event| event["type"] == "io.althing.stage-changed");
+        let last = changes.map(|event| serde_json::from_value::<Stage>(event["data"]["to"].clone())).next();
+        last.is_some_and(|stage| stage.is_ok_and(Stage::is_terminal))
+    }
+
     /// The height of its first event.
     fn began(&self) -> u64 {
         self.events.first().and_then(|event| event["data"]["height"].as_u64()).unwrap_or(u64::MAX)
@@ -162,4 +166,41 @@ fn verify(binary: &Path, file: &Path, network: &str) -> Result<Value, GroundErro
         return Err(String::from_utf8_lossy(&output.stderr).trim().into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use althing_actors::executor::local::effects::Progress;
+    use althing_contracts::{document::Action, name::Name};
+    use serde_json::json;
+
+    use super::*;
+
+    fn story(stage: &str) -> Story {
+        let event = |kind: &str, data: Value| json!({ "type": format!("io.althing.{kind}"), "data": data });
+        let events = vec![
+            event("step-claimed", json!({ "fence": 7 })),
+            event("stage-changed", json!({ "to": { "name": stage } })),
+        ];
+        Story { events, document: Value::Null }
+    }
+
+    /// The clock of its node is an hour ahead.
+    fn effect(proposal: &str, fence: u64) -> Effect {
+        let action = Action::Remove { resource: Name::new("web").expect("a name") };
+        let (site, key) = ("acme-north".to_owned(), format!("{proposal}/0/do"));
+        Effect { site, key, fence, action, time_ms: u64::MAX, progress: Progress::Begun }
+    }
+
+    #[test]
+    fn only_what_follows_a_claim_that_came_after_the_ledger_was_read_is_left_out() {
+        let stories =
+            BTreeMap::from([("going".to_owned(), story("canary")), ("over".to_owned(), story("closed"))]);
+        assert!(is_later(&effect("going", 8), &stories));
+        assert!(!is_later(&effect("going", 7), &stories), "its claim was there");
+        assert!(!is_later(&effect("over", 8), &stories), "nothing can follow");
+        assert!(!is_later(&effect("nobody's", 8), &stories), "no proposal has it");
+    }
 }

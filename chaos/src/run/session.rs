@@ -80,8 +80,7 @@ impl Session<'_> {
         let (record, since) = (work.record.clone(), work.since);
         let (seen, cast, lives, last_life) = self.end_work(work)?;
         let stay = self.withdraw(since);
-        let began = evidence::Began { height: since, ms: self.began_ms };
-        let evidence = evidence::Evidence::gather(&mut self.ground, &self.options.binary, scratch, began);
+        let evidence = evidence::Evidence::gather(&mut self.ground, &self.options.binary, scratch, since);
         let evidence = evidence
             .map_err(|source| RunError::Broken { doing: "the evidence cannot be gathered", source })?;
         let names = self.ground.names();

@@ -94,12 +94,16 @@ pub fn judge(findings: &Findings<'_>) -> Vec<Verdict> {
     verdicts
 }
 
+/// Of what speaks against a promise, how much is told.
+const TOLD_MAX: usize = 8;
+
 /// A verdict that holds when nothing speaks against it.
 fn verdict(id: &'static str, promised: &'static str, seen: String, against: &[String]) -> Verdict {
-    let observed = match against {
-        [] => seen,
-        [only] => only.clone(),
-        [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
+    let told = against.get(..TOLD_MAX).unwrap_or(against).join("; ");
+    let observed = match against.len() {
+        0 => seen,
+        1..=TOLD_MAX => told,
+        all => format!("{told}; and {} more", all - TOLD_MAX),
     };
     Verdict { id, promised, observed, holds: against.is_empty() }
 }
