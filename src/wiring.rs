@@ -11,6 +11,7 @@ use althing_actors::{
     journal::Shelf,
     ledger::{
         LedgerHandle, LedgerOptions,
+        consensus::Verdicts,
         state::{LedgerSettings, LedgerTiming, REMEMBERED_MAX},
         storage::FileStorage,
     },
@@ -147,6 +148,7 @@ impl Node {
                 role: keys.ledger,
                 timing: LedgerTiming::default(),
                 remembered_max: REMEMBERED_MAX,
+                verdicts: Verdicts::default(),
             },
             storage: Arc::new(FileStorage(config.node.data_dir.clone())),
             mesh: Arc::new(BoundMesh(mesh.clone())),

@@ -87,7 +87,7 @@ pub struct LedgerState<D> {
     /// Own transactions of this step that the validators have not been sent.
     to_forward: Vec<Vec<u8>>,
     detector: EquivocationDetector,
-    /// Used where no driver keeps verdicts.
+    /// Shared with the driver.
     verdicts: Verdicts,
     history: History,
     heads: Heads,

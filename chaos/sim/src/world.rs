@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_actors::ledger::{
-    consensus::ConsensusKey,
+    consensus::{ConsensusKey, Verdicts},
     state::{LedgerRole, LedgerSettings, LedgerTiming, REMEMBERED_MAX},
 };
 use althing_contracts::{
@@ -80,6 +80,7 @@ pub fn settings(genesis: &Genesis, node: usize) -> LedgerSettings {
         role,
         timing: LedgerTiming::default(),
         remembered_max: REMEMBERED_MAX,
+        verdicts: Verdicts::default(),
     }
 }
 

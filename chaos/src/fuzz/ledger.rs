@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use althing_actors::{
     disk::sim::SimDisk,
     ledger::{
-        consensus::ConsensusKey,
+        consensus::{ConsensusKey, Verdicts},
         log::Log,
         mempool::PooledTransaction,
         message::CertifiedBlock,
@@ -106,6 +106,7 @@ impl Peer {
             role: LedgerRole::Validator(ConsensusKey::from_seed(consensus_key(ORGS[0]).secret())),
             timing: LedgerTiming::default(),
             remembered_max: REMEMBERED_MAX,
+            verdicts: Verdicts::default(),
         };
         let now = Now { wall: GENESIS_TIME.after(DurationMs::new(1_000)), monotonic_us: 0 };
         let (log, _) = Log::open(SimDisk::new(), genesis.network()).expect("a new log");

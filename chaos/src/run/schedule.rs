@@ -15,6 +15,8 @@ use crate::{
 
 /// Time that a thing stays broken.
 const BROKEN_MS: std::ops::RangeInclusive<u64> = 2_500..=7_000;
+/// The same when no machine has power: nothing happens meanwhile, so the next cut may come sooner.
+const DARK_MS: std::ops::RangeInclusive<u64> = 100..=500;
 /// Time between two episodes, after the mesh has recovered.
 const CALM_MS: std::ops::RangeInclusive<u64> = 500..=2_000;
 /// How far clocks jump.
@@ -158,7 +160,9 @@ impl Schedule {
         }
         let kinds = self.bag.pop().expect("the bag was filled").to_vec();
         let actions = kinds.iter().map(|kind| self.action(*kind)).collect();
-        let broken = Duration::from_millis(self.random.random_range(BROKEN_MS));
+        let is_dark = kinds == [Kind::PowerCutAll];
+        let broken = self.random.random_range(if is_dark { DARK_MS } else { BROKEN_MS });
+        let broken = Duration::from_millis(broken);
         let calm = Duration::from_millis(self.random.random_range(CALM_MS));
         Episode { number: self.drawn, kinds, actions, broken, calm }
     }

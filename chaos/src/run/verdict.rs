@@ -285,12 +285,15 @@ fn independent(findings: &[String]) -> Verdict {
     verdict("independent", "checkers that know nothing of daemons find nothing", seen, findings)
 }
 
-/// Votes for two blocks prove themselves; what else a liar does leaves no proof that lasts.
+/// Votes for two blocks prove themselves; what else a liar does leaves no proof that lasts. Every liar begins without a
+/// memory of what was signed in its name before, and may by that sign twice as well.
 fn evidence_of_lies(findings: &Findings<'_>) -> Verdict {
-    let liars =
-        findings.troubles.iter().filter(|trouble| trouble.kinds.contains(&Kind::Lies(Lie::DoubleVotes)));
-    let liars: BTreeSet<&String> =
-        liars.flat_map(|trouble| &trouble.nodes).filter_map(|node| findings.names.get(*node)).collect();
+    let who_lied = |is: fn(&Kind) -> bool| -> BTreeSet<&String> {
+        let troubles = findings.troubles.iter().filter(|trouble| trouble.kinds.iter().any(is));
+        troubles.flat_map(|trouble| &trouble.nodes).filter_map(|node| findings.names.get(*node)).collect()
+    };
+    let liars = who_lied(|kind| matches!(kind, Kind::Lies(Lie::DoubleVotes)));
+    let suspects = who_lied(|kind| matches!(kind, Kind::Lies(_)));
     let mut against = Vec::new();
     for liar in &liars {
         for (name, known) in &findings.evidence.equivocated {
@@ -299,11 +302,10 @@ fn evidence_of_lies(findings: &Findings<'_>) -> Verdict {
             }
         }
     }
-    let honest = findings.evidence.equivocated.values().flatten().filter(|known| !liars.contains(known));
+    let known: BTreeSet<&String> = findings.evidence.equivocated.values().flatten().collect();
+    let honest = known.difference(&suspects);
     against.extend(
-        honest.map(|known| {
-            format!("{known} is said to have signed twice, and nobody lied in its name that way")
-        }),
+        honest.map(|known| format!("{known} is said to have signed twice, and nobody lied in its name")),
     );
     let seen = format!("{} validators signed twice, and every ledger says so", liars.len());
     verdict("evidence", "who signs twice is on every ledger, and nobody else", seen, &against)

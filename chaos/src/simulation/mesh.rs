@@ -13,7 +13,7 @@ use althing_actors::{
     disk::sim::is_simulated,
     executor::state::Input,
     ledger::{
-        consensus::{ConsensusKey, ConsensusTimeouts},
+        consensus::{ConsensusKey, ConsensusTimeouts, Verdicts},
         state::{LedgerInput, LedgerOutput, LedgerState, LedgerTiming},
     },
 };
@@ -96,14 +96,16 @@ impl Mesh {
         let offset_max_ms = i64::try_from(plan.clock_offset_max_ms).unwrap_or(0);
         let consensus = ConsensusTimeouts { rebroadcast_ms: plan.rebroadcast_ms, ..Default::default() };
         let timing = LedgerTiming { consensus, ..LedgerTiming::default() };
+        let verdicts = Verdicts::default();
         let validators = orgs.iter().enumerate().map(|(node, org)| {
             let offset_ms = random.random_range(-offset_max_ms..=offset_max_ms);
             Node::validator(&world.genesis, org, timing, world::staff_of(&plan, node), offset_ms)
+                .sharing(&verdicts)
         });
         let mut nodes: Vec<Node> = validators.collect();
         nodes.extend((0..plan.observers).map(|number| {
             let staff = world::staff_of(&plan, plan.validators + number);
-            Node::observer(&world.genesis, number, timing, staff)
+            Node::observer(&world.genesis, number, timing, staff).sharing(&verdicts)
         }));
         let key = |org: &OrgId| ConsensusKey::from_seed(consensus_key(org.as_str()).secret());
         let roster: Vec<PublicKey> = orgs.iter().map(|org| key(org).public()).collect();

@@ -7,7 +7,7 @@ use althing_actors::{
     disk::sim::{Faults, SimDisk},
     journal::{Journal, JournalError},
     ledger::{
-        consensus::ConsensusKey,
+        consensus::{ConsensusKey, Verdicts},
         log::Log,
         message::{CertifiedBlock, LedgerView},
         state::{
@@ -88,15 +88,26 @@ impl Node {
         let key = ConsensusKey::from_seed(consensus_key(org.as_str()).secret());
         let (genesis, node, role) =
             (genesis.clone(), node_key(org.as_str()).public(), LedgerRole::Validator(key));
-        let remembered_max = REMEMBERED_MAX;
-        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max }, staff, clock_offset_ms)
+        let (remembered_max, verdicts) = (REMEMBERED_MAX, Verdicts::default());
+        Self::new(
+            LedgerSettings { genesis, node, role, timing, remembered_max, verdicts },
+            staff,
+            clock_offset_ms,
+        )
     }
 
     /// A node that follows; it has not started.
     pub(super) fn observer(genesis: &Genesis, number: usize, timing: LedgerTiming, staff: Staff) -> Self {
         let node = node_key(&format!("observer-{number}")).public();
         let (genesis, role, remembered_max) = (genesis.clone(), LedgerRole::Observer, REMEMBERED_MAX);
-        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max }, staff, 0)
+        let verdicts = Verdicts::default();
+        Self::new(LedgerSettings { genesis, node, role, timing, remembered_max, verdicts }, staff, 0)
+    }
+
+    /// The same node, with a memory of valid signatures that others share: what one has verified nobody does again.
+    pub(super) fn sharing(mut self, verdicts: &Verdicts) -> Self {
+        self.settings.verdicts = verdicts.clone();
+        self
     }
 
     fn new(settings: LedgerSettings, staff: Staff, clock_offset_ms: i64) -> Self {

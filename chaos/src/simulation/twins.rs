@@ -10,7 +10,7 @@ use althing_actors::{
     causes::with_causes,
     disk::sim::SimDisk,
     ledger::{
-        consensus::{ConsensusKey, ConsensusTimeouts},
+        consensus::{ConsensusKey, ConsensusTimeouts, Verdicts},
         log::Log,
         state::{
             Fatal, LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerState, LedgerTiming, Now,
@@ -133,13 +133,14 @@ impl Play {
             has_evidence: false,
         };
         let timing = LedgerTiming { consensus: ConsensusTimeouts::default(), status_ms: 1_000 };
-        let mut opened = Vec::new();
+        let (mut opened, verdicts) = (Vec::new(), Verdicts::default());
         for node in 0..NODES {
             let org = org(if node < VALIDATORS { node } else { schedule.twin });
             let id = node_key(org.as_str()).public();
             let role = LedgerRole::Validator(ConsensusKey::from_seed(consensus_key(org.as_str()).secret()));
             let (genesis, remembered_max) = (world.genesis.clone(), REMEMBERED_MAX);
-            let settings = LedgerSettings { genesis, node: id, role, timing, remembered_max };
+            let verdicts = verdicts.clone();
+            let settings = LedgerSettings { genesis, node: id, role, timing, remembered_max, verdicts };
             let started = Log::open(SimDisk::new(), world.network())
                 .map_err(Fatal::from)
                 .and_then(|(log, _)| LedgerState::open(settings, log, None, play.now(node), &mut |_| ()));

@@ -21,7 +21,7 @@ pub(super) struct CertificateCheck<'a> {
     pub(super) network: Digest,
     pub(super) roster: &'a CoreRoster,
     pub(super) thresholds: ThresholdParams,
-    pub(super) verdicts: &'a mut Verdicts,
+    pub(super) verdicts: &'a Verdicts,
 }
 
 impl CertificateCheck<'_> {

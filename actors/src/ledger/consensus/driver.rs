@@ -25,6 +25,7 @@ use super::{
     guard::DoubleSign,
     key::ConsensusKey,
     timeouts::ConsensusTimeouts,
+    verdicts::Verdicts,
 };
 use crate::{
     failpoint,
@@ -126,6 +127,8 @@ pub struct DriverConfig {
     pub key: ConsensusKey,
     /// Time limits.
     pub timeouts: ConsensusTimeouts,
+    /// Signatures that were verified at the network's edge, and all that are.
+    pub verdicts: Verdicts,
 }
 
 /// The consensus core of one validator.
@@ -256,11 +259,6 @@ impl Driver {
             && self.round() == round
             && self.core.driver.step_is_propose()
             && !self.effects.guard.has_proposed(round)
-    }
-
-    /// Remembers a signature that was verified at the network's edge.
-    pub fn verdicts(&mut self) -> &mut super::Verdicts {
-        &mut self.effects.verdicts
     }
 
     /// Inputs that the core answered with an error; a defect, counted and survived.

@@ -12,7 +12,6 @@ use malachite_core::{
 use malachite_types::{CommitCertificate, PublicKey as CorePublicKey, SignedMessage, ThresholdParams};
 
 use super::{
-    Verdicts,
     certificates::CertificateCheck,
     context::{
         CoreProposal, CoreRoster, CoreSignature, CoreVote, LedgerContext, round_of, wire_proposal, wire_vote,
@@ -29,7 +28,6 @@ use crate::{failpoint, ledger::wire::Message};
 pub(super) struct Effects {
     config: DriverConfig,
     pub(super) guard: SigningGuard,
-    pub(super) verdicts: Verdicts,
     pub(super) timers: Timers,
     pub(super) acts: Vec<Act>,
     pub(super) fault: Option<DriverFault>,
@@ -44,7 +42,6 @@ impl Effects {
         Self {
             config,
             guard: SigningGuard::default(),
-            verdicts: Verdicts::default(),
             timers,
             acts: Vec::new(),
             fault: None,
@@ -186,7 +183,7 @@ impl Effects {
         }
         let signed = self.config.key.sign_vote(statement, self.config.network);
         failpoint::reach("consensus.vote.signed");
-        self.verdicts.remember(&signed.signed(self.config.network));
+        self.config.verdicts.remember(&signed.signed(self.config.network));
         Some(CoreSignature(signed.signature))
     }
 
@@ -197,7 +194,7 @@ impl Effects {
         }
         let signed = self.config.key.sign_proposal(statement, self.config.network);
         failpoint::reach("consensus.proposal.signed");
-        self.verdicts.remember(&signed.signed(self.config.network));
+        self.config.verdicts.remember(&signed.signed(self.config.network));
         Some(CoreSignature(signed.signature))
     }
 
@@ -223,11 +220,11 @@ impl Effects {
             ConsensusMsg::Vote(vote) => vote.signed(message.signature, self.config.network),
             ConsensusMsg::Proposal(proposal) => proposal.signed(message.signature, self.config.network),
         };
-        signed.is_some_and(|signed| signed.key == key && self.verdicts.check(&signed))
+        signed.is_some_and(|signed| signed.key == key && self.config.verdicts.check(&signed))
     }
 
     fn check<'a>(&'a mut self, roster: &'a CoreRoster, thresholds: ThresholdParams) -> CertificateCheck<'a> {
-        CertificateCheck { network: self.config.network, roster, thresholds, verdicts: &mut self.verdicts }
+        CertificateCheck { network: self.config.network, roster, thresholds, verdicts: &self.config.verdicts }
     }
 
     fn decide(&mut self, certificate: &CommitCertificate<LedgerContext>) {

@@ -11,7 +11,7 @@ use super::{Fatal, LedgerOutput, LedgerState, Misbehaviour};
 use crate::{
     disk::Disk,
     ledger::{
-        consensus::{Driver, DriverInput, proposer},
+        consensus::{DriverInput, proposer},
         log::record::RecordKind,
         wire::{LedgerMessage, Message, SignedProposal, SignedVote, Status},
     },
@@ -144,7 +144,7 @@ impl<D: Disk> LedgerState<D> {
                 return Ok(Some(Misbehaviour::Stranger));
             }
             let signed = vote.signed(self.network);
-            if !self.verdicts().check(&signed) {
+            if !self.verdicts.check(&signed) {
                 return Ok(Some(Misbehaviour::Signature));
             }
             self.observe(vote)?;
@@ -158,7 +158,7 @@ impl<D: Disk> LedgerState<D> {
             return Some(Misbehaviour::Stranger);
         }
         let signed = proposal.signed(self.network);
-        if self.verdicts().check(&signed) { None } else { Some(Misbehaviour::Signature) }
+        if self.verdicts.check(&signed) { None } else { Some(Misbehaviour::Signature) }
     }
 
     /// Compares a verified vote with what its voter said before, and records evidence.
@@ -202,9 +202,5 @@ impl<D: Disk> LedgerState<D> {
 
     fn is_validator(&self, key: PublicKey) -> bool {
         self.roster.by_consensus_key(key).is_some()
-    }
-
-    fn verdicts(&mut self) -> &mut crate::ledger::consensus::Verdicts {
-        self.driver.as_mut().map_or(&mut self.verdicts, Driver::verdicts)
     }
 }

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     disk::Disk,
     ledger::{
-        consensus::{ConsensusEntry, Driver, DriverConfig, LoggedInput, Verdicts},
+        consensus::{ConsensusEntry, Driver, DriverConfig, LoggedInput},
         equivocation::EquivocationDetector,
         log::{
             Log,
@@ -84,7 +84,7 @@ impl<D: Disk> LedgerState<D> {
     }
 
     fn assemble(settings: LedgerSettings, log: Log<D>, now: Now, replay: &mut Replay) -> Result<Self, Fatal> {
-        let LedgerSettings { node, role, timing, .. } = settings;
+        let LedgerSettings { node, role, timing, verdicts, .. } = settings;
         let head = replay.head.clone();
         let roster = head.state.roster().clone();
         let network = head.state.network();
@@ -96,7 +96,8 @@ impl<D: Disk> LedgerState<D> {
                 if validators.get(&node) != Some(&key.public()) {
                     return Err(Fatal::NotOnRoster);
                 }
-                let config = DriverConfig { network, key, timeouts: timing.consensus };
+                let (timeouts, verdicts) = (timing.consensus, verdicts.clone());
+                let config = DriverConfig { network, key, timeouts, verdicts };
                 Some((config.key.public(), Driver::new(config, &roster)))
             }
         };
@@ -121,7 +122,7 @@ impl<D: Disk> LedgerState<D> {
             local: BTreeSet::new(),
             to_forward: Vec::new(),
             detector: std::mem::take(&mut replay.detector),
-            verdicts: Verdicts::default(),
+            verdicts,
             history: std::mem::replace(&mut replay.history, History::new(0)),
             heads: Heads::begin(now.monotonic_us),
             sync: SyncState::default(),

@@ -3,7 +3,7 @@
 use althing_contracts::genesis::Genesis;
 
 use crate::{
-    ledger::consensus::{ConsensusKey, ConsensusTimeouts},
+    ledger::consensus::{ConsensusKey, ConsensusTimeouts, Verdicts},
     port::NodeId,
 };
 
@@ -20,6 +20,8 @@ pub struct LedgerSettings {
     pub timing: LedgerTiming,
     /// Most heights whose place in the log is kept in memory; older ones are found through the index.
     pub remembered_max: usize,
+    /// Signatures known to be valid; nodes of one process may share them.
+    pub verdicts: Verdicts,
 }
 
 /// What a node remembers of the log when nothing else is said: a few megabytes.

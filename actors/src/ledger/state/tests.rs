@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     disk::sim::SimDisk,
     ledger::{
-        consensus::{ConsensusKey, proposer},
+        consensus::{ConsensusKey, Verdicts, proposer},
         mempool::PooledTransaction,
         message::CertifiedBlock,
         wire::{BlockMessage, SignedVote},
@@ -47,6 +47,7 @@ fn open_on(disk: SimDisk, node: NodeId, role: LedgerRole) -> LedgerState<SimDisk
         role,
         timing: LedgerTiming::default(),
         remembered_max: REMEMBERED_MAX,
+        verdicts: Verdicts::default(),
     };
     let (log, _) = Log::open(disk, settings.genesis.network()).unwrap();
     LedgerState::open(settings, log, None, at(0), &mut |_| ()).unwrap().ledger
@@ -485,6 +486,7 @@ fn a_key_that_the_roster_does_not_name_does_not_open() {
         role: LedgerRole::Validator(key(1)),
         timing: LedgerTiming::default(),
         remembered_max: REMEMBERED_MAX,
+        verdicts: Verdicts::default(),
         genesis,
     };
     let (log, _) = Log::open(SimDisk::new(), settings.genesis.network()).unwrap();

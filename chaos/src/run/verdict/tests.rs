@@ -147,6 +147,48 @@ fn two_roots_at_one_height_are_found() {
 }
 
 #[test]
+fn only_who_lied_may_have_signed_twice() {
+    let names = ["acme", "birch"].map(str::to_owned);
+    let lies = |lie| Trouble {
+        number: 1,
+        kinds: vec![Kind::Lies(lie)],
+        broken: Vec::new(),
+        nodes: vec![0],
+        keeps_quorum: Some(true),
+        broken_ms: 0,
+        mended_ms: 1,
+        blocks_while_stalled: None,
+        blocks: 0,
+        next_block_ms: None,
+        caught_up_ms: None,
+        resumed_ms: Vec::new(),
+    };
+    let holds = |lie, known: &[&str]| {
+        let known = BTreeSet::from_iter(known.iter().map(|&org| org.to_owned()));
+        let evidence =
+            Evidence { equivocated: BTreeMap::from([("birch".to_owned(), known)]), ..evidence(&[]) };
+        let findings = Findings {
+            names: &names,
+            seen: &[],
+            troubles: &[lies(lie)],
+            ballots: &[],
+            told: &History::default(),
+            reads: ReadCounts::default(),
+            last_life: None,
+            fallen: &[],
+            evidence: &evidence,
+            is_standing: false,
+        };
+        evidence_of_lies(&findings).holds
+    };
+    assert!(holds(Lie::DoubleVotes, &["acme"]));
+    assert!(!holds(Lie::DoubleVotes, &[]), "nobody noticed");
+    assert!(!holds(Lie::DoubleVotes, &["acme", "birch"]), "birch is honest");
+    assert!(holds(Lie::NilVotes, &["acme"]), "it had forgotten what it signed before it lied");
+    assert!(holds(Lie::NilVotes, &[]));
+}
+
+#[test]
 fn a_read_that_shows_less_than_its_circle_has_seen_is_found() {
     let id = "7".repeat(64);
     let happened = [

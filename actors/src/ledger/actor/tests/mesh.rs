@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     ledger::{
         LedgerHandle, LedgerOptions,
-        consensus::ConsensusKey,
+        consensus::{ConsensusKey, Verdicts},
         message::{Final, SubmitError},
         state::{LedgerRole, LedgerSettings, LedgerTiming},
         storage::FileStorage,
@@ -132,7 +132,14 @@ impl TestMesh {
             LedgerRole::Validator(ConsensusKey::from_seed(consensus_key(org(node).as_str()).secret()))
         };
         let genesis = self.world.genesis.clone();
-        LedgerSettings { genesis, node: id(node), role, timing: self.timing, remembered_max: REMEMBERED }
+        LedgerSettings {
+            genesis,
+            node: id(node),
+            role,
+            timing: self.timing,
+            remembered_max: REMEMBERED,
+            verdicts: Verdicts::default(),
+        }
     }
 
     /// Starts a node on what its directory holds and connects it.

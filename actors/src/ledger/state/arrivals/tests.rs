@@ -9,7 +9,7 @@ use althing_contracts::{
 use super::*;
 use crate::disk::sim::SimDisk;
 use crate::ledger::{
-    consensus::ConsensusKey,
+    consensus::{ConsensusKey, Verdicts},
     log::Log,
     state::{LedgerInput, LedgerOutput, LedgerRole, LedgerSettings, LedgerTiming, Now, REMEMBERED_MAX},
     wire::{LedgerMessage, Message},
@@ -27,6 +27,7 @@ fn validator(world: &World) -> LedgerState<SimDisk> {
         role: LedgerRole::Validator(key),
         timing: LedgerTiming::default(),
         remembered_max: REMEMBERED_MAX,
+        verdicts: Verdicts::default(),
     };
     let (log, _) = Log::open(SimDisk::new(), world.network()).unwrap();
     LedgerState::open(settings, log, None, now(), &mut |_| ()).unwrap().ledger
