@@ -16,9 +16,9 @@ help: ## Say what there is
 demo: ## Four organisations govern a real service, break it, and prove it (under a minute after the build)
 	$(CARGO) run --release --locked --bin althing -- dev --demo
 
-test: SIMULATE ?= --seeds 0..3000 --minutes 20
+test: SIMULATE ?= --seeds 0..10000 --minutes 30
 test: FORM ?= short
-test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, 3,000 seeds of the simulation, 7 minutes of broken daemons
+test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, 10,000 seeds of the simulation, 8 minutes of broken daemons
 
 machines: MODEL ?= --short
 machines: FUZZ ?= --turn 2
@@ -60,7 +60,7 @@ soak: ## Run the long forms of tests that have a short one, and print what they 
 failpoints: ## Kill a daemon at every failpoint, in about eight minutes; writes target/chaos/failpoints.json
 	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "binary(failpoints)"
 
-chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: seven minutes); writes target/chaos/processes.json
+chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: eight minutes); writes target/chaos/processes.json
 	ops/ci/install-chaos-tools.sh
 	$(CARGO) build --release --locked --bin althing
 	ops/ci/run-chaos.sh $(FORM)
