@@ -60,7 +60,7 @@ soak: ## Run the long forms of tests that have a short one, and print what they 
 failpoints: ## Kill a daemon at every failpoint, in about eight minutes; writes target/chaos/failpoints.json
 	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "binary(failpoints)"
 
-chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: eight minutes); writes target/chaos/processes.json
+chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: eight minutes, FORM=mixes: forty); writes target/chaos/processes.json
 	ops/ci/install-chaos-tools.sh
 	$(CARGO) build --release --locked --bin althing
 	ops/ci/run-chaos.sh $(FORM)

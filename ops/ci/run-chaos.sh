@@ -2,7 +2,8 @@
 # Breaks meshes of real daemons and writes every report to target/chaos/processes.json.
 # Short form (run-chaos.sh short): each mix, lie and disk fault about once, and power cuts of whole meshes, in about
 # eight minutes.
-# Long form: each mix for a minute on a mesh of its own, then every other fault for five.
+# The form `mixes` takes each mix for a minute on a mesh of its own; the long form does, too, and then every other fault for
+# five minutes.
 # Needs root for most faults; what this machine cannot do is in the reports.
 set -euo pipefail
 
@@ -12,6 +13,12 @@ althing="${ALTHING:-$target/release/althing}"
 out="$here/../../target/chaos"
 form="${1:-long}"
 seed="${SEED:-1}"
+# Asked before the reports of the last run are removed.
+case "$form" in short | mixes | long) ;; *)
+    echo "run-chaos.sh: no form is called $form; there are short, mixes and long" >&2
+    exit 2
+    ;;
+esac
 mkdir -p "$out"
 rm -f "$out"/run-*.json "$out"/run-*.html "$out"/run-*.log
 failed=()
@@ -30,15 +37,23 @@ run() {
     }
 }
 
-if [ "$form" = short ]; then
+mixes() {
+    for mix in $("$althing" -q -o name chaos list | grep -F +); do run mix --only "$mix" --minutes 1; done
+}
+
+case "$form" in
+short)
     run mix --minutes 3
     run byzantine --minutes 1
     run disk --minutes 0.7
     run disk --only power-cut-all --minutes 2
-else
-    for mix in $("$althing" -q -o name chaos list | grep -F +); do run mix --only "$mix" --minutes 1; done
+    ;;
+mixes) mixes ;;
+long)
+    mixes
     for fault in partition kill pause clock disk byzantine; do run "$fault" --minutes 5; done
-fi
+    ;;
+esac
 
 {
     echo '{"runs":['
