@@ -222,17 +222,15 @@ pub(crate) fn are_targets_free(proposal: &Proposal, registry: &Registry) -> bool
 /// All targets are locked at once, so that two changes never wait for each other.
 fn lock_targets(cast: &mut Cast<'_>) {
     for step in &cast.proposal.plan.steps {
-        if let Some(target) = cast.registry.target_mut(&step.target) {
-            target.busy = Some(cast.proposal.id);
-        }
+        cast.registry.change_target(&step.target, |target| target.busy = Some(cast.proposal.id));
     }
 }
 
 fn free_targets(cast: &mut Cast<'_>) {
     for step in &cast.proposal.plan.steps {
-        if let Some(target) = cast.registry.target_mut(&step.target) {
+        cast.registry.change_target(&step.target, |target| {
             target.busy = target.busy.filter(|by| *by != cast.proposal.id);
-        }
+        });
     }
 }
 

@@ -58,9 +58,7 @@ pub(super) fn veto(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> Res
     if used >= max {
         return Err(Reject::VetoesSpent { member: sender.clone(), max });
     }
-    if let Some(guardian) = cast.registry.member_mut(sender) {
-        guardian.vetoes = used.saturating_add(1);
-    }
+    cast.registry.member_mut(sender)?.vetoes = used.saturating_add(1);
     cast.proposal.vetoed_by = Some(sender.clone());
     cast.go(Stage::Vetoed, &format!("vetoed by {sender}: {reason}"));
     Ok(())

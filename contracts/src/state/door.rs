@@ -30,9 +30,7 @@ impl State {
         }
         let mut events = Vec::new();
         self.take(body, &mut events)?;
-        if let Some(member) = self.registry.member_mut(&body.sender) {
-            member.sequences.insert(body.role, body.sequence);
-        }
+        self.registry.member_mut(&body.sender)?.sequences.insert(body.role, body.sequence);
         Ok(Applied::New(events))
     }
 

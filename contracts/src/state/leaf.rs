@@ -124,6 +124,12 @@ impl Touched {
         self.0.insert(LeafKey::Target(id.clone()));
     }
 
+    /// The leaf that holds the member's activity.
+    pub(crate) fn activity(&mut self, ranges: &Ranges, member: &MemberId) {
+        let first = ranges.range::<MemberId, _>(..=member).next_back();
+        self.0.extend(first.map(|(first, _)| LeafKey::Activity(first.clone())));
+    }
+
     pub(crate) fn ledger(&mut self) {
         self.0.insert(LeafKey::Ledger);
     }
@@ -145,11 +151,6 @@ pub(crate) fn ranges<'a>(members: impl ExactSizeIterator<Item = &'a MemberId>) -
     let members: Vec<&MemberId> = members.collect();
     let ends = members.chunks(len).filter_map(|chunk| chunk.first().zip(chunk.last()));
     ends.map(|(first, last)| (MemberId::clone(first), MemberId::clone(last))).collect()
-}
-
-/// The leaf that holds a member's activity.
-pub(crate) fn activity_of(ranges: &Ranges, member: &MemberId) -> Option<LeafKey> {
-    ranges.range::<MemberId, _>(..=member).next_back().map(|(first, _)| LeafKey::Activity(first.clone()))
 }
 
 /// Every leaf that is not a proposal's.

@@ -68,11 +68,10 @@ impl Registry {
 
     /// Keeps what a step left on its target.
     pub(crate) fn set_applied(&mut self, target: &TargetId, action: &Action) {
-        let Some(target) = self.target_mut(target) else { return };
-        match action {
+        self.change_target(target, |target| match action {
             Action::Remove { resource } => drop(target.applied.remove(resource)),
             other => drop(target.applied.insert(other.resource().clone(), other.clone())),
-        }
+        });
     }
 
     /// Keeps the first proof that a validator signed twice.

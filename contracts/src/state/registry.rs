@@ -12,6 +12,7 @@ use crate::{
     name::{MemberId, TargetId},
     proposal::Electorate,
     quantity::{EventSequence, Fence, Height, Sequence, TimeMs},
+    reject::Reject,
     role::Role,
     shared_map::SharedMap,
     signature::PublicKey,
@@ -97,18 +98,20 @@ impl Registry {
         self.touched.ledger();
     }
 
-    pub(crate) fn member_mut(&mut self, id: &MemberId) -> Option<&mut Member> {
-        let member = self.members.get_mut(id)?;
-        if let Some(key) = leaf::activity_of(&self.ranges, id) {
-            self.touched.insert(key);
-        }
-        Some(Arc::make_mut(member))
+    /// Refuses who is not a member.
+    pub(crate) fn member_mut(&mut self, id: &MemberId) -> Result<&mut Member, Reject> {
+        let unknown = || Reject::NotAMember { member: id.clone() };
+        let member = self.members.get_mut(id).ok_or_else(unknown)?;
+        self.touched.activity(&self.ranges, id);
+        Ok(Arc::make_mut(member))
     }
 
-    pub(crate) fn target_mut(&mut self, id: &TargetId) -> Option<&mut Target> {
-        let target = self.targets.get_mut(id)?;
-        self.touched.target(id);
-        Some(Arc::make_mut(target))
+    /// Changes a target; of one that nobody registered there is nothing to change.
+    pub(crate) fn change_target(&mut self, id: &TargetId, change: impl FnOnce(&mut Target)) {
+        if let Some(target) = self.targets.get_mut(id) {
+            change(Arc::make_mut(target));
+            self.touched.target(id);
+        }
     }
 
     /// Whether the member may act on the target for its owner.
