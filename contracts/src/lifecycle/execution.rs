@@ -29,15 +29,13 @@ pub(super) fn start(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result
     cast.go(Stage::Canary, &format!("{sender} took the first step"));
     cast.wait_for(cast.proposal.parameters.stage);
     cast.proposal.execution.stage_since = cast.registry.time;
-    grant(cast, sender, step, false);
-    Ok(())
+    grant(cast, sender, step, false)
 }
 
 /// Takes a step of the current stage.
 pub(super) fn claim(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
     check_claim(cast, sender, step)?;
-    grant(cast, sender, step, false);
-    Ok(())
+    grant(cast, sender, step, false)
 }
 
 /// Reports the outcome of a step of the current stage.
@@ -48,8 +46,7 @@ pub(super) fn receipt(
     outcome: &StepOutcome,
     evidence: Digest,
 ) -> Result<(), Reject> {
-    check_receipt(cast.proposal, sender, step, fence)?;
-    record(cast, step, outcome, evidence);
+    take_receipt(cast, sender, (step, fence), outcome, evidence)?;
     match outcome {
         StepOutcome::Done => {
             if gate::steps_are_done(cast.proposal) {
@@ -133,6 +130,14 @@ pub(super) fn find(proposal: &Proposal, step: u16) -> Result<(&PlannedStep, &Ste
     let index = usize::from(step);
     let planned = proposal.plan.steps.get(index);
     let progress = proposal.execution.steps.get(index);
+    planned.zip(progress).ok_or(Reject::Step { step, why: StepRefusal::Unknown })
+}
+
+/// The planned step and its progress, to be changed.
+fn find_mut(proposal: &mut Proposal, step: u16) -> Result<(&PlannedStep, &mut StepProgress), Reject> {
+    let index = usize::from(step);
+    let planned = proposal.plan.steps.get(index);
+    let progress = proposal.execution.steps.get_mut(index);
     planned.zip(progress).ok_or(Reject::Step { step, why: StepRefusal::Unknown })
 }
 
@@ -234,73 +239,61 @@ fn free_targets(cast: &mut Cast<'_>) {
     }
 }
 
-/// Gives the step to the sender under a fence above every earlier one.
-pub(super) fn grant(cast: &mut Cast<'_>, sender: &MemberId, step: u16, undo: bool) {
-    let fence = cast.registry.next_fence();
+/// Gives the step, which the caller has found, to the sender under a fence above every earlier one.
+pub(super) fn grant(cast: &mut Cast<'_>, sender: &MemberId, step: u16, undo: bool) -> Result<(), Reject> {
+    let proposal = cast.proposal.id;
     let until = cast.registry.time.after(cast.proposal.parameters.lease);
-    let index = usize::from(step);
-    let claim = StepClaim { executor: sender.clone(), fence, until, undo };
-    if let Some(progress) = cast.proposal.execution.steps.get_mut(index) {
-        progress.claim = Some(claim);
-    }
-    let Some(planned) = cast.proposal.plan.steps.get(index) else { return };
-    cast.events.push(Event::StepClaimed {
-        proposal: cast.proposal.id,
-        step,
-        target: planned.target.clone(),
-        executor: sender.clone(),
-        fence,
-        undo,
-    });
+    let (planned, progress) = find_mut(cast.proposal, step)?;
+    let fence = cast.registry.next_fence();
+    progress.claim = Some(StepClaim { executor: sender.clone(), fence, until, undo });
+    let (target, executor) = (planned.target.clone(), sender.clone());
+    cast.events.push(Event::StepClaimed { proposal, step, target, executor, fence, undo });
+    Ok(())
 }
 
+/// Keeps the outcome of an action and what it left on the target, and says whether it is an undo.
+///
 /// A receipt counts under the fence of the claim in force, from the member who holds it, once.
-pub(super) fn check_receipt(
-    proposal: &Proposal,
+pub(super) fn take_receipt(
+    cast: &mut Cast<'_>,
     sender: &MemberId,
-    step: u16,
-    fence: Fence,
+    (step, fence): (u16, Fence),
+    outcome: &StepOutcome,
+    evidence: Digest,
 ) -> Result<bool, Reject> {
-    let (planned, progress) = find(proposal, step)?;
-    let Some(claim) = &progress.claim else {
-        return Err(Reject::Step { step, why: StepRefusal::NotClaimed });
-    };
+    let proposal = cast.proposal.id;
+    let (planned, progress) = find_mut(cast.proposal, step)?;
+    let not_claimed = Reject::Step { step, why: StepRefusal::NotClaimed };
+    let claim = progress.claim.as_mut().ok_or(not_claimed)?;
     if claim.fence != fence {
         return Err(Reject::Fence { found: fence, current: claim.fence });
     }
     if claim.executor != *sender {
         return Err(Reject::NotAnExecutor { member: sender.clone(), target: planned.target.clone() });
     }
-    let reported = if claim.undo { &progress.undo_outcome } else { &progress.outcome };
-    match reported {
-        Some(_) => Err(Reject::AlreadyDone { member: sender.clone() }),
-        None => Ok(claim.undo),
+    let undo = claim.undo;
+    let reported = if undo { &mut progress.undo_outcome } else { &mut progress.outcome };
+    if reported.is_some() {
+        return Err(Reject::AlreadyDone { member: sender.clone() });
     }
-}
-
-/// Keeps the outcome of an action and what it left on the target.
-pub(super) fn record(cast: &mut Cast<'_>, step: u16, outcome: &StepOutcome, evidence: Digest) {
-    let index = usize::from(step);
-    let Some(planned) = cast.proposal.plan.steps.get(index) else { return };
-    let Some(progress) = cast.proposal.execution.steps.get_mut(index) else { return };
-    let Some(claim) = progress.claim.clone() else { return };
-    if claim.undo {
-        progress.undo_outcome = Some(outcome.clone());
-    } else {
-        progress.outcome = Some(outcome.clone());
+    match outcome {
+        // An undo that may be tried again is free for whoever takes it next.
+        StepOutcome::Failed { retryable: true, .. } if undo => claim.until = cast.registry.time,
+        _ => *reported = Some(outcome.clone()),
     }
     if *outcome == StepOutcome::Done {
-        let action = if claim.undo { &planned.undo } else { &planned.action };
+        let action = if undo { &planned.undo } else { &planned.action };
         cast.registry.set_applied(&planned.target, action);
     }
     cast.events.push(Event::StepReported {
-        proposal: cast.proposal.id,
+        proposal,
         step,
         target: planned.target.clone(),
-        executor: claim.executor,
-        fence: claim.fence,
-        undo: claim.undo,
+        executor: sender.clone(),
+        fence,
+        undo,
         outcome: outcome.clone(),
         evidence,
     });
+    Ok(undo)
 }

@@ -64,8 +64,7 @@ pub(super) fn claim(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result
     let known = progress.outcome.is_some();
     let spared = |claim: &StepClaim| !claim.undo && (known || claim.executor == *sender);
     execution::check_lease(cast.registry, progress, step, spared)?;
-    execution::grant(cast, sender, step, true);
-    Ok(())
+    execution::grant(cast, sender, step, true)
 }
 
 /// Reports an undo, or what became of an action that was under way when the rollback began.
@@ -76,14 +75,12 @@ pub(super) fn receipt(
     outcome: &StepOutcome,
     evidence: Digest,
 ) -> Result<(), Reject> {
-    let undo = execution::check_receipt(cast.proposal, sender, step, fence)?;
-    execution::record(cast, step, outcome, evidence);
+    let undo = execution::take_receipt(cast, sender, (step, fence), outcome, evidence)?;
     match outcome {
         StepOutcome::Failed { reason, retryable: false } if undo => {
             let cause = format!("undoing step {step} failed: {reason}");
             execution::end(cast, Stage::RollbackFailed, &cause);
         }
-        StepOutcome::Failed { .. } if undo => release(cast, step),
         _ => {}
     }
     if cast.proposal.stage == Stage::RollingBack && next_undo(cast.proposal).is_none() {
@@ -96,14 +93,4 @@ pub(super) fn receipt(
 pub(super) fn next_undo(proposal: &Proposal) -> Option<u16> {
     let last = proposal.execution.steps.iter().rposition(StepProgress::needs_undo);
     last.and_then(|index| u16::try_from(index).ok())
-}
-
-/// An undo that may be tried again is free for whoever takes it next.
-fn release(cast: &mut Cast<'_>, step: u16) {
-    let now = cast.registry.time;
-    let Some(progress) = cast.proposal.execution.steps.get_mut(usize::from(step)) else { return };
-    progress.undo_outcome = None;
-    if let Some(claim) = &mut progress.claim {
-        claim.until = now;
-    }
 }
