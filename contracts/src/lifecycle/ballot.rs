@@ -1,5 +1,7 @@
 //! Owns the vote: ballots, the late extension, the count at its end, and the confirm period after it.
 
+use std::sync::Arc;
+
 use crate::{
     constitution::TrackParameters,
     digest::Digest,
@@ -81,8 +83,8 @@ pub(super) fn close(cast: &mut Cast<'_>) -> Result<(), Reject> {
     if tally(cast) {
         cast.go(Stage::Confirming, "every test of the count holds");
         cast.wait_for(cast.proposal.parameters.confirm);
-    } else if is_unseen(cast.proposal) {
-        promote(cast);
+    } else if let Some(full) = take_fallback(cast.proposal) {
+        promote(cast, full);
     } else {
         cast.go(Stage::Defeated, &shortfall(cast.proposal));
     }
@@ -147,21 +149,20 @@ fn reopen(cast: &mut Cast<'_>) {
     cast.wait_until(until);
 }
 
-/// Whether an optimistic vote failed only because too few organisations have seen it.
-fn is_unseen(proposal: &Proposal) -> bool {
+/// The full vote of an optimistic one that failed only because too few organisations have seen it.
+fn take_fallback(proposal: &mut Proposal) -> Option<Arc<TrackParameters>> {
     let tally = proposal.vote.tally.as_ref();
-    proposal.fallback.is_some()
-        && tally.is_some_and(|tally| {
-            tally.holds(TallyTestKind::Objection) && !tally.holds(TallyTestKind::Acknowledgement)
-        })
+    let unseen = tally.is_some_and(|tally| {
+        tally.holds(TallyTestKind::Objection) && !tally.holds(TallyTestKind::Acknowledgement)
+    });
+    proposal.fallback.take_if(|_| unseen)
 }
 
 /// Turns an unseen optimistic vote into a full one; ballots that were cast stay cast.
-fn promote(cast: &mut Cast<'_>) {
-    let Some(fallback) = cast.proposal.fallback.take() else { return };
+fn promote(cast: &mut Cast<'_>, full: Arc<TrackParameters>) {
     let opened = cast.registry.time;
-    let closes = opened.after(fallback.voting);
-    cast.proposal.parameters = fallback;
+    let closes = opened.after(full.voting);
+    cast.proposal.parameters = full;
     let vote = &mut cast.proposal.vote;
     (vote.opened, vote.closes, vote.promoted, vote.late_outcome) = (opened, closes, true, None);
     cast.wait_until(closes);

@@ -93,7 +93,7 @@ fn timelock(proposal: &Proposal) -> DurationMs {
 fn opposition(proposal: &Proposal) -> (u128, u128) {
     let floor = proposal.parameters.opposition_floor;
     let (p, q) = (u128::from(floor.numerator()), u128::from(floor.denominator()));
-    let Some(TallyReport { weight_for, weight_against, .. }) = proposal.vote.tally else { return (0, 1) };
+    let TallyReport { weight_for, weight_against, .. } = proposal.count();
     let a = u128::from(weight_against.get());
     let d = a.saturating_add(weight_for.get().into());
     let excess = a.saturating_mul(q).saturating_sub(p.saturating_mul(d)).saturating_mul(FULL_STRETCH_DIVISOR);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     lifecycle::{execution, gate, rollback},
-    proposal::{Order, Proposal, StepProgress, Work},
+    proposal::{Order, Proposal, Work},
     stage::Stage,
     state::Registry,
 };
@@ -17,7 +17,7 @@ pub(crate) fn orders(proposal: &Proposal, registry: &Registry) -> Vec<Order> {
             steps_of(proposal, proposal.execution.stage)
         }
         Stage::Canary | Stage::Rollout(_) | Stage::Verifying => judgements(proposal),
-        Stage::RollingBack => undo(proposal),
+        Stage::RollingBack => undo(proposal).into_iter().collect(),
         _ => Vec::new(),
     };
     work.into_iter()
@@ -35,11 +35,10 @@ fn steps_of(proposal: &Proposal, stage: u8) -> Vec<Work> {
     due.map(|(step, (_, progress))| Work::Step { step, undo: false, claim: progress.claim.clone() }).collect()
 }
 
-fn undo(proposal: &Proposal) -> Vec<Work> {
-    let Some(step) = rollback::next_undo(proposal) else { return Vec::new() };
-    let progress = proposal.execution.steps.get(usize::from(step));
-    let claim = progress.and_then(|progress: &StepProgress| progress.claim.clone());
-    vec![Work::Step { step, undo: true, claim: claim.filter(|claim| claim.undo) }]
+fn undo(proposal: &Proposal) -> Option<Work> {
+    let step = rollback::next_undo(proposal)?;
+    let claim = proposal.execution.steps.get(usize::from(step))?.claim.clone();
+    Some(Work::Step { step, undo: true, claim: claim.filter(|claim| claim.undo) })
 }
 
 fn judgements(proposal: &Proposal) -> Vec<Work> {
