@@ -153,20 +153,23 @@ impl Run {
 
     fn begin(&mut self, context: BlockContext) -> Result<(), Reject> {
         let BlockContext { height, time, parent, .. } = context;
-        if let Applied::New(events) = self.state.apply(Input::Begin { height, time, parent })? {
-            self.events.extend(events);
-        }
-        Ok(())
+        self.apply(Input::Begin { height, time, parent }).map(drop)
     }
 
     /// Whether the transaction took effect.
     fn take(&mut self, transaction: &VerifiedTransaction) -> Result<bool, Reject> {
-        match self.state.apply(Input::Transaction(transaction))? {
-            Applied::Same => Ok(false),
+        let Some(events) = self.apply(Input::Transaction(transaction))? else { return Ok(false) };
+        self.outcomes.push((transaction.id(), events));
+        Ok(true)
+    }
+
+    /// What an input caused, if it took effect.
+    fn apply(&mut self, input: Input<'_>) -> Result<Option<Vec<Event>>, Reject> {
+        match self.state.apply(input)? {
+            Applied::Same => Ok(None),
             Applied::New(events) => {
                 self.events.extend(events.iter().cloned());
-                self.outcomes.push((transaction.id(), events));
-                Ok(true)
+                Ok(Some(events))
             }
         }
     }
