@@ -90,7 +90,7 @@ impl HardRules {
 fn reachable(field: &str, threshold: Threshold) -> Result<(), ConstitutionError> {
     share(field, threshold.ratio())?;
     match threshold {
-        Threshold::MoreThan(ratio) if ratio.is_reached_by(1, 1) && !ratio.is_exceeded_by(1, 1) => {
+        Threshold::MoreThan(ratio) if !ratio.is_exceeded_by(1, 1) => {
             Err(ConstitutionError::Unreachable { field: field.to_owned() })
         }
         _ => Ok(()),
