@@ -286,15 +286,11 @@ impl State {
     /// Breaks a proposal by hand, for tests that want to see it noticed.
     #[cfg(test)]
     pub(crate) fn tamper(&mut self, id: ProposalId, how: impl FnOnce(&mut Proposal)) {
-        let before = self.proposals.get(&id).and_then(|proposal| proposal.deadline);
-        if let Some(proposal) = self.proposals.get_mut(&id) {
-            how(Arc::make_mut(proposal));
-        }
-        let after = self.proposals.get(&id).and_then(|proposal| proposal.deadline);
-        if let Some(deadline) = before.filter(|_| before != after) {
-            self.deadlines.remove(&(deadline, id));
-        }
-        self.registry.touched.proposal(id);
+        let tampered = self.with_proposal(id, &mut Vec::new(), |cast| {
+            how(cast.proposal);
+            Ok(())
+        });
+        assert_eq!(tampered, Ok(()), "there is such a proposal");
     }
 
     /// Breaks the rules by hand, for tests that want to see it noticed.
