@@ -1,10 +1,13 @@
 //! The vote: ballots, caps, thresholds, late extension, confirm period, optimistic votes.
 
+use std::sync::Arc;
+
 use super::story::{STAGES, stage};
 use crate::{
     constitution::{Scheme, Track},
     event::Event,
     genesis::{Genesis, Tier},
+    proposal::Electorate,
     quantity::{DurationMs, Ratio, TimeMs, Weight},
     role::Role,
     stage::Stage,
@@ -27,7 +30,7 @@ fn voting(genesis: Genesis) -> (World, ProposalId) {
 }
 
 /// A proposal that touches one target of little weight.
-fn routine() -> (World, ProposalId) {
+pub(super) fn routine() -> (World, ProposalId) {
     let mut genesis = genesis(4);
     genesis.targets.get_mut(&target("acme-north")).unwrap().tier = Tier::Low;
     let mut world = World::with(genesis);
@@ -249,10 +252,7 @@ fn a05_silence_promotes_an_optimistic_vote_to_a_full_one() {
 
 #[test]
 fn thresholds_hold_exactly_from_their_share_on() {
-    use crate::{
-        proposal::{Electorate, Vote},
-        tally::count,
-    };
+    use crate::{proposal::Vote, tally::count};
     let voters: Vec<_> = (0..99).map(|n| member(&format!("org-{}/v{n}", n % 9))).collect();
     let weights = voters.iter().map(|voter| (voter, Weight::new(1)));
     let electorate = Electorate::of(weights, Ratio::ONE_THIRD);
@@ -271,4 +271,48 @@ fn thresholds_hold_exactly_from_their_share_on() {
     assert!(!passes(20, 20, 0), "a half is not more than a half");
     assert!(passes(21, 20, 0));
     assert!(passes(21, 0, 19), "abstentions count for turnout");
+}
+
+#[test]
+fn nobody_may_vote_before_the_vote() {
+    let mut world = World::new(4);
+    let id = world.submit("acme/author", deploy("2", STAGES)).unwrap();
+    let refused = world.state.may_vote(id, &member("acme/author")).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "vote is not possible while the proposal is review; possible now: revise, review, cancel"
+    );
+}
+
+#[test]
+fn a_voter_whose_weight_the_cap_rounds_to_nothing_has_no_ballot() {
+    let (mut world, id) = voting(genesis(4));
+    let voters = ["acme/author", "birch/author"].map(member);
+    let weights = voters.iter().map(|voter| (voter, Weight::new(1)));
+    let electorate = Electorate::of(weights, Ratio::ONE_THIRD);
+    world.state.tamper(id, |proposal| proposal.electorate = Arc::new(electorate));
+    let refused = world.vote("acme/author", id, Choice::For).unwrap_err();
+    assert_eq!(refused.to_string(), "acme/author had no weight when this proposal was opened");
+}
+
+#[test]
+fn a_vote_that_stops_passing_with_all_its_time_spent_is_defeated() {
+    let mut genesis = genesis(4);
+    let standard = genesis.constitution.tracks.get_mut(&Track::Standard).unwrap();
+    standard.late_window = standard.voting;
+    let (mut world, id) = voting(genesis);
+    cast(&mut world, id, &[Choice::For, Choice::For]);
+    world.pass_to_deadline();
+    let vote = &world.state.proposal(id).unwrap().vote;
+    let voting = world.state.proposal(id).unwrap().parameters.voting;
+    assert_eq!(vote.closes, vote.opened.after(voting).after(voting));
+    assert_eq!(stage(&world, id), Stage::Confirming);
+    world.vote("cedar/author", id, Choice::Against).unwrap();
+    let Ok(Applied::New(events)) = world.vote("delta/author", id, Choice::Against) else { panic!() };
+    let [.., Event::StageChanged { from: Stage::Voting, to: Stage::Defeated, cause, .. }] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(cause.as_str(), "the count fails: approval 200 of 400");
+    assert_eq!(world.state.proposal(id).unwrap().deadline, None);
 }

@@ -286,3 +286,90 @@ fn a_withdrawn_vote_keeps_its_ballots() {
     world.call("acme/author", Role::Author, Call::Cancel { proposal: id, reason: line("") }).unwrap();
     assert_eq!(world.state.proposal(id).unwrap().vote.ballots.len(), 1);
 }
+
+#[test]
+fn a_target_that_may_not_hold_a_class_is_named_once_however_many_steps_touch_it() {
+    let found = findings(|document| {
+        document.data_classes = [name("personal")].into();
+        let steps = &mut document.stages[2].steps;
+        steps[0].target = crate::testing::target("acme-south");
+        let mut second = steps[0].clone();
+        if let crate::document::Action::Deploy { service, .. } = &mut second.action {
+            *service = name("db");
+        }
+        steps.push(second);
+    });
+    assert_eq!(found, ["class `personal` may be held in eu, acme-south is in us"]);
+}
+
+#[test]
+fn a_service_level_that_promises_nothing_is_refused() {
+    let broken = ["the service level objective promises nothing; give success and latency above 0"];
+    let found = findings(|document| document.slo.as_mut().unwrap().success = Ratio::new(0, 1).unwrap());
+    assert_eq!(found, broken);
+    let found = findings(|document| document.slo.as_mut().unwrap().latency_p95_ms = DurationMs::ZERO);
+    assert_eq!(found, broken);
+}
+
+#[test]
+fn a_health_check_that_allows_no_latency_or_no_time_is_refused() {
+    let broken = ["the health check can never pass: latency_p95_ms and within_ms must be above 0"];
+    let found = findings(|document| document.health.as_mut().unwrap().latency_p95_ms = DurationMs::ZERO);
+    assert_eq!(found, broken);
+    let found = findings(|document| document.health.as_mut().unwrap().within_ms = DurationMs::ZERO);
+    assert_eq!(found, broken);
+}
+
+#[test]
+fn a_document_without_stages_is_outside_its_bounds_and_breaks_no_hard_rule() {
+    let mut document = deploy("2", STAGES);
+    document.stages.clear();
+    assert_eq!(World::new(4).state.findings(&document), []);
+    assert_eq!(refusal(|document| document.stages.clear()), "stages has 0; from 1 to 8 are allowed");
+}
+
+#[test]
+fn a_reviewer_who_has_spoken_does_not_say_otherwise() {
+    let mut genesis = genesis(4);
+    genesis.constitution.tracks.get_mut(&crate::constitution::Track::Standard).unwrap().reviewers = 2;
+    let mut world = World::with(genesis);
+    let id = world.submit("acme/author", deploy("2", STAGES)).unwrap();
+    world.review("birch/author", id, ReviewVerdict::Approve).unwrap();
+    assert_eq!(world.review("birch/author", id, ReviewVerdict::Approve), Ok(Applied::Same));
+    let refused = world.review("birch/author", id, ReviewVerdict::Refuse).unwrap_err();
+    assert_eq!(refused.to_string(), "birch/author has already done this and said otherwise");
+    let reviews = &world.state.proposal(id).unwrap().reviews;
+    assert_eq!(*reviews, [(member("birch/author"), ReviewVerdict::Approve)].into());
+}
+
+#[test]
+fn a_verdict_or_a_ballot_on_another_plan_is_refused_and_never_a_repeat() {
+    let (mut world, id) = open(deploy("2", STAGES));
+    let found = world.state.plan(&deploy("3", STAGES)).unwrap().hash();
+    let (revision, current) = {
+        let proposal = world.state.proposal(id).unwrap();
+        (proposal.revision, proposal.plan_hash)
+    };
+    let moved = Err(Reject::PlanMoved { found, current });
+    let (verdict, reason) = (ReviewVerdict::Approve, line("looked at"));
+    let review = Call::Review { proposal: id, revision, plan_hash: found, verdict, reason };
+    assert_eq!(world.call("birch/author", Role::Reviewer, review), moved);
+    assert_eq!(stage(&world, id), Stage::Review);
+    world.review("birch/author", id, verdict).unwrap();
+    world.vote("cedar/author", id, Choice::For).unwrap();
+    let ballot = Call::Vote { proposal: id, revision, plan_hash: found, choice: Choice::For };
+    for voter in ["cedar/author", "delta/author"] {
+        assert_eq!(world.call(voter, Role::Voter, ballot.clone()), moved);
+    }
+}
+
+#[test]
+fn another_edit_of_an_edition_that_was_edited_is_refused_and_never_a_repeat() {
+    let (mut world, id) = open(deploy("2", STAGES));
+    revise(&mut world, "acme/author", id, 1).unwrap();
+    let document = deploy("4", &[&["acme-south"]]);
+    let plan_hash = world.state.plan(&document).unwrap().hash();
+    let call = Call::Revise { proposal: id, replaces: Revision::new(1), document, plan_hash };
+    let refused = world.call("acme/author", Role::Author, call).unwrap_err();
+    assert_eq!(refused.to_string(), "revision 1 is not the current one, which is 2");
+}
