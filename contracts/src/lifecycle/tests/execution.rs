@@ -9,11 +9,23 @@ use crate::{
     stage::Stage,
     state::Applied,
     testing::{World, genesis, healthy, line, member, record, target},
-    transaction::{Call, HealthReport, StepOutcome},
+    transaction::{Call, HealthReport, ProposalId, StepOutcome},
 };
 
 fn failed(retryable: bool) -> StepOutcome {
     StepOutcome::Failed { reason: line("no space left"), retryable }
+}
+
+/// A world with one executable proposal in which a second member may act on the target of its first step.
+pub(super) fn shared(stages: &[&[&str]]) -> (World, ProposalId) {
+    let mut genesis = genesis(4);
+    let second = member("acme/second");
+    genesis.members.insert(second.clone(), record(&second, 0, &[Role::Executor]));
+    genesis.targets.get_mut(&target("acme-north")).unwrap().executors.insert(second);
+    let mut world = World::with(genesis);
+    let id = super::story::queue(&mut world, "2", stages);
+    world.pass_to_deadline();
+    (world, id)
 }
 
 #[test]
@@ -29,13 +41,7 @@ fn a_claim_gives_a_fence_above_every_earlier_one() {
 
 #[test]
 fn a_held_step_is_the_same_for_its_holder_and_free_after_its_lease() {
-    let mut genesis = genesis(4);
-    let second = member("acme/second");
-    genesis.members.insert(second.clone(), record(&second, 0, &[Role::Executor]));
-    genesis.targets.get_mut(&target("acme-north")).unwrap().executors.insert(second);
-    let mut world = World::with(genesis);
-    let id = super::story::queue(&mut world, "2", STAGES);
-    world.pass_to_deadline();
+    let (mut world, id) = shared(STAGES);
     claim(&mut world, id, 0).unwrap();
     assert_eq!(claim(&mut world, id, 0), Ok(Applied::Same));
     let take = Call::Claim { proposal: id, step: 0 };
@@ -242,4 +248,44 @@ fn orders_name_the_due_step_its_holder_and_nothing_else() {
     attest(&mut world, id, "delta/executor", 0, healthy()).unwrap();
     let [Work::Judge { stage: 0, step: 0, attested }] = &due(&world)[..] else { panic!() };
     assert_eq!(attested.len(), 1);
+}
+
+#[test]
+fn a_receipt_counts_from_the_member_who_holds_the_claim_and_from_nobody_else() {
+    let (mut world, id) = shared(STAGES);
+    claim(&mut world, id, 0).unwrap();
+    let (fence, outcome, evidence) = (fence(&world, id, 0), StepOutcome::Done, Digest::ZERO);
+    let call = Call::Receipt { proposal: id, step: 0, fence, outcome, evidence };
+    let refused = world.call("acme/second", Role::Executor, call.clone()).unwrap_err();
+    assert_eq!(refused.code(), "not-an-executor");
+    assert!(world.state.target(&target("acme-north")).unwrap().applied.is_empty());
+    report(&mut world, id, 0, StepOutcome::Done).unwrap();
+    let refused = world.call("acme/second", Role::Executor, call).unwrap_err();
+    assert_eq!(refused.code(), "not-an-executor", "what another member reported is no repeat");
+}
+
+#[test]
+fn a27_a_failure_at_the_instant_fixed_when_it_was_queued_goes_to_the_auditors_at_once() {
+    let (mut world, id) = executable(STAGES);
+    let proposal = world.state.proposal(id).unwrap();
+    let last = proposal.eta.unwrap().after(proposal.parameters.execute_by);
+    let moment = DurationMs::new(1);
+    world.pass(last.since(world.state.time()).saturating_sub(moment));
+    claim(&mut world, id, 0).unwrap();
+    world.pass(moment);
+    assert_eq!(world.state.time(), last);
+    report(&mut world, id, 0, failed(true)).unwrap();
+    let proposal = world.state.proposal(id).unwrap();
+    assert_eq!((proposal.stage, proposal.ended.unwrap().stage), (Stage::Auditing, Stage::Failed));
+}
+
+#[test]
+fn a_failed_execution_without_attempts_left_is_not_taken_up_again() {
+    let (mut world, id) = executable(STAGES);
+    claim(&mut world, id, 0).unwrap();
+    report(&mut world, id, 0, failed(true)).unwrap();
+    world.state.tamper(id, |proposal| proposal.execution.retries = proposal.parameters.retries);
+    let refused = world.call("acme/executor", Role::Executor, Call::Resume { proposal: id }).unwrap_err();
+    assert_eq!(refused.to_string(), "the execution was resumed as often as allowed");
+    assert_eq!(stage(&world, id), Stage::Failed);
 }

@@ -1,13 +1,17 @@
 //! What stops an execution, and the way back.
 
-use super::story::{STAGES, attest, carry_out, claim, executable, fence, judge, queue, report, stage};
+use super::{
+    execution::shared,
+    story::{STAGES, attest, carry_out, claim, executable, fence, judge, queue, report, stage},
+};
 use crate::{
     document::Action,
     name::Name,
     proposal::Work,
-    quantity::DurationMs,
+    quantity::{DurationMs, Fence},
     role::Role,
     stage::Stage,
+    state::Applied,
     testing::{World, line, name, target, unhealthy},
     transaction::{Call, ProposalId, StepOutcome},
 };
@@ -33,6 +37,12 @@ fn second_change() -> (World, ProposalId) {
     let id = queue(&mut world, "3", STAGES);
     world.pass_to_deadline();
     (world, id)
+}
+
+/// An executor gives it up after something may have taken effect.
+fn abort(world: &mut World, id: ProposalId, by: &str) {
+    world.call(by, Role::Executor, Call::Abort { proposal: id, reason: line("stop") }).unwrap();
+    assert_eq!(stage(world, id), Stage::RollingBack);
 }
 
 #[test]
@@ -91,7 +101,7 @@ fn an_action_under_way_is_resolved_by_who_holds_it_before_it_is_undone() {
     let (mut world, id) = executable(&[&["acme-north", "birch-north"]]);
     claim(&mut world, id, 1).unwrap();
     carry_out(&mut world, id, 0);
-    world.call("acme/executor", Role::Executor, Call::Abort { proposal: id, reason: line("stop") }).unwrap();
+    abort(&mut world, id, "acme/executor");
     report(&mut world, id, 1, StepOutcome::Done).unwrap();
     assert_eq!(applied(&world, "birch-north"), Some(name("2")));
     for step in [1, 0] {
@@ -105,12 +115,59 @@ fn an_action_under_way_is_resolved_by_who_holds_it_before_it_is_undone() {
 
 #[test]
 fn an_action_under_way_that_had_no_effect_needs_no_undo() {
-    let (mut world, id) = executable(&[&["acme-north", "birch-north"]]);
+    for retryable in [true, false] {
+        let (mut world, id) = executable(&[&["acme-north", "birch-north"]]);
+        claim(&mut world, id, 0).unwrap();
+        abort(&mut world, id, "birch/executor");
+        report(&mut world, id, 0, StepOutcome::Failed { reason: line("killed"), retryable }).unwrap();
+        assert_eq!(world.state.proposal(id).unwrap().ended.unwrap().stage, Stage::RolledBack);
+    }
+}
+
+#[test]
+fn an_action_under_way_is_left_to_who_holds_it_until_its_lease_is_over() {
+    let (mut world, id) = shared(STAGES);
     claim(&mut world, id, 0).unwrap();
-    world.call("birch/executor", Role::Executor, Call::Abort { proposal: id, reason: line("stop") }).unwrap();
-    assert_eq!(stage(&world, id), Stage::RollingBack);
-    report(&mut world, id, 0, StepOutcome::Failed { reason: line("killed"), retryable: true }).unwrap();
-    assert_eq!(world.state.proposal(id).unwrap().ended.unwrap().stage, Stage::RolledBack);
+    abort(&mut world, id, "acme/executor");
+    let undo = Call::Claim { proposal: id, step: 0 };
+    let held = world.ask("acme/second", Role::Executor, undo.clone()).unwrap_err();
+    assert!(held.to_string().contains("acme/executor holds it until"), "{held}");
+    let own = world.ask("acme/executor", Role::Executor, undo.clone());
+    assert!(matches!(own, Ok(Applied::New(_))), "who holds the action may go on to undo it");
+    let lease = world.state.proposal(id).unwrap().parameters.lease;
+    world.pass(lease);
+    world.call("acme/second", Role::Executor, undo).unwrap();
+    assert_eq!(fence(&world, id, 0), Fence::new(2));
+}
+
+#[test]
+fn an_undo_is_left_to_who_holds_it_until_its_lease_is_over() {
+    let (mut world, id) = shared(STAGES);
+    carry_out(&mut world, id, 0);
+    abort(&mut world, id, "acme/executor");
+    claim(&mut world, id, 0).unwrap();
+    let undo = Call::Claim { proposal: id, step: 0 };
+    let held = world.ask("acme/second", Role::Executor, undo.clone()).unwrap_err();
+    assert!(held.to_string().contains("acme/executor holds it until"), "{held}");
+    assert!(held.can_waiting_help());
+    let lease = world.state.proposal(id).unwrap().parameters.lease;
+    world.pass(lease);
+    world.call("acme/second", Role::Executor, undo).unwrap();
+    assert_eq!(fence(&world, id, 0), Fence::new(3));
+}
+
+#[test]
+fn an_undo_that_may_be_tried_again_is_free_for_another_executor_at_once() {
+    let (mut world, id) = shared(STAGES);
+    carry_out(&mut world, id, 0);
+    abort(&mut world, id, "acme/executor");
+    claim(&mut world, id, 0).unwrap();
+    report(&mut world, id, 0, StepOutcome::Failed { reason: line("vault is down"), retryable: true })
+        .unwrap();
+    let progress = &world.state.proposal(id).unwrap().execution.steps[0];
+    assert_eq!(progress.undo_outcome, None);
+    assert_eq!(progress.claim.as_ref().unwrap().until, world.state.time());
+    world.call("acme/second", Role::Executor, Call::Claim { proposal: id, step: 0 }).unwrap();
 }
 
 #[test]
