@@ -1,20 +1,26 @@
 //! Attestations, disputes, and proofs of equivocation.
 
-use super::story::{audit, carry_out, executable, judge, stage};
+use super::story::{audit, carry_out, judge, queue, stage};
 use crate::{
     certificate::{VoteKind, VoteStatement},
+    constitution::Track,
     digest::{Digest, Purpose},
     event::Event,
     quantity::{DurationMs, Height, Round},
     role::Role,
     stage::Stage,
     state::Applied,
-    testing::{TestKey, World, consensus_key, line},
+    testing::{TestKey, World, consensus_key, genesis, line, member, record},
     transaction::{AuditVerdict, Call, Equivocation, EquivocationKind, ProposalId},
 };
 
 fn finished() -> (World, ProposalId) {
-    let (mut world, id) = executable(&[&["acme-north"]]);
+    finished_in(World::new(4))
+}
+
+fn finished_in(mut world: World) -> (World, ProposalId) {
+    let id = queue(&mut world, "2", &[&["acme-north"]]);
+    world.pass_to_deadline();
     carry_out(&mut world, id, 0);
     judge(&mut world, id, 0);
     judge(&mut world, id, 0);
@@ -31,6 +37,26 @@ fn a_sound_verdict_closes_and_its_repeat_is_the_same() {
     assert_eq!(audit(&mut world, id, AuditVerdict::Sound), Ok(Applied::Same));
     let otherwise = AuditVerdict::Unsound { finding: line("G4") };
     assert_eq!(audit(&mut world, id, otherwise).unwrap_err().code(), "illegal-move");
+}
+
+#[test]
+fn as_many_auditors_as_asked_close_it_and_none_of_them_says_otherwise() {
+    let mut genesis = genesis(4);
+    let second = member("birch/auditor");
+    genesis.members.insert(second.clone(), record(&second, 0, &[Role::Auditor]));
+    genesis.constitution.tracks.get_mut(&Track::Standard).unwrap().attestations = 2;
+    let (mut world, id) = finished_in(World::with(genesis));
+    audit(&mut world, id, AuditVerdict::Sound).unwrap();
+    assert_eq!(audit(&mut world, id, AuditVerdict::Sound), Ok(Applied::Same));
+    let otherwise = AuditVerdict::Unsound { finding: line("G4") };
+    let refused = audit(&mut world, id, otherwise).unwrap_err();
+    assert_eq!(refused.to_string(), "acme/auditor has already done this and said otherwise");
+    assert_eq!(stage(&world, id), Stage::Auditing, "one of two has attested");
+    let height = world.state.proposal(id).unwrap().ended.unwrap().height;
+    let block = world.state.block_digest(height).unwrap();
+    let call = Call::Attest { proposal: id, verdict: AuditVerdict::Sound, height, block };
+    world.call("birch/auditor", Role::Auditor, call).unwrap();
+    assert_eq!(stage(&world, id), Stage::Closed);
 }
 
 #[test]

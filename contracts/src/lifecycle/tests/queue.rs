@@ -2,8 +2,10 @@
 
 use super::story::{STAGES, carry_out, claim, executable, judge, queue, stage};
 use crate::{
+    constitution::Track,
+    event::Event,
     name::Line,
-    quantity::DurationMs,
+    quantity::{AmountMilli, DurationMs, Ratio},
     reject::Reject,
     role::Role,
     stage::Stage,
@@ -16,9 +18,15 @@ fn veto(world: &mut World, by: &str, id: ProposalId, reason: Line) -> Result<App
     world.call(by, Role::Guardian, Call::Veto { proposal: id, reason })
 }
 
-/// The length of the timelock after a vote of so much weight for and against.
+/// The hours of the timelock after a vote of so much weight for and against.
 fn timelock(weight_for: usize, against: usize) -> u64 {
+    timelock_from(Ratio::ONE_TENTH, weight_for, against)
+}
+
+/// The same with opposition that counts from another floor on.
+fn timelock_from(floor: Ratio, weight_for: usize, against: usize) -> u64 {
     let mut genesis = crate::testing::genesis(4);
+    genesis.constitution.tracks.get_mut(&Track::Standard).unwrap().opposition_floor = floor;
     let member = |n: usize| crate::testing::member(&format!("{}/v{n}", crate::testing::org(n % 4)));
     for n in 0..100 {
         let id = member(n);
@@ -47,6 +55,41 @@ fn opposition_stretches_the_timelock_from_a_tenth_to_a_third() {
     assert_eq!(timelock(80, 20), 24 + 20, "three sevenths of the way, of 48 hours");
     assert_eq!(timelock(66, 33), 72, "a third stretches in full");
     assert_eq!(timelock(60, 40), 72, "and more than a third no further");
+}
+
+#[test]
+fn opposition_above_a_floor_of_a_third_stretches_the_timelock_in_full() {
+    assert_eq!(timelock_from(Ratio::ONE_THIRD, 66, 33), 24, "a third is the floor");
+    assert_eq!(timelock_from(Ratio::ONE_THIRD, 65, 35), 72);
+    assert_eq!(timelock_from(Ratio::TWO_FIFTHS, 60, 40), 24, "two fifths are the floor");
+}
+
+#[test]
+fn abstentions_alone_do_not_stretch_the_timelock() {
+    let (mut world, id) = super::ballot::routine();
+    for voter in ["acme/author", "birch/author"] {
+        world.vote(voter, id, Choice::Abstain).unwrap();
+    }
+    world.pass_to_deadline();
+    world.pass_to_deadline();
+    let proposal = world.state.proposal(id).unwrap();
+    assert_eq!(proposal.stage, Stage::Queued);
+    assert_eq!(proposal.eta.unwrap().since(world.state.time()), proposal.parameters.timelock);
+}
+
+#[test]
+fn a_change_that_breaks_a_hard_rule_at_the_end_of_its_timelock_is_superseded() {
+    let mut world = World::new(4);
+    queue(&mut world, "2", STAGES);
+    world.state.tamper_with_rules(|constitution| {
+        constitution.hard_rules.cost_ceiling_monthly_milli = AmountMilli::new(999);
+    });
+    let events = world.pass_to_deadline();
+    let [Event::StageChanged { to: Stage::Superseded, cause, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(cause.as_str(), "costs 1000 thousandths a month, the ceiling is 999");
+    assert_eq!(world.state.next_deadline(), None);
 }
 
 #[test]
