@@ -5,7 +5,7 @@ use crate::{
     block::Block,
     quantity::DurationMs,
     role::Role,
-    testing::{World, deploy},
+    testing::{World, deploy, genesis, member, org, record},
     transaction::{Call, Choice, ProposalId, ReviewVerdict, Transaction},
 };
 
@@ -65,6 +65,34 @@ fn a_block_with_a_refused_or_repeated_transaction_is_invalid() {
     contrary.push(against);
     let refused = execute(&parent, block.header(), &verified(&world, &contrary)).unwrap_err();
     assert!(matches!(refused, InvalidBlock::Refused { reject: Reject::Sequence { .. }, .. }), "{refused:?}");
+}
+
+#[test]
+fn a_block_holds_so_many_transactions_and_no_more() {
+    let mut genesis = genesis(4);
+    let voters: Vec<_> =
+        (0..=BLOCK_TRANSACTIONS_MAX).map(|n| member(&format!("{}/v{n}", org(n % 4)))).collect();
+    for voter in &voters {
+        genesis.members.insert(voter.clone(), record(voter, 1, &[Role::Voter]));
+    }
+    let mut world = World::with(genesis);
+    let id = world.submit("acme/author", deploy("2", &[&["acme-north"]])).unwrap();
+    world.review("birch/author", id, ReviewVerdict::Approve).unwrap();
+    let call = world.vote_call(id, Choice::For);
+    let cast: Vec<_> =
+        voters.iter().map(|voter| world.verified(voter.as_str(), Role::Voter, call.clone())).collect();
+    let context = BlockContext {
+        height: world.state.height().next(),
+        round: Round::ZERO,
+        time: world.state.time().after(DurationMs::new(1)),
+        parent: Digest::ZERO,
+        proposer: world.state.roster().validators()[0].consensus,
+    };
+    let built = build(&world.state, context, &cast);
+    assert_eq!(built.outcomes.len(), BLOCK_TRANSACTIONS_MAX);
+    execute(&world.state, &built.header, &cast[..BLOCK_TRANSACTIONS_MAX]).unwrap();
+    let refused = execute(&world.state, &built.header, &cast).unwrap_err();
+    assert_eq!(refused.to_string(), "the block has 4097 transactions, at most 4096 are allowed");
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Roots, proofs, snapshots, and what a refusal leaves behind.
 
+use std::sync::Arc;
+
 use crate::{
-    digest::Digest,
+    canonical::DecodeError,
+    digest::{Digest, Purpose},
     document::Action,
-    quantity::{DurationMs, Weight},
+    proposal::Proposal,
+    quantity::{DurationMs, Height, Weight},
     role::Role,
     stage::Stage,
-    state::{StageProof, State},
-    testing::{World, deploy, genesis, member, record},
+    state::{BLOCK_WINDOW, StageProof, State},
+    testing::{World, deploy, genesis, line, member, record},
     transaction::{Call, Choice, ProposalId, ReviewVerdict},
 };
 
@@ -113,6 +117,49 @@ fn a_snapshot_with_any_byte_changed_is_refused_or_has_another_root() {
         }
     }
     assert!(State::decode_snapshot(&bytes[..bytes.len() - 1]).is_err());
+}
+
+#[test]
+fn a_snapshot_of_a_proposal_whose_parts_contradict_each_other_is_refused() {
+    let changes: [fn(&mut Proposal); 5] = [
+        |proposal| proposal.id = ProposalId::from_digest(Digest::ZERO),
+        |proposal| proposal.plan_hash = Digest::ZERO,
+        |proposal| Arc::make_mut(&mut proposal.document).title = line("another change"),
+        |proposal| drop(proposal.execution.steps.pop()),
+        |proposal| proposal.vote.ballots_digest = Digest::of(Purpose::Ballots, b"another chain"),
+    ];
+    for change in changes {
+        let (mut world, id) = voting();
+        world.state.tamper(id, change);
+        let Err(DecodeError::Malformed(error)) = State::decode_snapshot(&world.state.encode_snapshot())
+        else {
+            panic!("it is read")
+        };
+        assert_eq!(error.to_string(), "the parts of a proposal contradict each other");
+    }
+}
+
+#[test]
+fn the_blocks_of_the_window_are_known_and_none_before_it() {
+    let mut world = World::new(4);
+    for _ in 0..BLOCK_WINDOW {
+        world.pass(DurationMs::new(1));
+    }
+    let known = |world: &World, height| world.state.block_digest(Height::new(height)).is_some();
+    assert!(known(&world, 0) && known(&world, BLOCK_WINDOW - 1));
+    world.pass(DurationMs::new(1));
+    assert!(!known(&world, 0), "the window has moved on");
+    assert!(known(&world, 1) && known(&world, BLOCK_WINDOW));
+    assert!(!known(&world, BLOCK_WINDOW + 1), "the running block has no digest yet");
+}
+
+#[test]
+fn an_effect_on_a_target_that_nobody_registered_changes_nothing() {
+    let mut world = World::new(4);
+    let (root, kept) = (world.state.root(), world.state.encode_snapshot());
+    let action = deploy("2", STAGES).stages[0].steps[0].action.clone();
+    world.state.registry_mut().set_applied(&crate::testing::target("nowhere"), &action);
+    assert_eq!((world.state.root(), world.state.encode_snapshot()), (root, kept));
 }
 
 #[test]

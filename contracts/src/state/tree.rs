@@ -133,3 +133,18 @@ impl StageProof {
         canonical::decode(bytes, STAGE_PROOF_LEN_MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_that_lost_a_node_yields_the_root_that_nobody_finds() {
+        let leaf = |n: u8| (LeafKey::Proposal(ProposalId::from_digest(Digest::from_bytes([n; 32]))), vec![n]);
+        let mut tree = Tree::default();
+        assert_ne!(tree.put(vec![leaf(1), leaf(2)]), Digest::ZERO);
+        let kept = tree.nodes.0.iter().filter(|(_, node)| matches!(***node, Node::Internal(_)));
+        tree.nodes.0 = kept.map(|(key, node)| (key.clone(), Arc::clone(node))).collect();
+        assert_eq!(tree.put(vec![leaf(1)]), Digest::ZERO);
+    }
+}
