@@ -1,15 +1,18 @@
 //! Each invariant notices a violation that is planted for it, and holds for the same block without it.
 
+use std::sync::Arc;
+
 use crate::{
     block::Header,
     digest::Digest,
     event::Event,
     invariant::{Invariant, View, check_all, check_cheap},
+    proposal::Proposal,
     quantity::DurationMs,
     role::Role,
     stage::Stage,
     state::State,
-    testing::{World, deploy, line},
+    testing::{World, deploy, genesis, line, target},
     transaction::{Call, Choice, ProposalId, ReviewVerdict, StepOutcome, Transaction, VerifiedTransaction},
 };
 
@@ -71,15 +74,45 @@ fn ballots() -> Scene {
     Scene::of(&mut world, id, &cast)
 }
 
+/// Makes a block at each of the next deadlines.
+fn pass_deadlines(world: &mut World, count: usize) {
+    for _ in 0..count {
+        let due = world.state.next_deadline().unwrap();
+        world.block(due.since(world.state.time()), &[]);
+    }
+}
+
+/// A world with the open optimistic vote of a change to one target of little weight.
+fn routine() -> (World, ProposalId) {
+    let mut genesis = genesis(4);
+    genesis.targets.get_mut(&target("acme-north")).unwrap().tier = crate::genesis::Tier::Low;
+    let mut world = World::with(genesis);
+    let document = deploy("2", &[&["acme-north"]]);
+    let plan_hash = world.state.plan(&document).unwrap().hash();
+    let submitted = world.sign("acme/author", Role::Author, Call::Submit { document, plan_hash });
+    world.block(DurationMs::new(1), &[submitted]);
+    let id = world.state.proposals().next().unwrap().id;
+    (world, id)
+}
+
+/// A block with the first claim of a change whose optimistic vote nobody has seen.
+fn promoted() -> Scene {
+    let (mut world, id) = routine();
+    pass_deadlines(&mut world, 1);
+    let cast = ["acme/author", "birch/author", "cedar/author"]
+        .map(|voter| world.sign(voter, Role::Voter, world.vote_call(id, Choice::For)));
+    world.block(DurationMs::new(1), &cast);
+    pass_deadlines(&mut world, 3);
+    let claim = world.sign("acme/executor", Role::Executor, Call::Claim { proposal: id, step: 0 });
+    Scene::of(&mut world, id, &[claim])
+}
+
 /// A block with the claim and the receipt of the first step.
 fn effects() -> Scene {
     let Scene { after, id, header, .. } = ballots();
     let mut world = World::new(4);
     (world.state, world.last) = (after, Some(header));
-    for _ in 0..3 {
-        let due = world.state.next_deadline().unwrap();
-        world.block(due.since(world.state.time()), &[]);
-    }
+    pass_deadlines(&mut world, 3);
     let claim = world.sign("acme/executor", Role::Executor, Call::Claim { proposal: id, step: 0 });
     world.block(DurationMs::new(1), &[claim]);
     let fence = crate::quantity::Fence::new(1);
@@ -99,6 +132,15 @@ fn g1_notices_another_state_root() {
 fn g1_notices_a_missing_event() {
     let plant = |scene: &mut Scene| drop(scene.events.pop());
     ballots().notices(Invariant::Agreement, plant, "the events are others");
+}
+
+#[test]
+fn g1_notices_a_state_that_does_not_stand_at_its_block() {
+    let message = "the state stands at height 4 and not at its block";
+    let plant = |scene: &mut Scene| scene.header.height = scene.header.height.next();
+    ballots().notices(Invariant::Agreement, plant, message);
+    let plant = |scene: &mut Scene| scene.header.time = scene.header.time.after(DurationMs::new(1));
+    ballots().notices(Invariant::Agreement, plant, message);
 }
 
 #[test]
@@ -145,6 +187,32 @@ fn g3_notices_thresholds_that_change_under_an_open_vote() {
         scene.after.tamper(id, |proposal| proposal.organisation_cap = crate::quantity::Ratio::ONE_HALF);
     };
     ballots().notices(Invariant::Approval, plant, "pinned at submission has changed");
+}
+
+#[test]
+fn g3_notices_whatever_else_was_pinned_and_changes() {
+    let changes: [fn(&mut Proposal); 4] = [
+        |proposal| proposal.plan_hash = Digest::ZERO,
+        |proposal| proposal.electorate_digest = Digest::ZERO,
+        |proposal| proposal.constitution = 2,
+        |proposal| Arc::make_mut(&mut proposal.parameters).reviewers = 0,
+    ];
+    for change in changes {
+        let plant = |scene: &mut Scene| {
+            let id = scene.id;
+            scene.after.tamper(id, change);
+        };
+        ballots().notices(Invariant::Approval, plant, "pinned at submission has changed");
+    }
+}
+
+#[test]
+fn g3_asks_for_the_sign_off_of_every_change_but_a_promoted_one() {
+    let plant = |scene: &mut Scene| {
+        let id = scene.id;
+        scene.after.tamper(id, |proposal| proposal.vote.promoted = false);
+    };
+    promoted().notices(Invariant::Approval, plant, "0 of 1 have signed it off");
 }
 
 #[test]
@@ -226,6 +294,18 @@ fn g11_notices_an_effect_without_a_receipt() {
     let plant = |scene: &mut Scene| {
         scene.events.clear();
         scene.transactions.clear();
+    };
+    effects().notices(Invariant::Receipts, plant, "a target changed without a receipt");
+}
+
+#[test]
+fn g11_notices_an_effect_of_a_step_that_the_plan_does_not_have() {
+    let plant = |scene: &mut Scene| {
+        for event in &mut scene.events {
+            if let Event::StepReported { step, .. } = event {
+                *step = 9;
+            }
+        }
     };
     effects().notices(Invariant::Receipts, plant, "a target changed without a receipt");
 }
