@@ -154,6 +154,19 @@ fn the_blocks_of_the_window_are_known_and_none_before_it() {
 }
 
 #[test]
+fn a_timer_that_the_rules_do_not_know_is_dropped_and_holds_nothing_up() {
+    let (mut world, id) = voting();
+    world.state.tamper(id, |proposal| proposal.stage = Stage::Closed);
+    world.state.root();
+    assert_eq!(world.pass_to_deadline(), []);
+    assert_eq!(world.state.next_deadline(), None);
+    let proposal = world.state.proposal(id).unwrap();
+    assert_eq!((proposal.stage, proposal.deadline), (Stage::Closed, None));
+    let mut decoded = State::decode_snapshot(&world.state.encode_snapshot()).unwrap();
+    assert_eq!(decoded.root(), world.state.root());
+}
+
+#[test]
 fn an_effect_on_a_target_that_nobody_registered_changes_nothing() {
     let mut world = World::new(4);
     let (root, kept) = (world.state.root(), world.state.encode_snapshot());

@@ -45,6 +45,7 @@ impl State {
         });
         if fired.is_err() {
             self.deadlines.remove(&(due, id));
+            self.registry.touched.proposal(id);
         }
     }
 }
