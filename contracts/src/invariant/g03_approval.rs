@@ -15,9 +15,10 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
             | Event::StepClaimed { proposal, undo: false, .. } => *proposal,
             _ => continue,
         };
-        if let Some(proposal) = view.after.proposal(begins) {
-            check_approval(view, proposal)?;
-        }
+        let Some(proposal) = view.after.proposal(begins) else {
+            return ensure_of(begins, false, || "the ledger does not hold it".to_owned());
+        };
+        check_approval(view, proposal)?;
     }
     view.touched().into_iter().try_for_each(|proposal| check_pinned(view, proposal))
 }

@@ -207,6 +207,18 @@ fn g3_notices_whatever_else_was_pinned_and_changes() {
 }
 
 #[test]
+fn g3_notices_a_step_of_a_proposal_that_the_ledger_does_not_hold() {
+    let plant = |scene: &mut Scene| {
+        for event in &mut scene.events {
+            if let Event::StepClaimed { proposal, .. } = event {
+                *proposal = ProposalId::from_digest(Digest::ZERO);
+            }
+        }
+    };
+    promoted().notices(Invariant::Approval, plant, "the ledger does not hold it");
+}
+
+#[test]
 fn g3_asks_for_the_sign_off_of_every_change_but_a_promoted_one() {
     let plant = |scene: &mut Scene| {
         let id = scene.id;
