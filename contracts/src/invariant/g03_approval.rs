@@ -1,6 +1,7 @@
 //! G3: nothing executes without its approval, by the thresholds as pinned and after the timelock.
 
 use crate::{
+    constitution::TrackParameters,
     event::Event,
     invariant::{Broken, View, ensure_of},
     proposal::Proposal,
@@ -45,6 +46,16 @@ fn check_pinned(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
         && before.electorate_digest == proposal.electorate_digest
         && before.organisation_cap == proposal.organisation_cap
         && before.constitution == proposal.constitution
-        && (before.parameters == proposal.parameters || proposal.vote.promoted);
+        && (thresholds(before) == thresholds(proposal) || is_promotion(before, proposal));
     ensure_of(proposal.id, same, || "what was pinned at submission has changed".to_owned())
+}
+
+/// What decides, what a promotion would put in its place, and whether there was one.
+fn thresholds(proposal: &Proposal) -> (&TrackParameters, Option<&TrackParameters>, bool) {
+    (&proposal.parameters, proposal.fallback.as_deref(), proposal.vote.promoted)
+}
+
+/// A promotion uses up the thresholds that were pinned for it.
+fn is_promotion(before: &Proposal, proposal: &Proposal) -> bool {
+    before.fallback.as_deref().is_some_and(|full| thresholds(proposal) == (full, None, true))
 }

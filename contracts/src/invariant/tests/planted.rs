@@ -95,6 +95,14 @@ fn routine() -> (World, ProposalId) {
     (world, id)
 }
 
+/// A block in which an optimistic vote that nobody has seen becomes a full one.
+fn promotion() -> Scene {
+    let (mut world, id) = routine();
+    let left = world.state.next_deadline().unwrap().since(world.state.time());
+    world.block(left.saturating_sub(DurationMs::new(10)), &[]);
+    Scene::of(&mut world, id, &[])
+}
+
 /// A block with the first claim of a change whose optimistic vote nobody has seen.
 fn promoted() -> Scene {
     let (mut world, id) = routine();
@@ -191,11 +199,13 @@ fn g3_notices_thresholds_that_change_under_an_open_vote() {
 
 #[test]
 fn g3_notices_whatever_else_was_pinned_and_changes() {
-    let changes: [fn(&mut Proposal); 4] = [
+    let changes: [fn(&mut Proposal); 6] = [
         |proposal| proposal.plan_hash = Digest::ZERO,
         |proposal| proposal.electorate_digest = Digest::ZERO,
         |proposal| proposal.constitution = 2,
         |proposal| Arc::make_mut(&mut proposal.parameters).reviewers = 0,
+        |proposal| proposal.fallback = Some(Arc::clone(&proposal.parameters)),
+        |proposal| proposal.vote.promoted = true,
     ];
     for change in changes {
         let plant = |scene: &mut Scene| {
@@ -204,6 +214,23 @@ fn g3_notices_whatever_else_was_pinned_and_changes() {
         };
         ballots().notices(Invariant::Approval, plant, "pinned at submission has changed");
     }
+}
+
+#[test]
+fn g3_lets_a_promotion_put_the_pinned_thresholds_in_force_once_and_no_others() {
+    let plant = |scene: &mut Scene| {
+        let id = scene.id;
+        scene.after.tamper(id, |proposal| Arc::make_mut(&mut proposal.parameters).retries = 9);
+    };
+    for scene in [promotion(), promoted()] {
+        assert!(scene.after.proposal(scene.id).unwrap().vote.promoted);
+        scene.notices(Invariant::Approval, plant, "pinned at submission has changed");
+    }
+    let plant = |scene: &mut Scene| {
+        let id = scene.id;
+        scene.after.tamper(id, |proposal| proposal.fallback = Some(Arc::clone(&proposal.parameters)));
+    };
+    promotion().notices(Invariant::Approval, plant, "pinned at submission has changed");
 }
 
 #[test]
