@@ -128,6 +128,7 @@ impl Genesis {
         let best = tally::best_case(&electorate, self.constitution.organisation_cap);
         for (track, parameters) in &self.constitution.tracks {
             self.check_reviewers(*track, parameters.reviewers)?;
+            self.check_auditors(*track, parameters.attestations)?;
             let Scheme::Majority { turnout, .. } = &parameters.scheme else { continue };
             reach(&format!("tracks.{track}.scheme.turnout"), *turnout, best, electorate.total)?;
         }
@@ -143,6 +144,17 @@ impl Genesis {
                 let missing = format!("{reviewers} organisations with a reviewer besides {author}");
                 return Err(GenesisError::Missing { whose: format!("tracks.{track}.reviewers"), missing });
             }
+        }
+        Ok(())
+    }
+
+    /// An execution that nobody can attest would be audited for ever.
+    fn check_auditors(&self, track: Track, attestations: u8) -> Result<(), GenesisError> {
+        let auditors =
+            self.members.values().filter(|record| record.keys.contains_key(&Role::Auditor)).count();
+        if auditors < usize::from(attestations) {
+            let missing = format!("{attestations} members with the role auditor");
+            return Err(GenesisError::Missing { whose: format!("tracks.{track}.attestations"), missing });
         }
         Ok(())
     }

@@ -111,6 +111,15 @@ fn a29_a_mesh_whose_votes_can_never_pass_is_refused() {
 }
 
 #[test]
+fn a_mesh_that_can_never_end_an_audit_is_refused() {
+    let found = refusal(|genesis| {
+        genesis.constitution.tracks.get_mut(&crate::constitution::Track::Standard).unwrap().attestations = 2;
+    });
+    assert!(found.contains("tracks.standard.attestations"), "{found}");
+    assert!(found.contains("2 members with the role auditor"), "{found}");
+}
+
+#[test]
 fn too_many_of_anything_is_refused() {
     let found = refusal(|genesis| {
         let target = genesis.targets.get_mut(&target("acme-north")).unwrap();
