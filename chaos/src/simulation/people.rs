@@ -171,10 +171,13 @@ fn vote(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
         matches!(it.stage, Stage::Voting | Stage::Confirming) && state.may_vote(it.id, member).is_ok()
     })?;
     let is_crowd = |id: &MemberId| id.as_str().contains(CROWD);
+    // A crowd wants one thing of a proposal, and the others the contrary. In its favour it lacks organisations, whatever it
+    // weighs; against it only its cap keeps it from having its way.
+    let wants = if open.id.digest().as_bytes()[0] % 4 == 0 { Choice::For } else { Choice::Against };
+    let contrary = if wants == Choice::For { Choice::Against } else { Choice::For };
     let choice = match random.random_range(0..100) {
-        _ if is_crowd(member) => Choice::For,
-        // Against a crowd the others stand together.
-        0..70 if state.members().any(|(id, _)| is_crowd(id)) => Choice::Against,
+        _ if is_crowd(member) => wants,
+        0..70 if state.members().any(|(id, _)| is_crowd(id)) => contrary,
         0..75 => Choice::For,
         75..90 => Choice::Against,
         _ => Choice::Abstain,
