@@ -124,17 +124,19 @@ impl Author {
             reviewer.wait_for_height(height)?;
             reviewer.post(&format!("{path}/reviews"), &key, &review)
         };
-        if until(deadline, stop, sign_off, &mut life.stage).is_none() {
-            return;
-        }
+        let Some(reviewed) = until(deadline, stop, sign_off, &mut life.stage) else { return };
+        // A node that has not seen the sign-off yet would refuse the ballot, and rightly so.
+        let height = reviewed["height"].as_u64().unwrap_or(height);
         thread::scope(|scope| {
             for node in &self.nodes {
                 let vote = merged(&bound, &json!({ "as": format!("{}/vera", node.org()), "choice": "for" }));
                 let (path, key) = (format!("{path}/votes"), fresh_key());
                 // Whether each of them gets through is not what matters: enough of them do, or the vote fails.
-                scope.spawn(move || {
-                    until(deadline, stop, || node.post(&path, &key, &vote), &mut String::new())
-                });
+                let cast = move || {
+                    node.wait_for_height(height)?;
+                    node.post(&path, &key, &vote)
+                };
+                scope.spawn(move || until(deadline, stop, cast, &mut String::new()));
             }
         });
         self.follow(&path, deadline, life, stop);
