@@ -9,6 +9,7 @@ mod keys;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +83,8 @@ pub struct Finding {
 pub enum Invariant {
     /// The blocks are one chain, each certified by more than two thirds of the weight.
     Chain,
-    /// An effect happens at most once under its key; what is reported done has happened; what is undone was done.
+    /// An effect happens at most once under its key; what is reported done has happened; what is undone was done; no two
+    /// changes act on one target at once.
     Effects,
     /// What was acknowledged is final, once; nobody's ballot counts twice.
     Ballots,
@@ -135,6 +137,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Vec<Finding> {
     let history = History::read(evidence, &mut findings);
     history.judge_ballots(evidence.acknowledged, &mut findings);
     effects::judge(evidence, &history, &mut findings);
+    turns::judge(&history, &mut findings);
     approval::judge(evidence, &history, &mut findings);
     if let Some(uses) = evidence.key_uses {
         keys::judge(uses, &history, &mut findings);

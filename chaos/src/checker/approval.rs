@@ -1,13 +1,13 @@
 //! Owns the questions whether an effect was allowed, by which document, after which claim, on whose ballots, after how
 //! long, and whether what was voted down had not passed. The sums are its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_contracts::{
     constitution::{Scheme, Threshold, Track, TrackParameters},
-    genesis::Genesis,
-    name::OrgId,
-    quantity::Revision,
+    genesis::{Genesis, Tier},
+    name::{OrgId, TargetId},
+    quantity::{Revision, TimeMs},
     role::Role,
     stage::Stage,
     transaction::Choice,
@@ -15,7 +15,7 @@ use althing_contracts::{
 
 use super::{
     EffectEntry, Evidence, Findings, Invariant,
-    history::{Edition, History, Review, StepMark, Story},
+    history::{Ballot, Edition, History, Review, StepMark, Story},
 };
 
 pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut Findings) {
@@ -82,25 +82,16 @@ fn judge_claim(
 
 /// The proposal was reviewed, passed and waited when its first step was claimed.
 fn judge_decision(genesis: &Genesis, story: &Story, first: &StepMark) -> Result<(), String> {
-    let edition = story.editions.last().ok_or("no edition")?;
-    let revision = revision_of(story);
-    let (standard, routine) = tracks_of(genesis, edition)?;
-    let author = edition.author.org();
-    let is_sign_off = |it: &&Review| it.revision == revision && it.is_for && it.reviewer.org() != author;
-    let signed_off: Vec<_> = story.reviews.iter().filter(is_sign_off).map(|review| review.time).collect();
-    let sums = Sums::of(genesis, story, revision);
-    let passes = |parameters: &TrackParameters| {
-        signed_off.len() >= usize::from(parameters.reviewers) && sums.pass(&parameters.scheme)
-    };
+    let case = Case::of(genesis, story)?;
+    let Case { track, full, sums, .. } = &case;
+    let is_signed_off = case.signed_off.len() >= usize::from(track.reviewers);
+    let has_passed = is_signed_off && sums.pass(&track.scheme);
     // What the mesh did not see becomes a full vote without a review of its own.
-    let promoted = routine.is_some() && sums.pass(&standard.scheme);
-    let by = routine
-        .filter(|routine| passes(routine))
-        .or_else(|| (passes(standard) || promoted).then_some(standard));
-    let by = by.ok_or_else(|| format!("it had not passed: {sums:?}, {} sign-offs", signed_off.len()))?;
-    // The vote begins with the last sign-off that it needs. One that was promoted needed none.
-    let needed = usize::from(by.reviewers).min(if passes(by) { usize::MAX } else { 0 });
-    let begun = needed.checked_sub(1).and_then(|last| signed_off.get(last)).copied().unwrap_or(edition.time);
+    let (by, begun) = match full {
+        _ if has_passed => (*track, case.begun),
+        Some(full) if sums.pass(&full.scheme) => (*full, case.edition.time),
+        _ => return Err(format!("it had not passed: {sums:?}, {} sign-offs", case.signed_off.len())),
+    };
     let waited = first.time.since(begun).get();
     let least = by.voting.get() + by.confirm.get() + sums.timelock_ms(by);
     if waited < least {
@@ -112,29 +103,54 @@ fn judge_decision(genesis: &Genesis, story: &Story, first: &StepMark) -> Result<
 
 /// Every ballot was in when it was voted down, and they did not pass it.
 fn judge_defeat(genesis: &Genesis, story: &Story) -> Result<(), String> {
-    let edition = story.editions.last().ok_or("no edition")?;
-    let (standard, routine) = tracks_of(genesis, edition)?;
-    let sums = Sums::of(genesis, story, revision_of(story));
-    // Nobody says here by which track it was voted down: what both pass was passed by either.
-    let has_passed = sums.pass(&standard.scheme) && routine.is_none_or(|routine| sums.pass(&routine.scheme));
+    let Case { track, full, sums, .. } = Case::of(genesis, story)?;
+    // Nobody says here whether it became a full vote: what both pass was passed by either.
+    let has_passed = sums.pass(&track.scheme) && full.is_none_or(|full| sums.pass(&full.scheme));
     if has_passed { Err(format!("it was voted down and had passed: {sums:?}")) } else { Ok(()) }
 }
 
-fn revision_of(story: &Story) -> Revision {
-    Revision::new(u32::try_from(story.editions.len()).unwrap_or(u32::MAX))
+/// The last edition of a proposal, and what it was decided by.
+struct Case<'a> {
+    edition: &'a Edition,
+    /// The track that it belongs to.
+    track: &'a TrackParameters,
+    /// The one that its vote may have been taken to, because too few organisations had seen it.
+    full: Option<&'a TrackParameters>,
+    /// When other organisations signed it off.
+    signed_off: Vec<TimeMs>,
+    /// When its vote began: with the last sign-off that it needed.
+    begun: TimeMs,
+    sums: Sums,
 }
 
-/// The standard track, and the routine one for what touches few targets.
-fn tracks_of<'a>(
-    genesis: &'a Genesis,
-    edition: &Edition,
-) -> Result<(&'a TrackParameters, Option<&'a TrackParameters>), String> {
-    let targets: std::collections::BTreeSet<_> =
-        edition.document.steps().map(|(_, step)| &step.target).collect();
-    let is_small = targets.len() <= usize::from(genesis.constitution.hard_rules.routine_targets_max);
-    let tracks = &genesis.constitution.tracks;
-    let standard = tracks.get(&Track::Standard).ok_or("no standard track")?;
-    Ok((standard, tracks.get(&Track::Routine).filter(|_| is_small)))
+impl<'a> Case<'a> {
+    fn of(genesis: &'a Genesis, story: &'a Story) -> Result<Self, String> {
+        let edition = story.editions.last().ok_or("no edition")?;
+        let revision = Revision::new(u32::try_from(story.editions.len()).unwrap_or(u32::MAX));
+        let tracks = &genesis.constitution.tracks;
+        let standard = tracks.get(&Track::Standard).ok_or("no standard track")?;
+        let routine = tracks.get(&Track::Routine).filter(|_| is_routine(genesis, edition));
+        let track = routine.unwrap_or(standard);
+        let author = edition.author.org();
+        let is_sign_off = |it: &&Review| it.revision == revision && it.is_for && it.reviewer.org() != author;
+        let signed_off: Vec<_> = story.reviews.iter().filter(is_sign_off).map(|review| review.time).collect();
+        let needed = usize::from(track.reviewers);
+        let last = needed.checked_sub(1).and_then(|last| signed_off.get(last));
+        let begun = last.copied().unwrap_or(edition.time);
+        // Whoever has seen it by the earliest end of its vote has seen it by any end.
+        let early = Sums::of(genesis, story, revision, |ballot| ballot.time < begun.after(track.voting));
+        let full = routine.is_some_and(|routine| !early.is_seen(&routine.scheme)).then_some(standard);
+        let sums = Sums::of(genesis, story, revision, |_| true);
+        Ok(Self { edition, track, full, signed_off, begun, sums })
+    }
+}
+
+/// Few targets, on which little depends.
+fn is_routine(genesis: &Genesis, edition: &Edition) -> bool {
+    let targets: BTreeSet<_> = edition.document.steps().map(|(_, step)| &step.target).collect();
+    let is_low = |id: &&TargetId| genesis.targets.get(*id).is_some_and(|target| target.tier == Tier::Low);
+    targets.len() <= usize::from(genesis.constitution.hard_rules.routine_targets_max)
+        && targets.iter().all(is_low)
 }
 
 /// In which shares are compared.
@@ -151,7 +167,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(genesis: &Genesis, story: &Story, revision: Revision) -> Self {
+    fn of(genesis: &Genesis, story: &Story, revision: Revision, counts: impl Fn(&Ballot) -> bool) -> Self {
         let voters: BTreeMap<_, u128> = (genesis.members.iter())
             .filter(|(_, record)| record.keys.contains_key(&Role::Voter))
             .map(|(id, record)| (id, u128::from(record.weight.get())))
@@ -163,7 +179,7 @@ impl Sums {
         let (member_cap, org_cap) =
             (cap(genesis.constitution.member_cap), cap(genesis.constitution.organisation_cap));
         let mut by_org: BTreeMap<OrgId, [u128; 3]> = BTreeMap::new();
-        for ballot in story.ballots.iter().filter(|ballot| ballot.revision == revision) {
+        for ballot in story.ballots.iter().filter(|it| it.revision == revision && counts(it)) {
             let slot = match ballot.choice {
                 Choice::For => 0,
                 Choice::Against => 1,
@@ -172,7 +188,7 @@ impl Sums {
             let weight = voters.get(&ballot.voter).copied().unwrap_or(0).min(member_cap);
             by_org.entry(ballot.voter.org()).or_default()[slot] += weight;
         }
-        let organisations: std::collections::BTreeSet<_> = voters.keys().map(|voter| voter.org()).collect();
+        let organisations: BTreeSet<_> = voters.keys().map(|voter| voter.org()).collect();
         let mut sums = Self {
             total,
             organisations: organisations.len() as u128,
@@ -189,6 +205,12 @@ impl Sums {
         sums
     }
 
+    /// Whether as many organisations have seen it as an optimistic vote asks for.
+    fn is_seen(&self, scheme: &Scheme) -> bool {
+        matches!(scheme, Scheme::Optimistic { acknowledgement, .. }
+            if is_passed(*acknowledgement, self.seen, self.organisations))
+    }
+
     fn pass(&self, scheme: &Scheme) -> bool {
         let [yes, no, abstain] = self.weight;
         match scheme {
@@ -197,9 +219,8 @@ impl Sums {
                     && is_passed(*approval, yes, yes + no)
                     && is_passed(*organisations, self.in_favour, self.organisations)
             }
-            Scheme::Optimistic { acknowledgement, objection } => {
-                is_passed(*acknowledgement, self.seen, self.organisations)
-                    && !is_passed(*objection, no, self.total)
+            Scheme::Optimistic { objection, .. } => {
+                self.is_seen(scheme) && !is_passed(*objection, no, self.total)
             }
         }
     }

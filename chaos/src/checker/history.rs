@@ -68,6 +68,7 @@ pub(super) struct Ballot {
     pub(super) voter: MemberId,
     pub(super) revision: Revision,
     pub(super) choice: althing_contracts::transaction::Choice,
+    pub(super) time: TimeMs,
 }
 
 /// A step at a height.
@@ -162,7 +163,8 @@ impl History {
                 self.stories.entry(*proposal).or_default().editions.push(edition(document));
             }
             Call::Vote { proposal, revision, choice, .. } => {
-                let ballot = Ballot { voter: body.sender.clone(), revision: *revision, choice: *choice };
+                let ballot =
+                    Ballot { voter: body.sender.clone(), revision: *revision, choice: *choice, time };
                 self.stories.entry(*proposal).or_default().ballots.push(ballot);
             }
             Call::Review { proposal, revision, verdict, .. } => {

@@ -124,9 +124,9 @@ impl Author {
             reviewer.wait_for_height(height)?;
             reviewer.post(&format!("{path}/reviews"), &key, &review)
         };
-        let Some(reviewed) = until(deadline, stop, sign_off, &mut life.stage) else { return };
+        let Some(sign_off) = until(deadline, stop, sign_off, &mut life.stage) else { return };
         // A node that has not seen the sign-off yet would refuse the ballot, and rightly so.
-        let height = reviewed["height"].as_u64().unwrap_or(height);
+        let height = sign_off["height"].as_u64().unwrap_or(height);
         thread::scope(|scope| {
             for node in &self.nodes {
                 let vote = merged(&bound, &json!({ "as": format!("{}/vera", node.org()), "choice": "for" }));

@@ -164,7 +164,7 @@ fn only_who_lied_may_have_signed_twice() {
         resumed_ms: Vec::new(),
     };
     let holds = |lie, known: &[&str]| {
-        let known = BTreeSet::from_iter(known.iter().map(|&org| org.to_owned()));
+        let known = known.iter().map(|&org| org.to_owned()).collect();
         let evidence =
             Evidence { equivocated: BTreeMap::from([("birch".to_owned(), known)]), ..evidence(&[]) };
         let findings = Findings {
