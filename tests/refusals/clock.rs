@@ -26,7 +26,7 @@ int clock_gettime(clockid_t id, struct timespec *time) {
 /// Longest time until a node answers.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Proposals until the clock is noticed, at two blocks each.
-const PROPOSALS_MAX: usize = 16;
+const PROPOSALS_MAX: usize = 80;
 /// How long the node's log is looked at after each.
 const LOOK_FOR: Duration = Duration::from_millis(250);
 
