@@ -148,7 +148,7 @@ pub struct StepProgress {
     pub claim: Option<StepClaim>,
     /// What was reported of the action.
     pub outcome: Option<StepOutcome>,
-    /// What was reported of the undo.
+    /// What was reported of the undo under the claim in force.
     pub undo_outcome: Option<StepOutcome>,
 }
 

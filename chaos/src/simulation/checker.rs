@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_actors::ledger::{
+    message::LedgerView,
     state::CommittedBlock,
     wire::{LedgerMessage, Message, SignedProposal, SignedVote},
 };
@@ -218,6 +219,15 @@ impl Checker {
         self.follower
             .show(height, &block.events)
             .map_err(|Deviation { what }| Violation::Deviation { node, what })
+    }
+
+    /// Whether the last block of a view is proved by the certificate beside it.
+    pub(super) fn is_decided(&self, view: &LedgerView) -> bool {
+        view.header.as_ref().zip(view.certificate.as_ref()).is_some_and(|(header, certificate)| {
+            (header.height, certificate.height) == (view.state.height(), view.state.height())
+                && certificate.block == header.digest()
+                && self.check_certificate(certificate).is_ok()
+        })
     }
 
     /// Enough validators signed, counted here; the first node to hand a height out shows every signature.

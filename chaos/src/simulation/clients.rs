@@ -239,6 +239,11 @@ impl Clients {
         self.history.reached(height);
     }
 
+    /// A node shows a height that is decided.
+    pub(super) fn reached(&mut self, height: Height) {
+        self.history.reached(height);
+    }
+
     /// A node shows what its disk held.
     pub(super) fn opened(&mut self, view: &LedgerView) {
         self.history.stands(&view.state);

@@ -246,6 +246,8 @@ pub(super) fn grant(cast: &mut Cast<'_>, sender: &MemberId, step: u16, undo: boo
     let (planned, progress) = find_mut(cast.proposal, step)?;
     let fence = cast.registry.next_fence();
     progress.claim = Some(StepClaim { executor: sender.clone(), fence, until, undo });
+    // Another try of an undo has an outcome of its own.
+    progress.undo_outcome = None;
     let (target, executor) = (planned.target.clone(), sender.clone());
     cast.events.push(Event::StepClaimed { proposal, step, target, executor, fence, undo });
     Ok(())
@@ -276,10 +278,10 @@ pub(super) fn take_receipt(
     if reported.is_some() {
         return Err(Reject::AlreadyDone { member: sender.clone() });
     }
-    match outcome {
-        // An undo that may be tried again is free for whoever takes it next.
-        StepOutcome::Failed { retryable: true, .. } if undo => claim.until = cast.registry.time,
-        _ => *reported = Some(outcome.clone()),
+    *reported = Some(outcome.clone());
+    if undo && matches!(outcome, StepOutcome::Failed { retryable: true, .. }) {
+        // It is free for whoever takes it next.
+        claim.until = cast.registry.time;
     }
     if *outcome == StepOutcome::Done {
         let action = if undo { &planned.undo } else { &planned.action };

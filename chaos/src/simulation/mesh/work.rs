@@ -287,6 +287,10 @@ impl Mesh {
     pub(super) fn show(&mut self, node: NodeIndex) {
         let view = self.nodes[node].view();
         if let (Some(view), Some(site)) = (view, &mut self.nodes[node].site) {
+            // It may be further than the block that it tells of, and stop before it tells of the others.
+            if self.checker.is_decided(&view) {
+                self.clients.reached(view.state.height());
+            }
             site.view = Arc::new(view);
         }
     }

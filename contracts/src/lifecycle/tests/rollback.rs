@@ -162,12 +162,25 @@ fn an_undo_that_may_be_tried_again_is_free_for_another_executor_at_once() {
     carry_out(&mut world, id, 0);
     abort(&mut world, id, "acme/executor");
     claim(&mut world, id, 0).unwrap();
-    report(&mut world, id, 0, StepOutcome::Failed { reason: line("vault is down"), retryable: true })
-        .unwrap();
+    let failed = StepOutcome::Failed { reason: line("vault is down"), retryable: true };
+    report(&mut world, id, 0, failed).unwrap();
     let progress = &world.state.proposal(id).unwrap().execution.steps[0];
-    assert_eq!(progress.undo_outcome, None);
     assert_eq!(progress.claim.as_ref().unwrap().until, world.state.time());
     world.call("acme/second", Role::Executor, Call::Claim { proposal: id, step: 0 }).unwrap();
+    let progress = &world.state.proposal(id).unwrap().execution.steps[0];
+    assert_eq!(progress.undo_outcome, None, "another try has an outcome of its own");
+}
+
+#[test]
+fn an_undo_that_may_be_tried_again_is_reported_once_under_its_fence() {
+    let (mut world, id) = shared(STAGES);
+    carry_out(&mut world, id, 0);
+    abort(&mut world, id, "acme/executor");
+    claim(&mut world, id, 0).unwrap();
+    let failed = || StepOutcome::Failed { reason: line("vault is down"), retryable: true };
+    assert!(matches!(report(&mut world, id, 0, failed()), Ok(Applied::New(_))));
+    assert_eq!(report(&mut world, id, 0, failed()), Ok(Applied::Same));
+    assert_eq!(report(&mut world, id, 0, StepOutcome::Done).unwrap_err().code(), "already-done");
 }
 
 #[test]
