@@ -79,7 +79,8 @@ impl Evidence {
         }
         ground.end()?;
         let mut effects = effects::read(ground.sites())?;
-        effects.retain(|effect| !is_later(effect, &stories));
+        let highest = stories.values().filter_map(Story::highest_fence).max().unwrap_or(0);
+        effects.retain(|effect| !is_later(effect, highest, &stories));
         let nodes = ground.mesh().nodes();
         let journals: Vec<_> = nodes.iter().map(|node| node.folder().join("data/signer.journal")).collect();
         let bundle = folder.join(format!("{}.bundle", nodes[0].name()));
@@ -92,27 +93,27 @@ impl Evidence {
 }
 
 /// Whether an effect follows a claim that was made after the ledger was read, which is before the logs are: a run that was
-/// ended early is in the middle of something. The ledger's fences tell, never the clocks, which runs set wrong.
-fn is_later(effect: &Effect, stories: &BTreeMap<String, Story>) -> bool {
-    let claims = stories.values().flat_map(Story::of_claims);
-    let highest = claims.filter_map(|data| data["fence"].as_u64()).max().unwrap_or(0);
+/// ended early is in the middle of something. The ledger's fences tell, of which `highest` was given last, never the clocks,
+/// which runs set wrong.
+fn is_later(effect: &Effect, highest: u64, stories: &BTreeMap<String, Story>) -> bool {
     effect.fence > highest && stories.get(effect.proposal()).is_some_and(|story| !story.is_over())
 }
 
 impl Story {
-    /// What its events say of claims.
-    fn of_claims(&self) -> impl Iterator<Item = &Value> {
-        self.events
-            .iter()
-            .filter(|event| event["type"] == "io.althing.step-claimed")
-            .map(|event| &event["data"])
+    /// The stages that it came to, in order; one that cannot be read is left out.
+    pub(super) fn stages(&self) -> impl DoubleEndedIterator<Item = Stage> {
+        let changes = self.events.iter().filter(|event| event["type"] == "io.althing.stage-changed");
+        changes.filter_map(|event| serde_json::from_value(event["data"]["to"].clone()).ok())
+    }
+
+    fn highest_fence(&self) -> Option<u64> {
+        let claims = self.events.iter().filter(|event| event["type"] == "io.althing.step-claimed");
+        claims.filter_map(|event| event["data"]["fence"].as_u64()).max()
     }
 
     /// Whether nothing can follow.
     fn is_over(&self) -> bool {
-        let changes = self.events.iter().rev().filter(|event| event["type"] == "io.althing.stage-changed");
-        let last = changes.map(|event| serde_json::from_value::<Stage>(event["data"]["to"].clone())).next();
-        last.is_some_and(|stage| stage.is_ok_and(Stage::is_terminal))
+        self.stages().next_back().is_some_and(Stage::is_terminal)
     }
 
     /// The height of its first event.
@@ -198,9 +199,10 @@ mod tests {
     fn only_what_follows_a_claim_that_came_after_the_ledger_was_read_is_left_out() {
         let stories =
             BTreeMap::from([("going".to_owned(), story("canary")), ("over".to_owned(), story("closed"))]);
-        assert!(is_later(&effect("going", 8), &stories));
-        assert!(!is_later(&effect("going", 7), &stories), "its claim was there");
-        assert!(!is_later(&effect("over", 8), &stories), "nothing can follow");
-        assert!(!is_later(&effect("nobody's", 8), &stories), "no proposal has it");
+        assert_eq!(stories["going"].highest_fence(), Some(7));
+        assert!(is_later(&effect("going", 8), 7, &stories));
+        assert!(!is_later(&effect("going", 7), 7, &stories), "its claim was there");
+        assert!(!is_later(&effect("over", 8), 7, &stories), "nothing can follow");
+        assert!(!is_later(&effect("nobody's", 8), 7, &stories), "no proposal has it");
     }
 }

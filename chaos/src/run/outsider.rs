@@ -113,9 +113,6 @@ fn entries(effects: &[Effect]) -> Result<Vec<EffectEntry>, GroundError> {
 fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Stage>, GroundError> {
     let mut ended = BTreeMap::new();
     for (id, story) in stories {
-        let changes = story.events.iter().filter(|event| event["type"] == "io.althing.stage-changed");
-        let mut stages =
-            changes.filter_map(|event| serde_json::from_value::<Stage>(event["data"]["to"].clone()).ok());
         let is_end = |stage: &Stage| {
             matches!(
                 stage,
@@ -127,7 +124,7 @@ fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Stage
                     | Stage::RollbackFailed
             )
         };
-        if let Some(stage) = stages.rfind(is_end) {
+        if let Some(stage) = story.stages().rfind(is_end) {
             ended.insert(serde_json::from_value(id.as_str().into())?, stage);
         }
     }
