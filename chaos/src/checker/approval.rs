@@ -138,8 +138,11 @@ impl<'a> Case<'a> {
         let last = needed.checked_sub(1).and_then(|last| signed_off.get(last));
         let begun = last.copied().unwrap_or(edition.time);
         // Whoever has seen it by the earliest end of its vote has seen it by any end.
-        let early = Sums::of(genesis, story, revision, |ballot| ballot.time < begun.after(track.voting));
-        let full = routine.is_some_and(|routine| !early.is_seen(&routine.scheme)).then_some(standard);
+        let was_unseen = |routine: &TrackParameters| {
+            let early = |ballot: &Ballot| ballot.time < begun.after(routine.voting);
+            !Sums::of(genesis, story, revision, early).is_seen(&routine.scheme)
+        };
+        let full = routine.is_some_and(was_unseen).then_some(standard);
         let sums = Sums::of(genesis, story, revision, |_| true);
         Ok(Self { edition, track, full, signed_off, begun, sums })
     }

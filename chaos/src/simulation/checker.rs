@@ -8,6 +8,7 @@ use althing_actors::ledger::{
     wire::{LedgerMessage, Message, SignedProposal, SignedVote},
 };
 use althing_contracts::{
+    block::Header,
     certificate::{Certificate, Roster, VoteKind},
     digest::Digest,
     quantity::{Height, Round},
@@ -151,6 +152,11 @@ pub enum Violation {
 /// A round that only faults lead to.
 const HIGH_ROUND: Round = Round::new(10);
 
+/// Whether a certificate is about the block of a header.
+fn is_of(certificate: &Certificate, header: &Header) -> bool {
+    certificate.height == header.height && certificate.block == header.digest()
+}
+
 type SignedKey = (PublicKey, Height, Round, Option<VoteKind>);
 
 /// What the nodes have handed out so far.
@@ -202,10 +208,8 @@ impl Checker {
         }
         let problem = |problem: String| Violation::Certificate { node, height, problem };
         self.check_certificate(&block.certificate).map_err(problem)?;
-        let is_of_block =
-            block.certificate.block == block.header.digest() && block.certificate.height == height;
         let root = block.state.clone().root();
-        if !is_of_block || root != block.header.state_root {
+        if !is_of(&block.certificate, &block.header) || root != block.header.state_root {
             return Err(problem("its header, certificate and state do not belong together".to_owned()));
         }
         let found = (block.digest, root);
@@ -224,8 +228,8 @@ impl Checker {
     /// Whether the last block of a view is proved by the certificate beside it.
     pub(super) fn is_decided(&self, view: &LedgerView) -> bool {
         view.header.as_ref().zip(view.certificate.as_ref()).is_some_and(|(header, certificate)| {
-            (header.height, certificate.height) == (view.state.height(), view.state.height())
-                && certificate.block == header.digest()
+            header.height == view.state.height()
+                && is_of(certificate, header)
                 && self.check_certificate(certificate).is_ok()
         })
     }

@@ -99,13 +99,12 @@ impl Mesh {
         let verdicts = Verdicts::default();
         let validators = orgs.iter().enumerate().map(|(node, org)| {
             let offset_ms = random.random_range(-offset_max_ms..=offset_max_ms);
-            Node::validator(&world.genesis, org, timing, world::staff_of(&plan, node), offset_ms)
-                .sharing(&verdicts)
+            Node::validator(&world.genesis, org, timing, world::staff_of(&plan, node), &verdicts, offset_ms)
         });
         let mut nodes: Vec<Node> = validators.collect();
         nodes.extend((0..plan.observers).map(|number| {
             let staff = world::staff_of(&plan, plan.validators + number);
-            Node::observer(&world.genesis, number, timing, staff).sharing(&verdicts)
+            Node::observer(&world.genesis, number, timing, staff, &verdicts)
         }));
         let key = |org: &OrgId| ConsensusKey::from_seed(consensus_key(org.as_str()).secret());
         let roster: Vec<PublicKey> = orgs.iter().map(|org| key(org).public()).collect();

@@ -77,18 +77,20 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// The validator of an organisation; it has not started.
+    /// The validator of an organisation; it has not started. What another node that shares its `verdicts` has verified it does
+    /// not verify again.
     pub(super) fn validator(
         genesis: &Genesis,
         org: &OrgId,
         timing: LedgerTiming,
         staff: Staff,
+        verdicts: &Verdicts,
         clock_offset_ms: i64,
     ) -> Self {
         let key = ConsensusKey::from_seed(consensus_key(org.as_str()).secret());
         let (genesis, node, role) =
             (genesis.clone(), node_key(org.as_str()).public(), LedgerRole::Validator(key));
-        let (remembered_max, verdicts) = (REMEMBERED_MAX, Verdicts::default());
+        let (remembered_max, verdicts) = (REMEMBERED_MAX, verdicts.clone());
         Self::new(
             LedgerSettings { genesis, node, role, timing, remembered_max, verdicts },
             staff,
@@ -97,17 +99,17 @@ impl Node {
     }
 
     /// A node that follows; it has not started.
-    pub(super) fn observer(genesis: &Genesis, number: usize, timing: LedgerTiming, staff: Staff) -> Self {
+    pub(super) fn observer(
+        genesis: &Genesis,
+        number: usize,
+        timing: LedgerTiming,
+        staff: Staff,
+        verdicts: &Verdicts,
+    ) -> Self {
         let node = node_key(&format!("observer-{number}")).public();
         let (genesis, role, remembered_max) = (genesis.clone(), LedgerRole::Observer, REMEMBERED_MAX);
-        let verdicts = Verdicts::default();
+        let verdicts = verdicts.clone();
         Self::new(LedgerSettings { genesis, node, role, timing, remembered_max, verdicts }, staff, 0)
-    }
-
-    /// The same node, with a memory of valid signatures that others share: what one has verified nobody does again.
-    pub(super) fn sharing(mut self, verdicts: &Verdicts) -> Self {
-        self.settings.verdicts = verdicts.clone();
-        self
     }
 
     fn new(settings: LedgerSettings, staff: Staff, clock_offset_ms: i64) -> Self {

@@ -77,8 +77,8 @@ mod tests {
     use super::*;
     use crate::ledger::consensus::ConsensusKey;
 
-    #[test]
-    fn only_valid_signatures_are_remembered() {
+    /// A vote, and the same signature in another validator's name.
+    fn votes() -> [Signed; 2] {
         let statement = VoteStatement {
             kind: VoteKind::Prevote,
             height: Height::new(1),
@@ -86,7 +86,12 @@ mod tests {
             block: None,
         };
         let signed = ConsensusKey::from_seed([1; 32]).sign_vote(statement, Digest::ZERO).signed(Digest::ZERO);
-        let forged = Signed { key: ConsensusKey::from_seed([2; 32]).public(), ..signed };
+        [signed, Signed { key: ConsensusKey::from_seed([2; 32]).public(), ..signed }]
+    }
+
+    #[test]
+    fn only_valid_signatures_are_remembered() {
+        let [signed, forged] = votes();
         let verdicts = Verdicts::default();
         let shared = verdicts.clone();
         assert!(!verdicts.check(&forged));
@@ -98,14 +103,7 @@ mod tests {
 
     #[test]
     fn nobody_believes_what_another_has_signed() {
-        let statement = VoteStatement {
-            kind: VoteKind::Prevote,
-            height: Height::new(1),
-            round: Round::ZERO,
-            block: None,
-        };
-        let own = ConsensusKey::from_seed([1; 32]).sign_vote(statement, Digest::ZERO).signed(Digest::ZERO);
-        let unsound = Signed { key: ConsensusKey::from_seed([2; 32]).public(), ..own };
+        let [_, unsound] = votes();
         let mut verdicts = Verdicts::default();
         verdicts.remember(&unsound);
         assert!(verdicts.check(&unsound));
