@@ -124,19 +124,25 @@ fn an_action_under_way_that_had_no_effect_needs_no_undo() {
     }
 }
 
+/// Another executor is told who holds the step, and has the undo when the lease is over.
+fn another_waits_for_the_lease(world: &mut World, id: ProposalId) {
+    let undo = Call::Claim { proposal: id, step: 0 };
+    let held = world.ask("acme/second", Role::Executor, undo.clone()).unwrap_err();
+    assert!(held.to_string().contains("acme/executor holds it until"), "{held}");
+    assert!(held.can_waiting_help());
+    let lease = world.state.proposal(id).unwrap().parameters.lease;
+    world.pass(lease);
+    world.call("acme/second", Role::Executor, undo).unwrap();
+}
+
 #[test]
 fn an_action_under_way_is_left_to_who_holds_it_until_its_lease_is_over() {
     let (mut world, id) = shared(STAGES);
     claim(&mut world, id, 0).unwrap();
     abort(&mut world, id, "acme/executor");
-    let undo = Call::Claim { proposal: id, step: 0 };
-    let held = world.ask("acme/second", Role::Executor, undo.clone()).unwrap_err();
-    assert!(held.to_string().contains("acme/executor holds it until"), "{held}");
-    let own = world.ask("acme/executor", Role::Executor, undo.clone());
+    let own = world.ask("acme/executor", Role::Executor, Call::Claim { proposal: id, step: 0 });
     assert!(matches!(own, Ok(Applied::New(_))), "who holds the action may go on to undo it");
-    let lease = world.state.proposal(id).unwrap().parameters.lease;
-    world.pass(lease);
-    world.call("acme/second", Role::Executor, undo).unwrap();
+    another_waits_for_the_lease(&mut world, id);
     assert_eq!(fence(&world, id, 0), Fence::new(2));
 }
 
@@ -146,13 +152,7 @@ fn an_undo_is_left_to_who_holds_it_until_its_lease_is_over() {
     carry_out(&mut world, id, 0);
     abort(&mut world, id, "acme/executor");
     claim(&mut world, id, 0).unwrap();
-    let undo = Call::Claim { proposal: id, step: 0 };
-    let held = world.ask("acme/second", Role::Executor, undo.clone()).unwrap_err();
-    assert!(held.to_string().contains("acme/executor holds it until"), "{held}");
-    assert!(held.can_waiting_help());
-    let lease = world.state.proposal(id).unwrap().parameters.lease;
-    world.pass(lease);
-    world.call("acme/second", Role::Executor, undo).unwrap();
+    another_waits_for_the_lease(&mut world, id);
     assert_eq!(fence(&world, id, 0), Fence::new(3));
 }
 

@@ -235,13 +235,19 @@ fn a_review_is_given_once_and_for_the_edition_that_was_seen() {
     assert_eq!(refused.to_string(), "revision 1 is not the current one, which is 2");
 }
 
-#[test]
-fn an_edit_voids_sign_offs_and_is_judged_again() {
+/// A proposal that asks for two sign-offs and has the first one.
+fn reviewed_by_one_of_two() -> (World, ProposalId) {
     let mut genesis = genesis(4);
     genesis.constitution.tracks.get_mut(&crate::constitution::Track::Standard).unwrap().reviewers = 2;
     let mut world = World::with(genesis);
     let id = world.submit("acme/author", deploy("2", STAGES)).unwrap();
     world.review("birch/author", id, ReviewVerdict::Approve).unwrap();
+    (world, id)
+}
+
+#[test]
+fn an_edit_voids_sign_offs_and_is_judged_again() {
+    let (mut world, id) = reviewed_by_one_of_two();
     let Applied::New(events) = revise(&mut world, "acme/author", id, 1).unwrap() else { panic!() };
     assert!(
         events.iter().any(|event| matches!(event, Event::Submitted { revision, .. } if revision.get() == 2))
@@ -330,11 +336,7 @@ fn a_document_without_stages_is_outside_its_bounds_and_breaks_no_hard_rule() {
 
 #[test]
 fn a_reviewer_who_has_spoken_does_not_say_otherwise() {
-    let mut genesis = genesis(4);
-    genesis.constitution.tracks.get_mut(&crate::constitution::Track::Standard).unwrap().reviewers = 2;
-    let mut world = World::with(genesis);
-    let id = world.submit("acme/author", deploy("2", STAGES)).unwrap();
-    world.review("birch/author", id, ReviewVerdict::Approve).unwrap();
+    let (mut world, id) = reviewed_by_one_of_two();
     assert_eq!(world.review("birch/author", id, ReviewVerdict::Approve), Ok(Applied::Same));
     let refused = world.review("birch/author", id, ReviewVerdict::Refuse).unwrap_err();
     assert_eq!(refused.to_string(), "birch/author has already done this and said otherwise");
