@@ -13,16 +13,6 @@ althing="${ALTHING:-$target/release/althing}"
 out="$here/../../target/chaos"
 form="${1:-long}"
 seed="${SEED:-1}"
-# Asked before the reports of the last run are removed.
-case "$form" in short | mixes | long) ;; *)
-    echo "run-chaos.sh: no form is called $form; there are short, mixes and long" >&2
-    exit 2
-    ;;
-esac
-mkdir -p "$out"
-rm -f "$out"/run-*.json "$out"/run-*.html "$out"/run-*.log
-failed=()
-number=0
 
 run() {
     number=$((number + 1))
@@ -37,23 +27,33 @@ run() {
     }
 }
 
-mixes() {
-    for mix in $("$althing" -q -o name chaos list | grep -F +); do run mix --only "$mix" --minutes 1; done
-}
-
-case "$form" in
-short)
+form_short() {
     run mix --minutes 3
     run byzantine --minutes 1
     run disk --minutes 0.7
     run disk --only power-cut-all --minutes 2
-    ;;
-mixes) mixes ;;
-long)
-    mixes
+}
+
+form_mixes() {
+    for mix in $("$althing" -q -o name chaos list | grep -F +); do run mix --only "$mix" --minutes 1; done
+}
+
+form_long() {
+    form_mixes
     for fault in partition kill pause clock disk byzantine; do run "$fault" --minutes 5; done
-    ;;
-esac
+}
+
+# Asked before the reports of the last run are removed.
+declare -F "form_$form" >/dev/null || {
+    echo "run-chaos.sh: no form is called $form; there are short, mixes and long" >&2
+    exit 2
+}
+mkdir -p "$out"
+rm -f "$out"/run-*.json "$out"/run-*.html "$out"/run-*.log
+failed=()
+number=0
+
+"form_$form"
 
 {
     echo '{"runs":['
