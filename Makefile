@@ -18,7 +18,7 @@ demo: ## Four organisations govern a real service, break it, and prove it (under
 
 test: SIMULATE ?= --seeds 0..5000 --minutes 30
 test: FORM ?= short
-test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, 5,000 seeds of the simulation, 8 minutes of broken daemons
+test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, thousands of seeds of the simulation, minutes of broken daemons
 
 machines: MODEL ?= --short
 machines: FUZZ ?= --turn 2
