@@ -332,10 +332,9 @@ impl ExecutorState {
             return None;
         }
         let target = TargetContext { id: planned.target.clone(), record: record.clone() };
-        let is_taken_over = claim.is_some_and(|claim| !self.config.members.contains(&claim.executor));
-        let mut task = StepTask::new(key, member, target, planned, is_taken_over, now);
+        let mut task = StepTask::new(key, member, target, planned, now);
         let output = match held {
-            Some(held) => task.hold_as(held, self.tries.get(&key)),
+            Some(held) => task.hold_as(held, self.may_follow_another(key, held.until), self.tries.get(&key)),
             None => task.take(),
         };
         self.tasks.insert(planned.target.clone(), task);

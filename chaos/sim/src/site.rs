@@ -22,7 +22,7 @@ use althing_actors::{
     },
     watcher::{StartError, Watched, Watcher},
 };
-use althing_chaos::simulation::people;
+use althing_chaos::simulation::people::{self, Mood};
 use althing_contracts::{name::MemberId, role::Role, testing::member_key, transaction::Call};
 use ed25519_zebra::SigningKey;
 use rand9::{Rng as _, rngs::StdRng};
@@ -179,7 +179,7 @@ async fn live(site: Site, member: MemberId, role: Role, random: Rc<RefCell<StdRn
         let pause = random.borrow_mut().random_range(50..=PAUSE_MAX_MS);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let view = site.ledger.feed().view.borrow().clone();
-        let wanted = people::act(&mut *random.borrow_mut(), &view.state, &member, role);
+        let wanted = people::act(&mut *random.borrow_mut(), &view.state, Mood::Divided, (&member, role));
         let Some(call) = wanted.filter(|_| !board.borrow().is_inquest()) else { continue };
         match site.carry(&member, role, call).await {
             Ok(done) => board.borrow_mut().acknowledge(site.node, &done),

@@ -14,7 +14,7 @@ use althing_chaos::{
 use serde::{Deserialize, Serialize};
 
 /// Seeds after which a bug counts as not found.
-const SEEDS_MAX: u64 = 600;
+const SEEDS_MAX: u64 = 2_000;
 
 /// How a hunt ended.
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use althing_contracts::{
+    document::StepDocument,
+    quantity::Height,
     stage::Stage,
     transaction::{ProposalId, StepOutcome},
 };
@@ -28,7 +30,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
         }
     }
     for (key, effects) in &by_key {
-        if effects.len() > 1 {
+        // Somebody took it away again, and whoever looked found the target as the plan expects it.
+        let is_remade = effects.iter().all(|it| it.changed && evidence.disturbed.contains(&it.target));
+        if effects.len() > 1 && !is_remade {
             findings.add(Invariant::Effects, format!("{key} took effect {} times", effects.len()));
         }
         let has_changed = effects.iter().any(|effect| effect.changed);
@@ -42,23 +46,36 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
         judge_end(id, *ended, evidence, history, findings);
     }
     for (id, story) in &history.stories {
-        let mut done: BTreeMap<u16, usize> = BTreeMap::new();
+        let mut done: BTreeMap<u16, Vec<Height>> = BTreeMap::new();
         for (mark, _) in story.receipts.iter().filter(|(_, outcome)| *outcome == StepOutcome::Done) {
-            *done.entry(mark.step).or_default() += 1;
+            done.entry(mark.step).or_default().push(mark.height);
         }
         // A receipt does not say in which direction: a rollback, over or not, may find that there is nothing to undo.
         let is_undone = evidence.ended.get(id).is_some_and(|ended| {
             matches!(ended, Stage::RollingBack | Stage::RolledBack | Stage::RollbackFailed)
         });
-        for (step, times) in done {
+        for (step, heights) in done {
             let happened =
                 [false, true].iter().any(|undo| by_key.contains_key(key_of(id, step, *undo).as_str()));
-            if !happened && times > usize::from(is_undone) {
+            let planned = story.editions.last().and_then(|it| it.document.steps().nth(usize::from(step)));
+            let was_there = planned.is_some_and(|(_, step)| was_there(evidence, step, heights[0]));
+            if !happened && !was_there && heights.len() > usize::from(is_undone) {
                 let what = format!("step {step} of {id} was reported done and never took effect");
                 findings.add(Invariant::Effects, what);
             }
         }
     }
+}
+
+/// Whether a target may have been as a step wants it, by the effects before the block at a height and by what others did to
+/// it: whoever finds it so need not act.
+fn was_there(evidence: &Evidence<'_>, step: &StepDocument, at: Height) -> bool {
+    let until_us = evidence.final_us.get(&at).copied().unwrap_or(u64::MAX);
+    let resource = step.action.resource();
+    let of_it = |it: &&EffectEntry| it.target == step.target && it.action.resource() == resource;
+    let last = evidence.effects.iter().filter(|it| it.at_us < until_us).rfind(of_it);
+    evidence.disturbed.contains(&step.target)
+        || last.and_then(|it| it.action.leaves()) == step.action.leaves()
 }
 
 /// Undos go from the last step to the first; one that comes late and finds nothing to do is none.

@@ -22,6 +22,7 @@ struct Run {
     blocks: Vec<CertifiedBlock>,
     final_us: BTreeMap<Height, u64>,
     effects: Vec<EffectEntry>,
+    disturbed: BTreeSet<TargetId>,
     key_uses: Vec<KeyUseRecord>,
     acknowledged: BTreeSet<TransactionId>,
     ended: BTreeMap<ProposalId, Stage>,
@@ -87,6 +88,7 @@ fn run() -> Run {
         blocks: Vec::new(),
         final_us: BTreeMap::new(),
         effects: Vec::new(),
+        disturbed: BTreeSet::new(),
         key_uses: Vec::new(),
         acknowledged: BTreeSet::new(),
         ended: BTreeMap::new(),
@@ -140,7 +142,7 @@ fn broken(falsify: impl FnOnce(&mut Run)) -> Vec<Invariant> {
         blocks: &run.blocks,
         final_us: &run.final_us,
         effects: &run.effects,
-        disturbed: &BTreeSet::new(),
+        disturbed: &run.disturbed,
         key_uses: Some(&run.key_uses),
         ended: &run.ended,
         acknowledged: &run.acknowledged,
@@ -160,6 +162,14 @@ fn a_sound_run_has_no_finding() {
 fn an_effect_that_happens_twice_or_under_an_old_fence_is_found() {
     let twice = broken(|run| run.effects.push(run.effects[0].clone()));
     assert_eq!(twice, [Invariant::Effects]);
+    let remade = |changed: bool| {
+        broken(|run| {
+            run.disturbed.extend([target("acme-north")]);
+            run.effects.push(EffectEntry { changed, ..run.effects[0].clone() });
+        })
+    };
+    assert_eq!(remade(true), [], "somebody had taken it away");
+    assert_eq!(remade(false), [Invariant::Effects]);
     let old = broken(|run| {
         let mut late = run.effects[0].clone();
         (late.fence, late.undo) = (Fence::ZERO, true);
@@ -170,8 +180,13 @@ fn an_effect_that_happens_twice_or_under_an_old_fence_is_found() {
 }
 
 #[test]
-fn a_receipt_without_an_effect_is_found() {
+fn a_receipt_without_an_effect_is_found_unless_the_target_was_so_before() {
     assert_eq!(broken(|run| run.effects.clear()), [Invariant::Effects]);
+    let earlier = broken(|run| {
+        let key = effects::key_of(&ProposalId::from_digest(Digest::of_artefact(b"earlier")), 0, false);
+        run.effects[0].idempotency_key = key;
+    });
+    assert_eq!(earlier, [Invariant::Approval], "only that nobody approved the earlier one");
 }
 
 /// A step that was claimed and never carried out is reported undone.

@@ -41,8 +41,8 @@ pub struct Tally {
     pub blocks: u64,
     /// Calls that users were told are final.
     pub acknowledged: u64,
-    /// From the end of the faults to the next final block, of each run, in milliseconds, sorted.
-    pub healed_ms: Vec<u64>,
+    /// From the end of the faults to the next final block, of each run, in milliseconds, with its seed; sorted.
+    pub healed_ms: Vec<(u64, u64)>,
     /// What happened, by kind.
     pub coverage: Coverage,
     /// What did not hold.
@@ -96,7 +96,7 @@ impl Tally {
                 self.equal += u64::from(is_equal);
                 self.blocks += report.height.get();
                 self.acknowledged += report.acknowledged as u64;
-                self.healed_ms.push(report.healed_after_us / 1_000);
+                self.healed_ms.push((report.healed_after_us / 1_000, report.seed));
                 self.coverage.add(&report.coverage);
             }
             Err(failure) => self.failures.push(failure),
@@ -107,7 +107,7 @@ impl Tally {
     #[must_use]
     pub fn healed_percentile_ms(&self, percent: usize) -> Option<u64> {
         let last = self.healed_ms.len().checked_sub(1)?;
-        self.healed_ms.get((self.healed_ms.len() * percent / 100).min(last)).copied()
+        self.healed_ms.get((self.healed_ms.len() * percent / 100).min(last)).map(|(ms, _)| *ms)
     }
 }
 

@@ -6,6 +6,7 @@ use althing_actors::disk::sim::{Faults, OperationFault};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom as _};
 use serde::{Deserialize, Serialize};
 
+use super::people::Mood;
 use crate::lie::Lie;
 
 /// The faults of a run.
@@ -57,6 +58,12 @@ pub struct FaultPlan {
     /// Voters that the first organisation has more than the others, all for everything: only its cap lets the others decide.
     #[serde(default)]
     pub crowd: usize,
+    /// Of a thousand falls, those after which a node stays away for longer than a lease, so that others take its work over.
+    #[serde(default)]
+    pub outage_permille: u32,
+    /// What people make of what others propose.
+    #[serde(default)]
+    pub mood: Mood,
 }
 
 /// One call to a disk that does not do what it should.
@@ -172,6 +179,7 @@ impl FaultPlan {
             ("drop_permille", of_thousand(self.drop_permille)),
             ("duplicate_permille", of_thousand(self.duplicate_permille)),
             ("trouble_permille", of_thousand(self.trouble_permille)),
+            ("outage_permille", of_thousand(self.outage_permille)),
             ("crash_every_us", (self.crash_every_us, often.clone(), true)),
             ("blackout_every_us", (self.blackout_every_us, often.clone(), true)),
             ("partition_every_us", (self.partition_every_us, often.clone(), true)),
@@ -212,6 +220,8 @@ impl FaultPlan {
         rebroadcast_ms: 500,
         disk_fault: None,
         crowd: 0,
+        outage_permille: 0,
+        mood: Mood::Divided,
     };
 
     /// The faults of a seed.
@@ -229,7 +239,7 @@ impl FaultPlan {
         let has_liars = often(30, 1) == 1;
         Self {
             validators: [2, 4, 4, 4, 4, 4, 4, 5, 7][random.random_range(0..9_usize)],
-            chaos_us: mute_proposals_us.max(random.random_range(4_000_000..10_000_000)),
+            chaos_us: mute_proposals_us.max(random.random_range(3_000_000..8_000_000)),
             delay_max_us: [2_000, 20_000, 120_000][random.random_range(0..3_usize)],
             drop_permille: u32::try_from(drop_permille).unwrap_or(0) * random.random_range(1..150),
             duplicate_permille: u32::try_from(duplicate_permille).unwrap_or(0) * random.random_range(1..100),
@@ -240,7 +250,7 @@ impl FaultPlan {
             clock_offset_max_ms: [0, 100, 2_000][random.random_range(0..3_usize)],
             lie: Lie::ALL.choose(&mut random).copied().filter(|_| has_liars),
             liars: random.random_range(1..=2),
-            observers: [0, 0, 1, 2][random.random_range(0..4_usize)],
+            observers: [0, 1, 1, 2][random.random_range(0..4_usize)],
             snapshot_every: [0, 0, 3][random.random_range(0..3_usize)],
             trouble_permille: [0, 60, 300, 600][random.random_range(0..4_usize)],
             keeps_keys: random.random_bool(0.7),
@@ -255,8 +265,18 @@ impl FaultPlan {
                 meets: Meets::DRAWN[random.random_range(0..3_usize)],
             }),
             crowd: if random.random_bool(0.2) { 3 } else { 0 },
+            outage_permille: if random.random_bool(0.25) { 400 } else { 0 },
+            mood: if random.random_bool(0.3) { Mood::Agreed } else { Mood::Divided },
         }
+        .longer(&mut random)
         .sound()
+    }
+
+    /// Faults last until changes are carried out where most are, and for longer than a node stays away.
+    fn longer(self, random: &mut StdRng) -> Self {
+        let is_long = self.mood == Mood::Agreed || self.outage_permille > 0;
+        let more_us = if is_long { random.random_range(4_000_000..9_000_000) } else { 0 };
+        Self { chaos_us: self.chaos_us.saturating_add(more_us), ..self }
     }
 
     /// Plans with one fault less, or less of it.
@@ -281,6 +301,8 @@ impl FaultPlan {
             Self { keeps_keys: true, ..*self },
             Self { has_misbehaviour: false, ..*self },
             Self { crowd: 0, ..*self },
+            Self { outage_permille: 0, ..*self },
+            Self { mood: Mood::Divided, ..*self },
             Self { validators: calm.validators.min(self.validators), ..*self },
         ];
         plans.into_iter().map(Self::sound).filter(|plan| plan != self).collect()

@@ -20,12 +20,13 @@ use althing_actors::{
 use althing_contracts::{
     digest::{Digest, Purpose},
     genesis::Genesis,
-    name::OrgId,
+    name::{MemberId, OrgId},
     quantity::Height,
     signature::PublicKey,
     stage::Stage,
     state::State,
     testing::{World, consensus_key, org},
+    transaction::ProposalId,
 };
 use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -77,6 +78,8 @@ pub(super) struct Mesh {
     /// Gossip that nodes judge: who has it from whom.
     judged: BTreeMap<u64, (NodeIndex, NodeIndex, Bytes)>,
     tokens: u64,
+    /// Who claimed each step last, and each undo.
+    holders: BTreeMap<(ProposalId, u16, bool), MemberId>,
     calm: Option<Calm>,
 }
 
@@ -128,6 +131,7 @@ impl Mesh {
             coverage: Coverage::default(),
             judged: BTreeMap::new(),
             tokens: 0,
+            holders: BTreeMap::new(),
             calm: None,
             random,
         }
@@ -455,6 +459,13 @@ impl Mesh {
         })
     }
 
+    /// Writes down what happened, if a person asked for it and wants to read this.
+    fn tell(&mut self, what: impl FnOnce() -> Option<String>) {
+        if let Some(story) = &mut self.story {
+            story.extend(what().map(|what| (self.now_us, what)));
+        }
+    }
+
     fn note(&mut self, event: &Event) {
         let what = match event {
             Event::Deliver { to, from, message } | Event::Gossip { to, from, message } => {
@@ -462,11 +473,7 @@ impl Mesh {
             }
             other => format!("{other:?}"),
         };
-        if let Some(story) = &mut self.story
-            && let Some(told) = event.told()
-        {
-            story.push((self.now_us, told));
-        }
+        self.tell(|| event.told());
         let line = format!("{} {what}", self.now_us);
         self.trace = Digest::of_parts(Purpose::Evidence, &[self.trace.as_bytes(), line.as_bytes()]);
     }

@@ -14,6 +14,7 @@ use althing_contracts::{
     transaction::{AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome},
 };
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom as _};
+use serde::{Deserialize, Serialize};
 
 use super::target::SICK;
 
@@ -23,12 +24,29 @@ const HEALTH_WITHIN: DurationMs = DurationMs::new(3_000);
 /// What the names of those have in common who vote for everything.
 pub(super) const CROWD: &str = "crowd";
 
+/// What people make of what others propose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mood {
+    /// Some want it and some do not: most of it is voted down, withdrawn or vetoed.
+    #[default]
+    Divided,
+    /// All want it: what keeps the rules is carried out.
+    Agreed,
+}
+
 /// What a member does in a role, by what its node shows; nothing when there is nothing to do.
-pub fn act(random: &mut StdRng, state: &State, member: &MemberId, role: Role) -> Option<Call> {
+pub fn act(
+    random: &mut StdRng,
+    state: &State,
+    mood: Mood,
+    (member, role): (&MemberId, Role),
+) -> Option<Call> {
     match role {
-        Role::Author => author(random, state, member),
-        Role::Reviewer => review(random, state, member),
-        Role::Voter => vote(random, state, member),
+        Role::Author => author(random, state, mood, member),
+        Role::Reviewer => review(random, state, mood, member),
+        Role::Voter => vote(random, state, mood, member),
+        Role::Guardian if mood == Mood::Agreed => None,
         Role::Guardian => veto(random, state),
         Role::Executor => abort(random, state, &member.org()),
         Role::Auditor => object(random, state, member),
@@ -76,7 +94,7 @@ fn early_claim(random: &mut StdRng, state: &State, org: &OrgId) -> Option<Call> 
     Some(Call::Claim { proposal: queued.id, step: 0 })
 }
 
-fn author(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
+fn author(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Option<Call> {
     let own = |proposal: &Proposal| proposal.author == *member;
     if let Some(failed) = pick(random, state, |it| own(it) && it.stage == Stage::Failed)
         && random.random_bool(0.7)
@@ -84,7 +102,9 @@ fn author(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call>
         return Some(Call::Resume { proposal: failed.id });
     }
     let open = pick(random, state, |it| {
-        own(it) && matches!(it.stage, Stage::Review | Stage::Voting | Stage::Confirming)
+        mood == Mood::Divided
+            && own(it)
+            && matches!(it.stage, Stage::Review | Stage::Voting | Stage::Confirming)
     });
     match (open, random.random_range(0..100)) {
         (Some(open), 0..6) => Some(Call::Cancel { proposal: open.id, reason: line("no longer wanted") }),
@@ -155,18 +175,19 @@ fn draw(random: &mut StdRng, state: &State, org: &OrgId) -> ProposalDocument {
     document
 }
 
-fn review(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
+fn review(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Option<Call> {
     let open = pick(random, state, |it| {
         it.stage == Stage::Review
             && it.author.org_str() != member.org_str()
             && !it.reviews.contains_key(member)
     })?;
-    let verdict = if random.random_bool(0.9) { ReviewVerdict::Approve } else { ReviewVerdict::Refuse };
+    let approves = mood == Mood::Agreed || random.random_bool(0.9);
+    let verdict = if approves { ReviewVerdict::Approve } else { ReviewVerdict::Refuse };
     let (proposal, revision, plan_hash) = (open.id, open.revision, open.plan_hash);
     Some(Call::Review { proposal, revision, plan_hash, verdict, reason: line("looked at") })
 }
 
-fn vote(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
+fn vote(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Option<Call> {
     let open = pick(random, state, |it| {
         matches!(it.stage, Stage::Voting | Stage::Confirming) && state.may_vote(it.id, member).is_ok()
     })?;
@@ -176,6 +197,7 @@ fn vote(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
     let wants = if open.id.digest().as_bytes()[0] % 4 == 0 { Choice::For } else { Choice::Against };
     let contrary = if wants == Choice::For { Choice::Against } else { Choice::For };
     let choice = match random.random_range(0..100) {
+        _ if mood == Mood::Agreed => Choice::For,
         _ if is_crowd(member) => wants,
         0..70 if state.members().any(|(id, _)| is_crowd(id)) => contrary,
         0..75 => Choice::For,

@@ -7,6 +7,7 @@ use althing_contracts::{
     event::Event,
     quantity::{Height, Round},
     stage::Stage,
+    tally::{TallyTest, TallyTestKind},
 };
 
 use super::{checker::Violation, faults::FaultPlan};
@@ -47,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 29] = [
+    pub const KINDS: [&str; 32] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -77,6 +78,9 @@ impl Coverage {
         FENCED,
         REPEATED_ORDER,
         MEDDLED,
+        TAKEN_OVER,
+        OBJECTED,
+        PROMOTED,
     ];
 
     /// Notes that something happened.
@@ -127,8 +131,18 @@ impl Coverage {
 
     /// Notes an event of the ledger.
     pub(super) fn event(&mut self, event: &Event) {
-        if let Event::StageChanged { from, to, .. } = event {
-            *self.moves.entry((one_rollout(*from), one_rollout(*to))).or_default() += 1;
+        match event {
+            Event::StageChanged { from, to, .. } => {
+                *self.moves.entry((one_rollout(*from), one_rollout(*to))).or_default() += 1;
+            }
+            Event::Promoted { .. } => self.count(PROMOTED),
+            Event::Tallied { tally, .. } => {
+                let objects = |test: &TallyTest| test.kind == TallyTestKind::Objection && !test.holds;
+                if tally.tests.iter().any(objects) {
+                    self.count(OBJECTED);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -260,6 +274,14 @@ pub(super) const FENCED: &str = "orders refused for their fence";
 pub(super) const REPEATED_ORDER: &str = "orders repeated under their key";
 /// Somebody changed a target without a proposal.
 pub(super) const MEDDLED: &str = "targets changed behind the mesh's back";
+
+/// An executor claimed a step that another one had claimed before.
+pub(super) const TAKEN_OVER: &str = "steps taken over from another executor";
+
+/// A routine change met objections enough to stop it.
+pub(super) const OBJECTED: &str = "counts with enough objections";
+/// Too few had seen a routine change.
+pub(super) const PROMOTED: &str = "votes that became full ones";
 
 /// A run in which something did not hold.
 #[derive(Debug, thiserror::Error)]

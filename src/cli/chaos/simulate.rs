@@ -74,6 +74,7 @@ struct Figures {
     healed_ms_p50: Option<u64>,
     healed_ms_p95: Option<u64>,
     healed_ms_max: Option<u64>,
+    slowest_seed: Option<u64>,
     seconds: f64,
     seeds_a_minute: f64,
     never_happened: Vec<String>,
@@ -260,7 +261,8 @@ impl Figures {
             calls_acknowledged: tally.acknowledged,
             healed_ms_p50: tally.healed_percentile_ms(50),
             healed_ms_p95: tally.healed_percentile_ms(95),
-            healed_ms_max: tally.healed_ms.last().copied(),
+            healed_ms_max: tally.healed_ms.last().map(|(ms, _)| *ms),
+            slowest_seed: tally.healed_ms.last().map(|(_, seed)| *seed),
             seconds,
             seeds_a_minute: 60.0 * f64::from(u32::try_from(seeds).unwrap_or(u32::MAX)) / seconds.max(0.001),
             never_happened: tally.coverage.missing(),
@@ -297,6 +299,7 @@ impl Render for Figures {
             ("healed p50", ms(self.healed_ms_p50)),
             ("healed p95", ms(self.healed_ms_p95)),
             ("healed max", ms(self.healed_ms_max)),
+            ("slowest seed", self.slowest_seed.map(|seed| seed.to_string())),
         ]);
         text.push('\n');
         let rows = self.coverage.iter().map(|(what, times)| format!("{times:>9}  {what}\n"));

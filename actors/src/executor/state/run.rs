@@ -25,8 +25,9 @@ pub(super) struct StepTask {
     /// Whether a call under this claim has an outcome that nobody knows: it may still be on its way, so nobody may say that
     /// the step failed. Only a higher fence keeps it out.
     is_in_doubt: bool,
-    /// Whether another executor held the step before, and may have carried it out.
-    is_taken_over: bool,
+    /// Whether a claim of the step may have run out before this one was granted: whoever held it may have carried the step
+    /// out, or its call may still be on its way.
+    follows_another: bool,
     tries: u32,
     seen: TimeMs,
 }
@@ -52,7 +53,6 @@ impl StepTask {
         member: MemberId,
         target: TargetContext,
         planned: &PlannedStep,
-        is_taken_over: bool,
         now: TimeMs,
     ) -> Self {
         let (action, expect) = if key.undo {
@@ -69,7 +69,7 @@ impl StepTask {
             claim: None,
             phase: Phase::Claiming,
             is_in_doubt: false,
-            is_taken_over,
+            follows_another: false,
             tries: 0,
             seen: now,
         }
@@ -77,20 +77,26 @@ impl StepTask {
 
     /// What decides its next output; the rest follows from the plan, or is measured only.
     pub(super) fn standing(&self) -> impl std::fmt::Debug + '_ {
-        (self.key, &self.member, self.claim, self.phase, self.is_in_doubt, self.is_taken_over, self.tries)
+        (self.key, &self.member, self.claim, self.phase, self.is_in_doubt, self.follows_another, self.tries)
     }
 
     /// Goes on under the claim of a member of this node.
-    pub(super) fn hold_as(&mut self, held: &StepClaim, last: Option<&LastTry>) -> Output {
+    pub(super) fn hold_as(
+        &mut self,
+        held: &StepClaim,
+        follows_another: bool,
+        last: Option<&LastTry>,
+    ) -> Output {
         self.member = held.executor.clone();
-        self.hold((held.fence, held.until), last)
+        self.hold((held.fence, held.until), follows_another, last)
     }
 
     /// Goes on under a claim. What was reported under it is reported again and nothing else, since the ledger may have
     /// acted on it; a call under it may still be on its way.
-    fn hold(&mut self, claim: (Fence, TimeMs), last: Option<&LastTry>) -> Output {
+    fn hold(&mut self, claim: (Fence, TimeMs), follows_another: bool, last: Option<&LastTry>) -> Output {
         let (fence, _) = claim;
         self.claim = Some(claim);
+        self.follows_another = follows_another;
         self.is_in_doubt = false;
         match last {
             Some(LastTry::Reported { fence: of, outcome, evidence }) if *of == fence => {
@@ -188,22 +194,34 @@ impl ExecutorState {
         key: StepKey,
         answer: Settlement<Option<(Fence, TimeMs)>>,
     ) -> Vec<Output> {
-        let (held, last) = (self.held_claim(key), self.tries.get(&key).cloned());
-        let Some(task) = self.task(key).filter(|task| task.phase == Phase::Claiming) else {
-            return Vec::new();
-        };
         let claim = match answer {
             Settlement::Final(_, Some(granted)) => Some(granted),
             // The claim was held before: the view says under which fence, if it has come so far.
-            Settlement::Final(_, None) => held,
+            Settlement::Final(_, None) => self.held_claim(key),
             Settlement::Open => None,
         };
+        let follows_another = claim.is_some_and(|(_, until)| self.may_follow_another(key, until));
+        let last = self.tries.get(&key).cloned();
+        let Some(task) = self.task(key).filter(|task| task.phase == Phase::Claiming) else {
+            return Vec::new();
+        };
         if let Some(claim) = claim {
-            return vec![task.hold(claim, last.as_ref())];
+            return vec![task.hold(claim, follows_another, last.as_ref())];
         }
         self.drop_task(key);
         self.paused.insert(Settled::Step(key), now.after(REFUSED_PAUSE));
         Vec::new()
+    }
+
+    /// Whether a claim of a step that runs out at this time may have been granted after another one had run out. That nobody
+    /// held the step when it was asked for does not say so: it may have waited in a pool.
+    pub(super) fn may_follow_another(&self, key: StepKey, until: TimeMs) -> bool {
+        let proposal = self.view.as_ref().and_then(|view| view.state.proposal(key.proposal));
+        proposal.is_none_or(|proposal| {
+            // The first claim of a stage runs out a lease after the stage began, or later; the next one a lease after that.
+            let lease = proposal.parameters.lease;
+            until >= proposal.execution.stage_since.after(lease).after(lease)
+        })
     }
 
     fn held_claim(&self, key: StepKey) -> Option<(Fence, TimeMs)> {
@@ -227,7 +245,7 @@ impl ExecutorState {
             Ok(found) => {
                 let found = found.as_ref().and_then(Action::leaves);
                 let wanted = task.action.leaves();
-                if (called || task.is_taken_over) && found == wanted {
+                if (called || task.follows_another) && found == wanted {
                     task.done_as_read()
                 } else if found == task.expect.as_ref().and_then(Action::leaves) || found == wanted {
                     Some(task.carry_out(now))
@@ -245,8 +263,9 @@ impl ExecutorState {
                 Some(task.carry_out(now))
             }
             Err(error @ ProviderError::Drift { .. }) => task.fail(now, &format!("drift: {error}"), false),
-            // Once the provider was called its effect is unknown until the target can be read.
-            Err(_) if called || task.tries < TRIES_MAX => {
+            // Once the provider may have been called, the effect is unknown until the target can be read; only a read keeps
+            // the calls of earlier claims out.
+            Err(_) if called || task.follows_another || task.tries < TRIES_MAX => {
                 task.pause(now);
                 None
             }

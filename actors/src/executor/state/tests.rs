@@ -110,6 +110,26 @@ impl Bench {
         Action::Deploy { service: name("web"), version: name("v7"), artefact, instances: 1 }
     }
 
+    /// A runner that holds a step whose first holder's lease ran out, and reads its target.
+    fn taking_over() -> Self {
+        let mut bench = Self::new("acme", &[&["acme-north"]]);
+        let call = Call::Claim { proposal: bench.id, step: 0 };
+        bench.world.call("acme/executor", Role::Executor, call.clone()).unwrap();
+        bench.state.config.members = BTreeSet::from([member("acme/executor-2")]);
+        bench.look();
+        assert!(matches!(bench.pass_lease()[..], [Output::Claim { .. }]));
+        assert!(matches!(bench.take_over(call)[..], [Output::Read { .. }]));
+        bench
+    }
+
+    /// The claim of the second holder is granted.
+    fn take_over(&mut self, call: Call) -> Vec<Output> {
+        self.world.call("acme/executor-2", Role::Executor, call).unwrap();
+        let (claim, key) = (self.claim_of(0), self.key(0));
+        let answer = Settlement::Final(self.world.state.height(), Some((claim.fence, claim.until)));
+        self.step(Input::Claimed { key, answer })
+    }
+
     /// A runner whose first step waits for the provider.
     fn applying() -> Self {
         let mut bench = Self::new("acme", &[&["acme-north"]]);
@@ -340,16 +360,49 @@ fn a_claim_of_another_node_is_left_alone_until_its_lease_runs_out() {
 /// Not every provider knows what it did before: carrying it out again could be a second effect.
 #[test]
 fn what_another_executor_left_in_effect_is_not_carried_out_again() {
-    let mut bench = Bench::new("acme", &[&["acme-north"]]);
-    let call = Call::Claim { proposal: bench.id, step: 0 };
-    bench.world.call("acme/executor", Role::Executor, call.clone()).unwrap();
-    bench.state.config.members = BTreeSet::from([member("acme/executor-2")]);
-    bench.look();
-    assert!(matches!(bench.pass_lease()[..], [Output::Claim { .. }]));
-    bench.world.call("acme/executor-2", Role::Executor, call).unwrap();
-    let (claim, key) = (bench.claim_of(0), bench.key(0));
-    let answer = Settlement::Final(bench.world.state.height(), Some((claim.fence, claim.until)));
-    assert!(matches!(bench.step(Input::Claimed { key, answer })[..], [Output::Read { .. }]));
+    let mut bench = Bench::taking_over();
     let applied = bench.action(0);
     assert_eq!(*outcome(&bench.read(Ok(Some(applied)))), StepOutcome::Done);
+}
+
+/// Nobody held the step when it asked for it; what it was granted, when another's claim had run out, follows that one.
+#[test]
+fn a_claim_that_waited_in_a_pool_follows_the_one_that_was_granted_before_it() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    bench.state.config.members = BTreeSet::from([member("acme/executor-2")]);
+    assert!(matches!(bench.look()[..], [Output::Claim { .. }]));
+    let call = Call::Claim { proposal: bench.id, step: 0 };
+    bench.world.call("acme/executor", Role::Executor, call.clone()).unwrap();
+    assert!(bench.pass_lease().is_empty());
+    assert!(matches!(bench.take_over(call)[..], [Output::Read { .. }]));
+    let applied = bench.action(0);
+    assert_eq!(*outcome(&bench.read(Ok(Some(applied)))), StepOutcome::Done);
+}
+
+/// It holds the claim, and does not remember whose it was before.
+#[test]
+fn nor_does_a_next_life_of_the_one_that_took_over_carry_it_out_again() {
+    let mut bench = Bench::taking_over().restarted();
+    assert!(matches!(bench.look()[..], [Output::Read { .. }]));
+    let applied = bench.action(0);
+    assert_eq!(*outcome(&bench.read(Ok(Some(applied)))), StepOutcome::Done);
+}
+
+/// Until the target was read under the new fence, the call of the one before may still take effect.
+#[test]
+fn a_step_that_another_held_does_not_fail_unread() {
+    let unreadable = || Err(ProviderError::Retry("cannot read".to_owned()));
+    let mut bench = Bench::taking_over();
+    for _ in 0..=TRIES_MAX {
+        assert!(bench.read(unreadable()).is_empty());
+        assert!(matches!(bench.pass(PAUSE_MAX)[..], [Output::Read { .. }]));
+    }
+    let mut first = Bench::new("acme", &[&["acme-north"]]);
+    first.look();
+    first.claim(0);
+    for _ in 0..TRIES_MAX {
+        assert!(first.read(unreadable()).is_empty());
+        assert!(matches!(first.pass(PAUSE_MAX)[..], [Output::Read { .. }]));
+    }
+    assert!(matches!(outcome(&first.read(unreadable())), StepOutcome::Failed { retryable: true, .. }));
 }

@@ -13,6 +13,8 @@ use crate::simulation::{event::Event, report};
 const MEDDLE_EVERY_US: u64 = 6_000_000;
 /// After which time a node that fell starts again.
 const RESTART_US: Range<u64> = 10_000..2_000_000;
+/// After which time it does if it stays away: leases of five seconds run out.
+const OUTAGE_US: Range<u64> = 4_000_000..9_000_000;
 
 impl Mesh {
     pub(super) fn schedule_faults(&mut self) {
@@ -85,9 +87,15 @@ impl Mesh {
         // It fell while it started.
         self.coverage.count(report::CRASH);
         self.nodes[node].kill();
-        let restart_us = self.now_us + self.random.random_range(RESTART_US);
-        self.queue.push(restart_us, Event::Restart { node });
+        self.schedule_restart(node);
         Ok(())
+    }
+
+    fn schedule_restart(&mut self, node: NodeIndex) {
+        let outage_permille = self.plan.outage_permille;
+        let stays_away = outage_permille > 0 && self.random.random_range(0..1_000) < outage_permille;
+        let after_us = self.random.random_range(if stays_away { OUTAGE_US } else { RESTART_US });
+        self.queue.push(self.now_us + after_us, Event::Restart { node });
     }
 
     pub(super) fn crash(&mut self, node: NodeIndex) -> Result<(), Violation> {
@@ -102,8 +110,7 @@ impl Mesh {
             let seed = self.random.random();
             self.nodes[node].crash(seed);
         }
-        let restart_us = self.now_us + self.random.random_range(RESTART_US);
-        self.queue.push(restart_us, Event::Restart { node });
+        self.schedule_restart(node);
         let gone = self.nodes[node].id;
         for other in self.others(node) {
             self.step(other, LedgerInput::Disconnected(gone))?;

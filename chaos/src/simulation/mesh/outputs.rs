@@ -2,6 +2,7 @@
 //! whatever no honest node may hand out.
 
 use althing_actors::{
+    executor::journal::StepKey,
     ledger::{
         message::Final,
         state::{CommittedBlock, LedgerInput, LedgerOutput, TransactionOutcome},
@@ -12,6 +13,7 @@ use althing_actors::{
 use althing_contracts::{
     event::Event,
     testing::{consensus_key, org},
+    transaction::ProposalId,
 };
 use bytes::Bytes;
 
@@ -109,12 +111,13 @@ impl Mesh {
     fn tell_block(&mut self, block: &CommittedBlock) {
         for record in block.events.iter() {
             self.coverage.event(&record.event);
-            if let Some(story) = &mut self.story
-                && let Event::StageChanged { proposal, from, to, cause } = &record.event
-            {
-                let (height, id) = (block.header.height, proposal.digest().short());
-                story.push((self.now_us, format!("height {height}: {id} {from} → {to}: {cause}")));
+            if let Event::StepClaimed { proposal, step, undo, executor, .. } = &record.event {
+                let before = self.holders.insert((*proposal, *step, *undo), executor.clone());
+                if before.is_some_and(|before| before != *executor) {
+                    self.coverage.count(report::TAKEN_OVER);
+                }
             }
+            self.tell(|| Some(format!("height {}: {}", block.header.height, told(&record.event)?)));
         }
     }
 
@@ -225,4 +228,25 @@ impl Mesh {
             self.queue.push(self.now_us + delay_us, Scheduled::Input { to: from, life, input });
         }
     }
+}
+
+/// What a person wants to read of an event of the ledger.
+fn told(event: &Event) -> Option<String> {
+    let key = |proposal: &ProposalId, step: &u16, undo: &bool| StepKey {
+        proposal: *proposal,
+        step: *step,
+        undo: *undo,
+    };
+    Some(match event {
+        Event::StageChanged { proposal, from, to, cause } => {
+            format!("{} {from} → {to}: {cause}", proposal.digest().short())
+        }
+        Event::StepClaimed { proposal, step, undo, executor, fence, .. } => {
+            format!("{executor} holds the {}, fence {fence}", key(proposal, step, undo))
+        }
+        Event::StepReported { proposal, step, undo, executor, fence, outcome, .. } => {
+            format!("{executor} reports the {}, fence {fence}: {outcome:?}", key(proposal, step, undo))
+        }
+        _ => return None,
+    })
 }

@@ -57,7 +57,7 @@ impl Mesh {
             let call = if misbehaves {
                 people::misbehave(&mut self.random, state, &member, role)
             } else {
-                people::act(&mut self.random, state, &member, role)
+                people::act(&mut self.random, state, self.plan.mood, (&member, role))
             };
             if let Some(call) = call {
                 site.lanes.ask(Ticket::Person, &member, role, call);
@@ -152,7 +152,12 @@ impl Mesh {
                 Input::Read { key, found: targets.read(random, &target, &resource, fence) }
             }
             Hand::CarryOut { key, order, is_awaited } => {
+                let before = targets.effects().len();
                 let effect = targets.carry_out(random, self.now_us, &order, key.undo, coverage);
+                if targets.effects().len() > before {
+                    let (target, fence) = (&order.target.id, order.fence);
+                    self.tell(|| Some(format!("the {key} takes effect on {target}, fence {fence}")));
+                }
                 if !is_awaited {
                     return;
                 }
@@ -190,6 +195,8 @@ impl Mesh {
             && self.targets.meddle(target, resource)
         {
             self.coverage.count(report::MEDDLED);
+            let told = format!("{resource} is gone from {target}");
+            self.tell(|| Some(told));
         }
     }
 
