@@ -10,7 +10,10 @@ use althing_contracts::{
     transaction::{ProposalId, StepOutcome},
 };
 
-use super::{EffectEntry, Evidence, Findings, Invariant, history::History};
+use super::{
+    EffectEntry, Evidence, Findings, Invariant,
+    history::{History, Receipt, Story},
+};
 
 /// The key of a step's effect, in the executors' own form.
 pub(super) fn key_of(proposal: &ProposalId, step: u16, undo: bool) -> String {
@@ -46,9 +49,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
         judge_end(id, *ended, evidence, history, findings);
     }
     for (id, story) in &history.stories {
+        judge_receipts(id, story, evidence, findings);
         let mut done: BTreeMap<u16, Vec<Height>> = BTreeMap::new();
-        for (mark, _) in story.receipts.iter().filter(|(_, outcome)| *outcome == StepOutcome::Done) {
-            done.entry(mark.step).or_default().push(mark.height);
+        for receipt in story.receipts.iter().filter(|receipt| receipt.outcome == StepOutcome::Done) {
+            done.entry(receipt.at.step).or_default().push(receipt.at.height);
         }
         // A receipt does not say in which direction: a rollback, over or not, may find that there is nothing to undo.
         let is_undone = evidence.ended.get(id).is_some_and(|ended| {
@@ -63,6 +67,27 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
                 let what = format!("step {step} of {id} was reported done and never took effect");
                 findings.add(Invariant::Effects, what);
             }
+        }
+    }
+}
+
+/// A receipt is the last word: what it says has failed takes no effect any more, nor does anything under an older fence.
+fn judge_receipts(id: &ProposalId, story: &Story, evidence: &Evidence<'_>, findings: &mut Findings) {
+    for Receipt { at, fence, outcome } in &story.receipts {
+        let planned = story.editions.last().and_then(|it| it.document.steps().nth(usize::from(at.step)));
+        let (Some((_, step)), Some(final_us)) = (planned, evidence.final_us.get(&at.height)) else {
+            continue;
+        };
+        let is_late = |it: &&EffectEntry| {
+            let has_failed = *outcome != StepOutcome::Done && it.fence == *fence;
+            it.target == step.target && it.at_us > *final_us && (it.fence < *fence || has_failed)
+        };
+        if let Some(late) = evidence.effects.iter().find(is_late) {
+            let what = format!(
+                "{} took effect under fence {} after the receipt for step {} of {id} under fence {fence}",
+                late.idempotency_key, late.fence, at.step
+            );
+            findings.add(Invariant::Effects, what);
         }
     }
 }

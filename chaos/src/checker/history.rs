@@ -8,7 +8,7 @@ use althing_contracts::{
     digest::Digest,
     document::ProposalDocument,
     name::MemberId,
-    quantity::{Height, Revision, TimeMs},
+    quantity::{Fence, Height, Revision, TimeMs},
     role::Role,
     signature::Signed,
     transaction::{Call, ProposalId, StepOutcome, TransactionId, UnverifiedTransaction, VerifiedTransaction},
@@ -40,7 +40,7 @@ pub(super) struct Story {
     pub(super) editions: Vec<Edition>,
     pub(super) ballots: Vec<Ballot>,
     pub(super) claims: Vec<StepMark>,
-    pub(super) receipts: Vec<(StepMark, StepOutcome)>,
+    pub(super) receipts: Vec<Receipt>,
     pub(super) reviews: Vec<Review>,
     pub(super) is_vetoed: bool,
 }
@@ -77,6 +77,14 @@ pub(super) struct StepMark {
     pub(super) step: u16,
     pub(super) height: Height,
     pub(super) time: TimeMs,
+}
+
+/// What became of a step, as its executor says.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) at: StepMark,
+    pub(super) fence: Fence,
+    pub(super) outcome: StepOutcome,
 }
 
 impl History {
@@ -175,8 +183,9 @@ impl History {
             Call::Claim { proposal, step } => {
                 self.stories.entry(*proposal).or_default().claims.push(mark(*step));
             }
-            Call::Receipt { proposal, step, outcome, .. } => {
-                self.stories.entry(*proposal).or_default().receipts.push((mark(*step), outcome.clone()));
+            Call::Receipt { proposal, step, fence, outcome, .. } => {
+                let receipt = Receipt { at: mark(*step), fence: *fence, outcome: outcome.clone() };
+                self.stories.entry(*proposal).or_default().receipts.push(receipt);
             }
             Call::Veto { proposal, .. } => self.stories.entry(*proposal).or_default().is_vetoed = true,
             _ => {}

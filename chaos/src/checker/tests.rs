@@ -180,6 +180,19 @@ fn an_effect_that_happens_twice_or_under_an_old_fence_is_found() {
 }
 
 #[test]
+fn an_effect_after_a_receipt_of_a_newer_claim_is_found() {
+    let late = broken(|run| {
+        let at_us = run.final_us.last_key_value().unwrap().1 + 1;
+        let fence = Fence::new(run.effects[0].fence.get() - 1);
+        let other = ProposalId::from_digest(Digest::of_artefact(b"other"));
+        let idempotency_key = effects::key_of(&other, 0, false);
+        // First in the log, so that its fences do not fall.
+        run.effects.insert(0, EffectEntry { at_us, fence, idempotency_key, ..run.effects[0].clone() });
+    });
+    assert!(late.contains(&Invariant::Effects), "{late:?}");
+}
+
+#[test]
 fn a_receipt_without_an_effect_is_found_unless_the_target_was_so_before() {
     assert_eq!(broken(|run| run.effects.clear()), [Invariant::Effects]);
     let earlier = broken(|run| {

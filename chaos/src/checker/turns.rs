@@ -45,9 +45,9 @@ pub(super) fn judge(history: &History, findings: &mut Findings) {
 
 impl<'a> Turn<'a> {
     fn of(id: &'a ProposalId, story: &'a Story) -> Option<Self> {
-        let done = story.receipts.iter().filter(|(_, outcome)| *outcome == StepOutcome::Done);
-        let from = done.map(|(mark, _)| mark.height).min()?;
-        let marks = story.claims.iter().chain(story.receipts.iter().map(|(mark, _)| mark));
+        let done = story.receipts.iter().filter(|receipt| receipt.outcome == StepOutcome::Done);
+        let from = done.map(|receipt| receipt.at.height).min()?;
+        let marks = story.claims.iter().chain(story.receipts.iter().map(|receipt| &receipt.at));
         let to = marks.map(|mark| mark.height).max()?;
         let targets = story.editions.last()?.document.steps().map(|(_, step)| &step.target).collect();
         Some(Self { id, targets, from, to })
@@ -63,12 +63,12 @@ impl<'a> Turn<'a> {
 mod tests {
     use althing_contracts::{
         digest::Digest,
-        quantity::TimeMs,
+        quantity::{Fence, TimeMs},
         testing::{deploy, member},
     };
 
     use super::*;
-    use crate::checker::history::{Edition, StepMark};
+    use crate::checker::history::{Edition, Receipt, StepMark};
 
     fn story(target: &str, claims: &[u64], done: &[u64]) -> Story {
         let mark = |height: &u64| StepMark { step: 0, height: Height::new(*height), time: TimeMs::ZERO };
@@ -76,7 +76,10 @@ mod tests {
         Story {
             editions: vec![Edition { author: member("acme/author"), document, time: TimeMs::ZERO }],
             claims: claims.iter().map(mark).collect(),
-            receipts: done.iter().map(|height| (mark(height), StepOutcome::Done)).collect(),
+            receipts: done
+                .iter()
+                .map(|height| Receipt { at: mark(height), fence: Fence::ZERO, outcome: StepOutcome::Done })
+                .collect(),
             ..Story::default()
         }
     }
