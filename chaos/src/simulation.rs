@@ -17,6 +17,7 @@ mod mesh;
 mod network;
 mod node;
 pub mod people;
+mod pool;
 mod report;
 pub mod seed;
 mod site;

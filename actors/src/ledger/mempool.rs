@@ -142,7 +142,7 @@ impl Mempool {
     }
 
     /// Each arrival yields its sender's lowest sequence that was not yielded before.
-    fn in_order(&self) -> impl Iterator<Item = &PooledTransaction> {
+    pub fn in_order(&self) -> impl Iterator<Item = &PooledTransaction> {
         let mut queues: BTreeMap<&SenderKey, _> = BTreeMap::new();
         self.arrivals.values().filter_map(move |key| {
             let queue = queues.entry(key).or_insert_with(|| self.senders.get(key).map(BTreeMap::values));

@@ -30,7 +30,7 @@ use althing_contracts::{
     quantity::{Height, TimeMs},
     signature::PublicKey,
     state::State,
-    transaction::TransactionId,
+    transaction::{TransactionId, VerifiedTransaction},
 };
 use bytes::Bytes;
 
@@ -195,6 +195,11 @@ impl<D: Disk> LedgerState<D> {
     #[must_use]
     pub fn mempool_len(&self) -> usize {
         self.mempool.len()
+    }
+
+    /// The transactions that wait.
+    pub fn waiting(&self) -> impl Iterator<Item = &VerifiedTransaction> {
+        self.mempool.in_order().map(|waiting| &waiting.verified)
     }
 
     /// Inputs that the consensus core answered with an error.

@@ -133,6 +133,16 @@ pub enum Violation {
         /// The second time.
         other: Digest,
     },
+    /// A pool keeps what can never take effect.
+    #[error("pool: node {node} lets {id} wait since height {since}, and it can never take effect")]
+    Hopeless {
+        /// Whose pool.
+        node: usize,
+        /// What waits.
+        id: TransactionId,
+        /// Since when it is hopeless.
+        since: Height,
+    },
     /// The code panicked.
     #[error("a panic: {message}")]
     Panicked {

@@ -41,6 +41,7 @@ use super::{
     liar::Liar,
     network::Network,
     node::Node,
+    pool::Pools,
     report::{self, Coverage, Failure, Report},
     target::Targets,
     witness::Witness,
@@ -75,6 +76,7 @@ pub(super) struct Mesh {
     story: Option<Vec<(u64, String)>>,
     coverage: Coverage,
     witness: Witness,
+    pools: Pools,
     /// Gossip that nodes judge: who has it from whom.
     judged: BTreeMap<u64, (NodeIndex, NodeIndex, Bytes)>,
     tokens: u64,
@@ -125,6 +127,7 @@ impl Mesh {
             nodes,
             targets: Targets::new(plan.keeps_keys, plan.trouble_permille),
             witness: Witness::new(world.network()),
+            pools: Pools::default(),
             genesis: world.genesis,
             trace: Digest::ZERO,
             story: None,
@@ -250,6 +253,7 @@ impl Mesh {
         if self.nodes[node].ledger.is_some() || self.nodes[node].is_retired() {
             return Ok(());
         }
+        self.pools.forget(node);
         let outputs = self.nodes[node].start(self.now_us);
         if self.nodes[node].life > 1 {
             self.coverage.count(report::RESTART);

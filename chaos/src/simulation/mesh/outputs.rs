@@ -63,6 +63,9 @@ impl Mesh {
                 self.clients.decided(&block);
                 self.keep_snapshot(node, &block);
                 self.show(node);
+                if let Some(ledger) = &self.nodes[node].ledger {
+                    self.pools.look(node, ledger)?;
+                }
                 self.answer_waiting(node);
                 self.schedule_look(node);
                 let (height, time) = (block.header.height, block.header.time);
