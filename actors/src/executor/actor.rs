@@ -13,7 +13,6 @@ use actix::{
 };
 use althing_contracts::{
     name::{Name, OrgId, TargetId},
-    quantity::{Fence, TimeMs},
     reject::Reject,
     role::Role,
     transaction::StepOutcome,
@@ -27,7 +26,7 @@ use super::{
     message::{Running, Stop},
     metrics,
     runner::{self, Runner},
-    state::{ExecutorConfig, Input, Output, Settlement},
+    state::{ExecutorConfig, Grant, Input, Output, Settlement},
 };
 use crate::{
     failpoint,
@@ -253,7 +252,7 @@ impl ExecutorActor {
         self.providers.get(name).cloned().ok_or_else(missing)
     }
 
-    fn granted(&self, key: StepKey, answer: Result<Final, ActError>) -> Settlement<Option<(Fence, TimeMs)>> {
+    fn granted(&self, key: StepKey, answer: Result<Final, ActError>) -> Settlement<Option<Grant>> {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {

@@ -5,15 +5,14 @@ use althing_contracts::{
     digest::{Digest, Purpose},
     event::Event,
     name::{MemberId, TargetId},
-    proposal::Proposal,
-    quantity::{Fence, TimeMs},
+    quantity::TimeMs,
     state::State,
     transaction::Call,
 };
 
 use super::{
     journal::{self, Entry, IntentRecord, StepKey},
-    state::{ExecutorConfig, ExecutorState, Input, Output, Settlement},
+    state::{ExecutorConfig, ExecutorState, Grant, Input, Output, Settlement},
 };
 use crate::{
     failpoint,
@@ -108,8 +107,8 @@ impl Output {
     }
 }
 
-/// The answer to a claim that is final: the fence it was given, and until when, by the state that shows it or a later one.
-pub fn granted(state: &State, key: StepKey, answer: &Final) -> Settlement<Option<(Fence, TimeMs)>> {
+/// The answer to a claim that is final, by the state that shows it or a later one.
+pub fn granted(state: &State, key: StepKey, answer: &Final) -> Settlement<Option<Grant>> {
     let fence = answer.events.iter().find_map(|event| match event {
         Event::StepClaimed { proposal, step, fence, undo, .. }
             if (*proposal, *step, *undo) == (key.proposal, key.step, key.undo) =>
@@ -118,8 +117,9 @@ pub fn granted(state: &State, key: StepKey, answer: &Final) -> Settlement<Option
         }
         _ => None,
     });
-    let lease = |proposal: &Proposal| proposal.parameters.lease;
-    let until =
-        state.proposal(key.proposal).map_or(answer.time, |proposal| answer.time.after(lease(proposal)));
-    Settlement::Final(answer.height, fence.map(|fence| (fence, until)))
+    let grant = fence.map(|fence| match state.proposal(key.proposal) {
+        Some(proposal) => Grant::of(proposal, fence, answer.time.after(proposal.parameters.lease)),
+        None => Grant { fence, until: answer.time, follows_another: true },
+    });
+    Settlement::Final(answer.height, grant)
 }

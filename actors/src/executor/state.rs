@@ -37,6 +37,7 @@ mod run;
 
 use judge::Judgement;
 pub use judge::{JudgeKey, Probe};
+pub use run::Grant;
 use run::StepTask;
 
 /// Tries of an order that the provider says may work later, before the step fails.
@@ -94,8 +95,8 @@ pub enum Input {
     Claimed {
         /// Which step.
         key: StepKey,
-        /// The fence given; `None` when the claim was already held.
-        answer: Settlement<Option<(Fence, TimeMs)>>,
+        /// What was granted; `None` when the claim was already held.
+        answer: Settlement<Option<Grant>>,
     },
     /// The answer to [`Output::Read`].
     Read {
@@ -315,7 +316,8 @@ impl ExecutorState {
         key: StepKey,
         claim: Option<&StepClaim>,
     ) -> Option<Output> {
-        let planned = state.proposal(key.proposal)?.plan.steps.get(usize::from(key.step))?;
+        let proposal = state.proposal(key.proposal)?;
+        let planned = proposal.plan.steps.get(usize::from(key.step))?;
         let record = &state.target(&planned.target)?.record;
         let mine = planned.owner == self.config.org && self.config.providers.contains(&record.provider);
         if !mine || self.tasks.contains_key(&planned.target) || self.is_left_alone(&Settled::Step(key)) {
@@ -334,7 +336,10 @@ impl ExecutorState {
         let target = TargetContext { id: planned.target.clone(), record: record.clone() };
         let mut task = StepTask::new(key, member, target, planned, now);
         let output = match held {
-            Some(held) => task.hold_as(held, self.may_follow_another(key, held.until), self.tries.get(&key)),
+            Some(held) => {
+                let claim = Grant::of(proposal, held.fence, held.until);
+                task.hold_as(&held.executor, claim, self.tries.get(&key))
+            }
             None => task.take(),
         };
         self.tasks.insert(planned.target.clone(), task);

@@ -187,7 +187,7 @@ fn an_effect_after_a_receipt_of_a_newer_claim_is_found() {
         let other = ProposalId::from_digest(Digest::of_artefact(b"other"));
         let idempotency_key = effects::key_of(&other, 0, false);
         // First in the log, so that its fences do not fall.
-        run.effects.insert(0, EffectEntry { at_us, fence, idempotency_key, ..run.effects[0].clone() });
+        run.effects.insert(0, EffectEntry { at_us, idempotency_key, fence, ..run.effects[0].clone() });
     });
     assert!(late.contains(&Invariant::Effects), "{late:?}");
 }

@@ -9,7 +9,7 @@ mod scene;
 use std::{collections::BTreeSet, hash::Hash, sync::Arc};
 
 use althing_actors::{
-    executor::state::{ExecutorConfig, Input, Settlement},
+    executor::state::{ExecutorConfig, Grant, Input, Settlement},
     port::{ProviderError, ProviderOrder},
 };
 use althing_contracts::{
@@ -225,12 +225,12 @@ impl Carrying {
         let settled = if is_final { Settlement::Final(height, ()) } else { Settlement::Open };
         let input = match waiting {
             Waiting::Claim(key, _) => {
-                let lease = next.ledger.proposal(self.id).parameters.lease;
+                let proposal = next.ledger.proposal(self.id);
                 let granted = events.iter().find_map(|event| match event {
                     Event::StepClaimed { step, fence, undo, .. }
                         if (*step, *undo) == (key.step, key.undo) =>
                     {
-                        Some((*fence, time.after(lease)))
+                        Some(Grant::of(proposal, *fence, time.after(proposal.parameters.lease)))
                     }
                     _ => None,
                 });

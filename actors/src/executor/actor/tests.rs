@@ -8,7 +8,7 @@ use althing_contracts::{
     document::{Action, ProposalDocument},
     genesis::Genesis,
     name::Line,
-    quantity::DurationMs,
+    quantity::{DurationMs, Fence},
     stage::Stage,
     testing::{World, deploy, genesis, name, target},
     transaction::{HealthReport, ProposalId},

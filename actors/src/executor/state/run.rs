@@ -4,13 +4,36 @@ use althing_contracts::{
     document::Action,
     name::{Line, MemberId},
     plan::PlannedStep,
-    proposal::StepClaim,
+    proposal::Proposal,
     quantity::{Fence, TimeMs},
     transaction::StepOutcome,
 };
 
 use super::{ExecutorState, LastTry, Output, REFUSED_PAUSE, Settled, Settlement, StepKey, TRIES_MAX, pause};
 use crate::port::{Effect, Evidence, ProviderError, ProviderOrder, TargetContext};
+
+/// A claim that the ledger has granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// What orders under it carry.
+    pub fence: Fence,
+    /// When it runs out.
+    pub until: TimeMs,
+    /// Whether another claim of the step may have run out before: whoever held it may have carried the step out, or its call
+    /// may still be on its way. That nobody held the step when it was claimed does not tell: a claim may wait in a pool.
+    pub follows_another: bool,
+}
+
+impl Grant {
+    /// A claim by a state that shows it.
+    #[must_use]
+    pub fn of(proposal: &Proposal, fence: Fence, until: TimeMs) -> Self {
+        // The first claim of a stage runs out a lease after the stage began, or later, and the next one a lease after that.
+        let lease = proposal.parameters.lease;
+        let second = proposal.execution.stage_since.after(lease).after(lease);
+        Self { fence, until, follows_another: until >= second }
+    }
+}
 
 /// A step that this node carries out.
 #[derive(Debug, Clone)]
@@ -20,14 +43,11 @@ pub(super) struct StepTask {
     target: TargetContext,
     action: Action,
     expect: Option<Action>,
-    claim: Option<(Fence, TimeMs)>,
+    claim: Option<Grant>,
     phase: Phase,
     /// Whether a call under this claim has an outcome that nobody knows: it may still be on its way, so nobody may say that
     /// the step failed. Only a higher fence keeps it out.
     is_in_doubt: bool,
-    /// Whether a claim of the step may have run out before this one was granted: whoever held it may have carried the step
-    /// out, or its call may still be on its way.
-    follows_another: bool,
     tries: u32,
     seen: TimeMs,
 }
@@ -69,7 +89,6 @@ impl StepTask {
             claim: None,
             phase: Phase::Claiming,
             is_in_doubt: false,
-            follows_another: false,
             tries: 0,
             seen: now,
         }
@@ -77,26 +96,20 @@ impl StepTask {
 
     /// What decides its next output; the rest follows from the plan, or is measured only.
     pub(super) fn standing(&self) -> impl std::fmt::Debug + '_ {
-        (self.key, &self.member, self.claim, self.phase, self.is_in_doubt, self.follows_another, self.tries)
+        (self.key, &self.member, self.claim, self.phase, self.is_in_doubt, self.tries)
     }
 
     /// Goes on under the claim of a member of this node.
-    pub(super) fn hold_as(
-        &mut self,
-        held: &StepClaim,
-        follows_another: bool,
-        last: Option<&LastTry>,
-    ) -> Output {
-        self.member = held.executor.clone();
-        self.hold((held.fence, held.until), follows_another, last)
+    pub(super) fn hold_as(&mut self, holder: &MemberId, claim: Grant, last: Option<&LastTry>) -> Output {
+        self.member = holder.clone();
+        self.hold(claim, last)
     }
 
     /// Goes on under a claim. What was reported under it is reported again and nothing else, since the ledger may have
     /// acted on it; a call under it may still be on its way.
-    fn hold(&mut self, claim: (Fence, TimeMs), follows_another: bool, last: Option<&LastTry>) -> Output {
-        let (fence, _) = claim;
+    fn hold(&mut self, claim: Grant, last: Option<&LastTry>) -> Output {
+        let fence = claim.fence;
         self.claim = Some(claim);
-        self.follows_another = follows_another;
         self.is_in_doubt = false;
         match last {
             Some(LastTry::Reported { fence: of, outcome, evidence }) if *of == fence => {
@@ -132,14 +145,16 @@ impl StepTask {
     /// Reads again, or claims first when there is no claim any more.
     fn look_again(&mut self, now: TimeMs) -> Output {
         match self.claim {
-            Some((fence, until)) if until > now => self.read(fence),
+            Some(claim) if claim.until > now => self.read(claim.fence),
             _ => self.take(),
         }
     }
 
     /// Calls the provider under the claim, or claims again when the lease has run out.
     fn carry_out(&mut self, now: TimeMs) -> Output {
-        let Some((fence, until)) = self.claim.filter(|(_, until)| *until > now) else { return self.take() };
+        let Some(Grant { fence, until, .. }) = self.claim.filter(|claim| claim.until > now) else {
+            return self.take();
+        };
         self.phase = Phase::Applying;
         let order = ProviderOrder {
             target: self.target.clone(),
@@ -165,7 +180,7 @@ impl StepTask {
     }
 
     fn end(&mut self, outcome: StepOutcome, evidence: Evidence) -> Option<Output> {
-        let (fence, _) = self.claim?;
+        let fence = self.claim?.fence;
         Some(self.report(fence, outcome, evidence))
     }
 
@@ -192,7 +207,7 @@ impl ExecutorState {
         &mut self,
         now: TimeMs,
         key: StepKey,
-        answer: Settlement<Option<(Fence, TimeMs)>>,
+        answer: Settlement<Option<Grant>>,
     ) -> Vec<Output> {
         let claim = match answer {
             Settlement::Final(_, Some(granted)) => Some(granted),
@@ -200,35 +215,23 @@ impl ExecutorState {
             Settlement::Final(_, None) => self.held_claim(key),
             Settlement::Open => None,
         };
-        let follows_another = claim.is_some_and(|(_, until)| self.may_follow_another(key, until));
         let last = self.tries.get(&key).cloned();
         let Some(task) = self.task(key).filter(|task| task.phase == Phase::Claiming) else {
             return Vec::new();
         };
         if let Some(claim) = claim {
-            return vec![task.hold(claim, follows_another, last.as_ref())];
+            return vec![task.hold(claim, last.as_ref())];
         }
         self.drop_task(key);
         self.paused.insert(Settled::Step(key), now.after(REFUSED_PAUSE));
         Vec::new()
     }
 
-    /// Whether a claim of a step that runs out at this time may have been granted after another one had run out. That nobody
-    /// held the step when it was asked for does not say so: it may have waited in a pool.
-    pub(super) fn may_follow_another(&self, key: StepKey, until: TimeMs) -> bool {
-        let proposal = self.view.as_ref().and_then(|view| view.state.proposal(key.proposal));
-        proposal.is_none_or(|proposal| {
-            // The first claim of a stage runs out a lease after the stage began, or later; the next one a lease after that.
-            let lease = proposal.parameters.lease;
-            until >= proposal.execution.stage_since.after(lease).after(lease)
-        })
-    }
-
-    fn held_claim(&self, key: StepKey) -> Option<(Fence, TimeMs)> {
+    fn held_claim(&self, key: StepKey) -> Option<Grant> {
         let proposal = self.view.as_ref()?.state.proposal(key.proposal)?;
         let claim = proposal.execution.steps.get(usize::from(key.step))?.claim.as_ref()?;
         let mine = claim.undo == key.undo && self.config.members.contains(&claim.executor);
-        mine.then_some((claim.fence, claim.until))
+        mine.then(|| Grant::of(proposal, claim.fence, claim.until))
     }
 
     pub(super) fn read(
@@ -241,11 +244,12 @@ impl ExecutorState {
         let Some(task) = self.task(key).filter(|task| task.phase == Phase::Reading) else {
             return Vec::new();
         };
+        let follows_another = task.claim.is_some_and(|claim| claim.follows_another);
         let output = match found {
             Ok(found) => {
                 let found = found.as_ref().and_then(Action::leaves);
                 let wanted = task.action.leaves();
-                if (called || task.follows_another) && found == wanted {
+                if (called || follows_another) && found == wanted {
                     task.done_as_read()
                 } else if found == task.expect.as_ref().and_then(Action::leaves) || found == wanted {
                     Some(task.carry_out(now))
@@ -265,7 +269,7 @@ impl ExecutorState {
             Err(error @ ProviderError::Drift { .. }) => task.fail(now, &format!("drift: {error}"), false),
             // Once the provider may have been called, the effect is unknown until the target can be read; only a read keeps
             // the calls of earlier claims out.
-            Err(_) if called || task.follows_another || task.tries < TRIES_MAX => {
+            Err(_) if called || follows_another || task.tries < TRIES_MAX => {
                 task.pause(now);
                 None
             }

@@ -71,8 +71,7 @@ impl Bench {
     fn claim(&mut self, step: u16) -> Vec<Output> {
         let call = Call::Claim { proposal: self.id, step };
         self.world.call("acme/executor", Role::Executor, call).unwrap();
-        let claim = self.claim_of(step);
-        let answer = Settlement::Final(self.world.state.height(), Some((claim.fence, claim.until)));
+        let answer = Settlement::Final(self.world.state.height(), Some(self.grant_of(step)));
         let key = self.key(step);
         self.step(Input::Claimed { key, answer })
     }
@@ -80,6 +79,11 @@ impl Bench {
     fn claim_of(&self, step: u16) -> StepClaim {
         let steps = &self.world.state.proposal(self.id).unwrap().execution.steps;
         steps[usize::from(step)].claim.clone().unwrap()
+    }
+
+    fn grant_of(&self, step: u16) -> Grant {
+        let StepClaim { fence, until, .. } = self.claim_of(step);
+        Grant::of(self.world.state.proposal(self.id).unwrap(), fence, until)
     }
 
     fn action(&self, step: u16) -> Action {
@@ -125,8 +129,8 @@ impl Bench {
     /// The claim of the second holder is granted.
     fn take_over(&mut self, call: Call) -> Vec<Output> {
         self.world.call("acme/executor-2", Role::Executor, call).unwrap();
-        let (claim, key) = (self.claim_of(0), self.key(0));
-        let answer = Settlement::Final(self.world.state.height(), Some((claim.fence, claim.until)));
+        let (claim, key) = (self.grant_of(0), self.key(0));
+        let answer = Settlement::Final(self.world.state.height(), Some(claim));
         self.step(Input::Claimed { key, answer })
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     figures,
-    simulation::{DiskFault, FaultPlan, Meets, NodeDisk, mesh::WATCHED, run_plan},
+    simulation::{DiskFault, FaultPlan, Meets, NodeDisk, mesh::WATCHED, people::Mood, run_plan},
 };
 
 /// The seed of the lives.
@@ -15,7 +15,7 @@ const SEED: u64 = 8;
 const STRIDE: u64 = 61;
 
 /// Lives without other faults: from the first call to the end of every proposal.
-const LIVES: FaultPlan = FaultPlan { chaos_us: 3_000_000, ..FaultPlan::CALM };
+const LIVES: FaultPlan = FaultPlan { chaos_us: 3_000_000, mood: Mood::Agreed, ..FaultPlan::CALM };
 
 fn fail_every(stride: u64) {
     let report = run_plan(SEED, LIVES).unwrap();
