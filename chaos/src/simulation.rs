@@ -3,8 +3,9 @@
 //!
 //! Each run has two phases. In the first, faults happen as the seed draws them: crashes at any append, sync or
 //! send with unsynced bytes lost, all nodes at once, delay, loss, duplication, reordering, partitions, clocks
-//! apart, and hours without proposals; nodes without a vote follow, nodes start from snapshots, and as many
-//! validators as the protocol bears may lie, each in one of the ways of [`crate::lie::Lie`]. Then the faults end, and the mesh has to go on within a bound.
+//! apart, and hours without proposals; nodes without a vote follow, nodes start from snapshots or stay away until
+//! others take their work over, and as many validators as the protocol bears may lie, each in one of the ways of
+//! [`crate::lie::Lie`]. Then the faults end, and the mesh has to go on within a bound.
 
 pub mod campaign;
 mod checker;
