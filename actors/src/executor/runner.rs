@@ -118,7 +118,7 @@ pub fn granted(state: &State, key: StepKey, answer: &Final) -> Settlement<Option
         _ => None,
     });
     let grant = fence.map(|fence| match state.proposal(key.proposal) {
-        Some(proposal) => Grant::of(proposal, fence, answer.time.after(proposal.parameters.lease)),
+        Some(proposal) => Grant::of(proposal, key, fence, answer.time.after(proposal.parameters.lease)),
         None => Grant { fence, until: answer.time, follows_another: true },
     });
     Settlement::Final(answer.height, grant)

@@ -337,7 +337,7 @@ impl ExecutorState {
         let mut task = StepTask::new(key, member, target, planned, now);
         let output = match held {
             Some(held) => {
-                let claim = Grant::of(proposal, held.fence, held.until);
+                let claim = Grant::of(proposal, key, held.fence, held.until);
                 task.hold_as(&held.executor, claim, self.tries.get(&key))
             }
             None => task.take(),

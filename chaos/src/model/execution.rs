@@ -230,7 +230,7 @@ impl Carrying {
                     Event::StepClaimed { step, fence, undo, .. }
                         if (*step, *undo) == (key.step, key.undo) =>
                     {
-                        Some(Grant::of(proposal, *fence, time.after(proposal.parameters.lease)))
+                        Some(Grant::of(proposal, *key, *fence, time.after(proposal.parameters.lease)))
                     }
                     _ => None,
                 });

@@ -6,6 +6,7 @@ use althing_contracts::{
     plan::PlannedStep,
     proposal::Proposal,
     quantity::{Fence, TimeMs},
+    stage::Stage,
     transaction::StepOutcome,
 };
 
@@ -25,13 +26,23 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// A claim by a state that shows it.
+    /// A claim of a step by a state that shows it or a later one.
     #[must_use]
-    pub fn of(proposal: &Proposal, fence: Fence, until: TimeMs) -> Self {
+    pub fn of(proposal: &Proposal, key: StepKey, fence: Fence, until: TimeMs) -> Self {
+        let planned = proposal.plan.steps.get(usize::from(key.step));
+        let is_stage_of_step = match proposal.stage {
+            Stage::RollingBack => key.undo,
+            Stage::Canary | Stage::Rollout(_) => {
+                !key.undo && planned.is_some_and(|step| step.stage == proposal.execution.stage)
+            }
+            _ => false,
+        };
         // The first claim of a stage runs out a lease after the stage began, or later, and the next one a lease after that.
-        let lease = proposal.parameters.lease;
-        let second = proposal.execution.stage_since.after(lease).after(lease);
-        Self { fence, until, follows_another: until >= second }
+        let since = proposal.execution.stage_since;
+        let first = since.after(proposal.parameters.lease);
+        let second = first.after(proposal.parameters.lease);
+        let is_first = is_stage_of_step && (first..second).contains(&until);
+        Self { fence, until, follows_another: !is_first }
     }
 }
 
@@ -231,7 +242,7 @@ impl ExecutorState {
         let proposal = self.view.as_ref()?.state.proposal(key.proposal)?;
         let claim = proposal.execution.steps.get(usize::from(key.step))?.claim.as_ref()?;
         let mine = claim.undo == key.undo && self.config.members.contains(&claim.executor);
-        mine.then(|| Grant::of(proposal, claim.fence, claim.until))
+        mine.then(|| Grant::of(proposal, key, claim.fence, claim.until))
     }
 
     pub(super) fn read(

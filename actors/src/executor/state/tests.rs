@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use althing_contracts::{
     digest::Digest,
     role::Role,
-    testing::{World, deploy, genesis, member, name, record, target},
+    stage::Stage,
+    testing::{World, deploy, genesis, line, member, name, record, target},
     transaction::{Call, ProposalId},
 };
 
@@ -83,7 +84,7 @@ impl Bench {
 
     fn grant_of(&self, step: u16) -> Grant {
         let StepClaim { fence, until, .. } = self.claim_of(step);
-        Grant::of(self.world.state.proposal(self.id).unwrap(), fence, until)
+        Grant::of(self.world.state.proposal(self.id).unwrap(), self.key(step), fence, until)
     }
 
     fn action(&self, step: u16) -> Action {
@@ -381,6 +382,17 @@ fn a_claim_that_waited_in_a_pool_follows_the_one_that_was_granted_before_it() {
     assert!(matches!(bench.take_over(call)[..], [Output::Read { .. }]));
     let applied = bench.action(0);
     assert_eq!(*outcome(&bench.read(Ok(Some(applied)))), StepOutcome::Done);
+}
+
+/// The rollback begins a stage of its own, perhaps in the very block of the claim: the time since says nothing of the step.
+#[test]
+fn a_claim_whose_stage_is_over_may_follow_another() {
+    let mut bench = Bench::taking_over();
+    let first = bench.grant_of(0);
+    let abort = Call::Abort { proposal: bench.id, reason: line("enough") };
+    bench.world.call("acme/executor", Role::Executor, abort).unwrap();
+    assert_eq!(bench.world.state.proposal(bench.id).unwrap().stage, Stage::RollingBack);
+    assert!(first.follows_another && bench.grant_of(0).follows_another);
 }
 
 /// It holds the claim, and does not remember whose it was before.
