@@ -61,8 +61,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
         for (step, heights) in done {
             let happened =
                 [false, true].iter().any(|undo| by_key.contains_key(key_of(id, step, *undo).as_str()));
-            let planned = story.editions.last().and_then(|it| it.document.steps().nth(usize::from(step)));
-            let was_there = planned.is_some_and(|(_, step)| was_there(evidence, step, heights[0]));
+            let was_there =
+                story.planned(step).is_some_and(|planned| was_there(evidence, planned, heights[0]));
             if !happened && !was_there && heights.len() > usize::from(is_undone) {
                 let what = format!("step {step} of {id} was reported done and never took effect");
                 findings.add(Invariant::Effects, what);
@@ -74,10 +74,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
 /// A receipt is the last word: what it says has failed takes no effect any more, nor does anything under an older fence.
 fn judge_receipts(id: &ProposalId, story: &Story, evidence: &Evidence<'_>, findings: &mut Findings) {
     for Receipt { at, fence, outcome } in &story.receipts {
-        let planned = story.editions.last().and_then(|it| it.document.steps().nth(usize::from(at.step)));
-        let (Some((_, step)), Some(final_us)) = (planned, evidence.final_us.get(&at.height)) else {
-            continue;
-        };
+        let planned = story.planned(at.step);
+        let Some((step, final_us)) = planned.zip(evidence.final_us.get(&at.height)) else { continue };
         let is_late = |it: &&EffectEntry| {
             let has_failed = *outcome != StepOutcome::Done && it.fence == *fence;
             it.target == step.target && it.at_us > *final_us && (it.fence < *fence || has_failed)

@@ -6,7 +6,7 @@ use althing_contracts::{
     block::Block,
     certificate::{VoteKind, VoteStatement},
     digest::Digest,
-    document::ProposalDocument,
+    document::{ProposalDocument, StepDocument},
     name::MemberId,
     quantity::{Fence, Height, Revision, TimeMs},
     role::Role,
@@ -85,6 +85,13 @@ pub(super) struct Receipt {
     pub(super) at: StepMark,
     pub(super) fence: Fence,
     pub(super) outcome: StepOutcome,
+}
+
+impl Story {
+    /// A step, by the last revision.
+    pub(super) fn planned(&self, step: u16) -> Option<&StepDocument> {
+        self.editions.last()?.document.steps().nth(usize::from(step)).map(|(_, step)| step)
+    }
 }
 
 impl History {

@@ -27,10 +27,8 @@ struct Turn<'a> {
 pub(super) fn judge(history: &History, findings: &mut Findings) {
     let turns: Vec<_> = history.stories.iter().filter_map(|(id, story)| Turn::of(id, story)).collect();
     for (id, story) in &history.stories {
-        let Some(edition) = story.editions.last() else { continue };
         for claim in &story.claims {
-            let step = edition.document.steps().nth(usize::from(claim.step));
-            let Some(target) = step.map(|(_, step)| &step.target) else { continue };
+            let Some(target) = story.planned(claim.step).map(|step| &step.target) else { continue };
             let holder = turns.iter().find(|turn| turn.id != id && turn.holds(target, claim.height));
             if let Some(holder) = holder {
                 let what = format!(
