@@ -16,7 +16,7 @@ help: ## Say what there is
 demo: ## Four organisations govern a real service, break it, and prove it (under a minute after the build)
 	$(CARGO) run --release --locked --bin althing -- dev --demo
 
-test: SIMULATE ?= --seeds 0..5000 --minutes 30
+test: SIMULATE ?= --seeds 0..10000 --minutes 35
 test: FORM ?= short
 test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, thousands of seeds of the simulation, minutes of broken daemons
 

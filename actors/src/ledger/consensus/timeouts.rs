@@ -14,7 +14,8 @@ pub struct ConsensusTimeouts {
     pub prevote_ms: u64,
     /// Wait for the rest of the precommits once more than two thirds disagree, in round 0.
     pub precommit_ms: u64,
-    /// Added to each of the three for every further round.
+    /// Added to each of the three for every further round. Small, because a height that faults held up for long goes
+    /// on in a high round: a validator that is locked alone then waits up to a whole turn of proposers for its own.
     pub round_delta_ms: u64,
     /// Interval at which a validator that waits repeats its votes.
     pub rebroadcast_ms: u64,
@@ -28,7 +29,7 @@ impl Default for ConsensusTimeouts {
             propose_ms: 600,
             prevote_ms: 300,
             precommit_ms: 300,
-            round_delta_ms: 150,
+            round_delta_ms: 50,
             rebroadcast_ms: 500,
             max_ms: 4_000,
         }
@@ -61,7 +62,7 @@ mod tests {
         let timeouts = ConsensusTimeouts::default();
         let at = |timeout| timeouts.duration_us(timeout) / 1_000;
         assert_eq!(at(Timeout::propose(Round::new(0))), 600);
-        assert_eq!(at(Timeout::propose(Round::new(2))), 900);
+        assert_eq!(at(Timeout::propose(Round::new(2))), 700);
         assert_eq!(at(Timeout::precommit(Round::new(u32::MAX))), 4_000);
         assert_eq!(at(Timeout::rebroadcast(Round::new(50))), 500);
     }
