@@ -244,6 +244,12 @@ pub enum StepRefusal {
         /// End of the lease.
         until: TimeMs,
     },
+    /// Another executor has claimed it, and it is that one's to report.
+    #[error("{holder} has claimed it, and reports it")]
+    ClaimedBy {
+        /// Who.
+        holder: MemberId,
+    },
     /// Another proposal acts on the target.
     #[error("proposal {by} acts on the target")]
     TargetBusy {

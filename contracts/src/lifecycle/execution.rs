@@ -271,7 +271,8 @@ pub(super) fn take_receipt(
         return Err(Reject::Fence { found: fence, current: claim.fence });
     }
     if claim.executor != *sender {
-        return Err(Reject::NotAnExecutor { member: sender.clone(), target: planned.target.clone() });
+        let holder = claim.executor.clone();
+        return Err(Reject::Step { step, why: StepRefusal::ClaimedBy { holder } });
     }
     let undo = claim.undo;
     let reported = if undo { &mut progress.undo_outcome } else { &mut progress.outcome };

@@ -257,11 +257,15 @@ fn a_receipt_counts_from_the_member_who_holds_the_claim_and_from_nobody_else() {
     let (fence, outcome, evidence) = (fence(&world, id, 0), StepOutcome::Done, Digest::ZERO);
     let call = Call::Receipt { proposal: id, step: 0, fence, outcome, evidence };
     let refused = world.call("acme/second", Role::Executor, call.clone()).unwrap_err();
-    assert_eq!(refused.code(), "not-an-executor");
+    let holder = executor(&world, id, 0);
+    assert_eq!(
+        refused.to_string(),
+        format!("step 0 cannot be taken: {holder} has claimed it, and reports it")
+    );
     assert!(world.state.target(&target("acme-north")).unwrap().applied.is_empty());
     report(&mut world, id, 0, StepOutcome::Done).unwrap();
     let refused = world.call("acme/second", Role::Executor, call).unwrap_err();
-    assert_eq!(refused.code(), "not-an-executor", "what another member reported is no repeat");
+    assert_eq!(refused.code(), "step", "what another member reported is no repeat");
 }
 
 #[test]
