@@ -7,7 +7,7 @@ export CARGO_TERM_PROGRESS_WHEN ?= never
 BUILT = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test machines fmt lint deny nextest doc simulate simulate-stack zoo failpoints chaos chaos-report bench soak model fuzz coverage \
+.PHONY: help demo test soak fmt lint deny nextest doc simulate simulate-stack zoo failpoints chaos chaos-report bench long-tests model fuzz coverage \
 	mutants clean
 
 help: ## Say what there is
@@ -20,9 +20,11 @@ test: SIMULATE ?= --seeds 0..10000 --minutes 35
 test: FORM ?= short
 test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, thousands of seeds of the simulation, minutes of broken daemons
 
-machines: MODEL ?= --short
-machines: FUZZ ?= --turn 2
-machines: failpoints model simulate-stack fuzz zoo coverage ## The machines that the test command leaves out; the zoo alone takes most of an hour
+soak: SIMULATE ?= --seeds 0..100000 --minutes 300
+soak: SEEDS ?= 300
+soak: long-tests simulate simulate-stack zoo failpoints model fuzz coverage mutants chaos ## Run every machine that breaks it in its long form, for hours (make -k soak goes on behind a failure)
+	$(MAKE) simulate-stack SCENARIO=gossip SEEDS=4
+	$(MAKE) chaos-report
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -54,7 +56,7 @@ zoo: ## Plant known bugs into a copy of the sources and let the simulation find 
 	$(CARGO) build --release --locked --workspace --bin zoo
 	$(BUILT)/release/zoo all
 
-soak: ## Run the long forms of tests that have a short one, and print what they measure
+long-tests: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule) | test(every_call_to_a_disk)"
 
 failpoints: ## Kill a daemon at every failpoint, in about eight minutes; writes target/chaos/failpoints.json

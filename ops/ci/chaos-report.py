@@ -45,7 +45,7 @@ def disk_calls(figures):
     faults = ", ".join(figures["faults"])
     yield row(7, "every call to a disk of a proposal's life x {EIO, ENOSPC, kill, lie}: opens again, clean",
               f"{figures['calls']} of {figures['of']} calls, each with {faults}; all held",
-              figures["calls"] == figures["of"] and len(figures["faults"]) >= 4, "make test, make soak")
+              figures["calls"] == figures["of"] and len(figures["faults"]) >= 4, "make test, make long-tests")
 
 
 def split_view(figures):
@@ -56,7 +56,7 @@ def split_view(figures):
 
 def twins(figures):
     yield row(9, "every two-round Twins schedule at n = 4 without a fork",
-              f"{figures['played']} played, {figures['with_evidence']} with evidence", figures["played"] >= 10_816, "make soak")
+              f"{figures['played']} played, {figures['with_evidence']} with evidence", figures["played"] >= 10_816, "make long-tests")
 
 
 def stack(figures):

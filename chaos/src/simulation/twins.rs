@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "ten thousand schedules: `make soak`"]
+    #[ignore = "ten thousand schedules: `make long-tests`"]
     fn every_twins_schedule_forks_nothing() {
         play_all("twins-all", schedules(5));
     }

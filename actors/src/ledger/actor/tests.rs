@@ -247,7 +247,7 @@ async fn a_validator_that_was_away_catches_up_while_the_mesh_works() {
 }
 
 #[actix_rt::test]
-#[ignore = "makes 10,000 blocks first; `make soak` runs it"]
+#[ignore = "makes 10,000 blocks first; `make long-tests` runs it"]
 async fn a_validator_that_was_away_for_ten_thousand_blocks_catches_up_while_the_mesh_works() {
     catch_up(MISSED_BLOCKS_LONG, Duration::from_mins(1)).await;
 }

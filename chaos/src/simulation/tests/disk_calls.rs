@@ -48,7 +48,7 @@ fn calls_to_disks_may_fail() {
 }
 
 #[test]
-#[ignore = "every call: `make soak`"]
+#[ignore = "every call: `make long-tests`"]
 fn every_call_to_a_disk_may_fail() {
     fail_every(1);
 }
