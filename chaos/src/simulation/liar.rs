@@ -142,6 +142,15 @@ impl Liar {
     ) -> Option<Vec<Bytes>> {
         match LedgerMessage::decode(message).ok()? {
             Message::Vote(vote) if vote.voter == self.key.public() => self.turn_vote(random, &vote, message),
+            // What it denies with its votes it must not grant with a certificate that has one of them.
+            Message::PolkaCertificate(polka) if self.lie == Lie::NilVotes => {
+                let has_own = polka.prevotes.iter().any(|(voter, _)| *voter == self.key.public());
+                has_own.then(Vec::new)
+            }
+            Message::RoundCertificate(certificate) if self.lie == Lie::NilVotes => {
+                let has_own = certificate.votes.iter().any(|vote| vote.voter == self.key.public());
+                has_own.then(Vec::new)
+            }
             Message::Proposal(proposal) if Forgery::is_made_by(self.lie) => {
                 let round = (proposal.statement.height, proposal.statement.round);
                 if self.forgery.as_ref().is_none_or(|forgery| !forgery.is_of(round)) {
