@@ -21,7 +21,7 @@ use althing_contracts::{
     digest::{Digest, Purpose},
     genesis::Genesis,
     name::{MemberId, OrgId},
-    quantity::Height,
+    quantity::{Fence, Height},
     signature::PublicKey,
     stage::Stage,
     state::State,
@@ -82,6 +82,8 @@ pub(super) struct Mesh {
     tokens: u64,
     /// Who claimed each step last, and each undo.
     holders: BTreeMap<(ProposalId, u16, bool), MemberId>,
+    /// The life of its node in which each failure was reported last.
+    failures: BTreeMap<(ProposalId, u16, Fence), u64>,
     calm: Option<Calm>,
 }
 
@@ -135,6 +137,7 @@ impl Mesh {
             judged: BTreeMap::new(),
             tokens: 0,
             holders: BTreeMap::new(),
+            failures: BTreeMap::new(),
             calm: None,
             random,
         }

@@ -48,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 32] = [
+    pub const KINDS: [&str; 33] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -79,6 +79,7 @@ impl Coverage {
         REPEATED_ORDER,
         MEDDLED,
         TAKEN_OVER,
+        FAILED_AGAIN,
         OBJECTED,
         PROMOTED,
     ];
@@ -277,6 +278,8 @@ pub(super) const MEDDLED: &str = "targets changed behind the mesh's back";
 
 /// An executor claimed a step that another one had claimed before.
 pub(super) const TAKEN_OVER: &str = "steps taken over from another executor";
+/// An executor fell after it had reported a failure and before that was final to it: its next life says the same.
+pub(super) const FAILED_AGAIN: &str = "failures reported by two lives";
 
 /// A routine change met objections enough to stop it.
 pub(super) const OBJECTED: &str = "counts with enough objections";

@@ -11,10 +11,14 @@ use althing_actors::{
         journal::StepKey,
         state::{Input, JudgeKey, Output},
     },
-    ledger::{message::Final, state::LedgerInput},
+    ledger::{mempool::PooledTransaction, message::Final, state::LedgerInput},
     port::{ProviderError, ProviderOrder},
 };
-use althing_contracts::{name::TargetId, reject::Reject, transaction::TransactionId};
+use althing_contracts::{
+    name::TargetId,
+    reject::Reject,
+    transaction::{Call, StepOutcome, TransactionId},
+};
 use rand::{
     Rng,
     seq::{IndexedRandom as _, SliceRandom as _},
@@ -215,6 +219,7 @@ impl Mesh {
         let life = self.nodes[node].life;
         for transaction in doings.transactions {
             self.clients.submitted(node, &transaction);
+            self.reported(node, life, &transaction);
             let delay_us = self.random.random_range(0..MAILBOX_MAX_US);
             let input = LedgerInput::Submit(transaction);
             self.queue.push(self.now_us + delay_us, Event::Input { to: node, life, input });
@@ -224,6 +229,27 @@ impl Mesh {
         }
         self.schedule_wake(node, life);
         Ok(())
+    }
+
+    /// Half of those who report a failure are about to fall, where nodes do: what the next life knows of it stands in its
+    /// journal alone, and the ledger may have acted on it.
+    fn reported(&mut self, node: NodeIndex, life: u64, transaction: &PooledTransaction) {
+        let Call::Receipt { proposal, step, fence, outcome: StepOutcome::Failed { .. }, .. } =
+            transaction.verified.body().call
+        else {
+            return;
+        };
+        let before = self.failures.insert((proposal, step, fence), life);
+        if before.is_some_and(|before| before != life) {
+            self.coverage.count(report::FAILED_AGAIN);
+        }
+        if before.is_none()
+            && self.plan.crash_every_us > 0
+            && self.calm.is_none()
+            && self.random.random_bool(0.5)
+        {
+            self.plan_crash(node);
+        }
     }
 
     fn reach(&mut self, node: NodeIndex, life: u64, output: Output) {
