@@ -206,9 +206,10 @@ impl Peer {
                 LedgerInput::Blocks { id, from, response: self.response(spoken) }
             }
             5 | 6 => {
-                let to_us =
-                    if spoken.is() { self.wake_us } else { self.now.monotonic_us + spoken.small() * 1_000 };
-                self.pass(to_us.max(self.now.monotonic_us).min(self.now.monotonic_us + 3_600_000_000));
+                let now_us = self.now.monotonic_us;
+                let later_us = |ms: u64| now_us.saturating_add(ms.saturating_mul(1_000));
+                let to_us = if spoken.is() { self.wake_us } else { later_us(spoken.small()) };
+                self.pass(to_us.clamp(now_us, now_us + 3_600_000_000));
                 LedgerInput::Timer
             }
             _ => LedgerInput::Direct { from, message: LedgerMessage::encode(self.message(spoken)) },
@@ -300,7 +301,7 @@ impl Peer {
         let context = BlockContext {
             height: self.ledger.height().next(),
             round: Round::new(u32::from(spoken.byte() % 4)),
-            time: self.ledger.state().time().after(DurationMs::new(1 + spoken.small())),
+            time: self.ledger.state().time().after(DurationMs::new(spoken.small().saturating_add(1))),
             parent: self.ledger.header().map_or_else(|| self.ledger.digest(), Header::digest),
             proposer: consensus_key(spoken.one(&ORGS)).public(),
         };

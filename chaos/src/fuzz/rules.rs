@@ -27,6 +27,8 @@ use crate::model::Trace;
 
 /// Blocks of one input.
 const BLOCKS_MAX: usize = 96;
+/// Longest time between two blocks, in seconds: a mesh refuses a time that is far from its clocks.
+const YEAR_S: u64 = 31_536_000;
 const ROLES: [Role; 6] =
     [Role::Author, Role::Reviewer, Role::Voter, Role::Executor, Role::Guardian, Role::Auditor];
 const NAMES: [&str; 5] = ["author", "executor", "executor-2", "guardian", "auditor"];
@@ -121,7 +123,7 @@ impl Ledger {
         match spoken.byte() % 8 {
             0 | 1 => due,
             2 => TimeMs::new(due.get() - 1).max(soon),
-            3 => self.state.time().after(DurationMs::new(spoken.small() * 1_000)).max(soon),
+            3 => self.state.time().after(DurationMs::new(spoken.small().min(YEAR_S) * 1_000)).max(soon),
             _ => soon,
         }
     }
