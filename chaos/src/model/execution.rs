@@ -197,8 +197,10 @@ impl Carrying {
     fn answer(&self, scene: &Scene, by: usize, place: usize, answered: bool) -> Option<Scene> {
         let waiting = scene.runners[by].waiting.get(place)?.clone();
         let (mut next, input) = match &waiting {
-            Waiting::Read(key) => {
-                (scene.clone(), Input::Read { key: *key, found: Ok(scene.provider.applied.clone()) })
+            Waiting::Read(key, fence) => {
+                let mut next = scene.clone();
+                let found = next.provider.read(*fence);
+                (next, Input::Read { key: *key, found })
             }
             Waiting::CarryOut(key, order) => {
                 let mut next = scene.clone();

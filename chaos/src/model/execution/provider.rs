@@ -21,6 +21,15 @@ impl Provider {
         Self { fence: Fence::ZERO, applied, effects: Vec::new() }
     }
 
+    /// Reads, which keeps every order under an older fence out from there on.
+    pub(super) fn read(&mut self, fence: Fence) -> Result<Option<Action>, ProviderError> {
+        if fence < self.fence {
+            return Err(ProviderError::Fenced { found: fence, seen: self.fence });
+        }
+        self.fence = fence;
+        Ok(self.applied.clone())
+    }
+
     pub(super) fn carry_out(&mut self, order: &ProviderOrder, undo: bool) -> Result<Effect, ProviderError> {
         if order.fence < self.fence {
             return Err(ProviderError::Fenced { found: order.fence, seen: self.fence });
@@ -36,9 +45,18 @@ impl Provider {
             return Err(ProviderError::Drift { expected: text(expected), found: text(found) });
         }
         self.fence = order.fence;
+        if found == wanted {
+            // An undo of what never took effect leaves everything as it is.
+            return Ok(Effect::Same(evidence));
+        }
         self.applied = wanted.cloned();
         self.effects.push((order.idempotency_key.clone(), order.fence));
         Ok(Effect::New(evidence))
+    }
+
+    /// The highest fence that it has seen.
+    pub(super) const fn fence(&self) -> Fence {
+        self.fence
     }
 
     /// Keys that took effect more than once.

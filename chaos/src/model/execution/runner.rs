@@ -36,7 +36,7 @@ pub(super) struct Runner {
 #[derive(Debug, Clone)]
 pub(super) enum Waiting {
     Claim(StepKey, MemberId),
-    Read(StepKey),
+    Read(StepKey, Fence),
     CarryOut(StepKey, Arc<ProviderOrder>),
     Report(StepKey, MemberId, Fence, StepOutcome),
     Attest(MemberId, JudgeKey, HealthReport),
@@ -83,7 +83,7 @@ impl Runner {
     fn keep(&mut self, output: Output) {
         let waiting = match output {
             Output::Claim { key, member } => Waiting::Claim(key, member),
-            Output::Read { key, .. } => Waiting::Read(key),
+            Output::Read { key, fence, .. } => Waiting::Read(key, fence),
             Output::CarryOut { key, order, .. } => Waiting::CarryOut(key, Arc::from(order)),
             Output::Report { key, member, fence, outcome, .. } => {
                 Waiting::Report(key, member, fence, outcome)
@@ -118,7 +118,7 @@ impl std::fmt::Debug for Runner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let words = self.waiting.iter().map(|waiting| match waiting {
             Waiting::Claim(key, _) => format!("claim {key}"),
-            Waiting::Read(key) => format!("read for {key}"),
+            Waiting::Read(key, fence) => format!("read for {key} under {fence}"),
             Waiting::CarryOut(key, order) => format!("carry out {key} under {}", order.fence),
             Waiting::Report(key, _, fence, outcome) => format!("report {key} under {fence}: {outcome:?}"),
             Waiting::Attest(..) => "attest".to_owned(),
@@ -144,7 +144,7 @@ impl Waiting {
                 let JudgeKey { proposal, stage, step } = *key;
                 Some((member, Call::AttestHealth { proposal, stage, step, health: health.clone() }))
             }
-            Self::Read(_) | Self::CarryOut(..) => None,
+            Self::Read(..) | Self::CarryOut(..) => None,
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn lost(waiting: &Waiting) -> Option<Input> {
             let effect = Err(ProviderError::Unknown("the answer was lost".to_owned()));
             Some(Input::CarriedOut { key: *key, effect })
         }
-        Waiting::Read(_) => None,
+        Waiting::Read(..) => None,
     }
 }
 
@@ -84,7 +84,7 @@ impl PartialEq for Late {
 impl Hash for Scene {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.ledger.hash(hasher);
-        (self.now, self.left, self.wrong, self.provider.effects.len()).hash(hasher);
+        (self.now, self.left, self.wrong, self.provider.fence(), self.provider.effects.len()).hash(hasher);
         self.runners.iter().for_each(|runner| runner.hash(hasher));
         format!("{:?}", self.provider).hash(hasher);
         self.late.iter().for_each(|late| late.names().hash(hasher));
