@@ -7,8 +7,8 @@ export CARGO_TERM_PROGRESS_WHEN ?= never
 BUILT = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fmt lint deny nextest doc simulate simulate-stack zoo failpoints chaos chaos-report bench long-tests model fuzz coverage \
-	mutants clean
+.PHONY: help demo test soak machines fmt lint deny nextest doc simulate simulate-stack simulate-gossip zoo failpoints chaos chaos-report bench \
+	long-tests model fuzz coverage mutants clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,11 +20,12 @@ test: SIMULATE ?= --seeds 0..10000 --minutes 35
 test: FORM ?= short
 test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, thousands of seeds of the simulation, minutes of broken daemons
 
-soak: SIMULATE ?= --seeds 0..100000 --minutes 300
-soak: SEEDS ?= 300
-soak: long-tests simulate simulate-stack zoo failpoints model fuzz coverage mutants chaos ## Run every machine that breaks it in its long form, for hours (make -k soak goes on behind a failure)
-	$(MAKE) simulate-stack SCENARIO=gossip SEEDS=4
-	$(MAKE) chaos-report
+soak: ## Run every machine that breaks it in its long form, for hours, also when one of them finds something
+	$(MAKE) --keep-going machines; held=$$?; $(MAKE) chaos-report; exit $$held
+
+machines: SIMULATE ?= --seeds 0..100000 --minutes 300
+machines: SEEDS ?= 300
+machines: long-tests simulate simulate-stack simulate-gossip zoo failpoints model fuzz coverage mutants chaos
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -51,6 +52,9 @@ simulate-stack: SCENARIO ?= stack
 simulate-stack: ## Run whole nodes on a simulated network (SCENARIO=stack SEEDS=40 FIRST=1), gossip under attack (SCENARIO=gossip), or one seed again (SEED=7)
 	@mkdir -p target/chaos
 	cd chaos/sim && $(CARGO) run --locked --bin althing-stack -- $(if $(SEED),$(SCENARIO) $(SEED),swarm $(SCENARIO) $(or $(FIRST),1) $(or $(SEEDS),$(if $(filter gossip,$(SCENARIO)),4,40)) ../../target/chaos/$(SCENARIO).json)
+
+simulate-gossip:
+	$(MAKE) simulate-stack SCENARIO=gossip SEEDS=
 
 zoo: ## Plant known bugs into a copy of the sources and let the simulation find each; writes target/chaos/zoo.json
 	$(CARGO) build --release --locked --workspace --bin zoo
