@@ -142,14 +142,11 @@ impl Liar {
     ) -> Option<Vec<Bytes>> {
         match LedgerMessage::decode(message).ok()? {
             Message::Vote(vote) if vote.voter == self.key.public() => self.turn_vote(random, &vote, message),
-            // What it denies with its votes it must not grant with a certificate that has one of them.
             Message::PolkaCertificate(polka) if self.lie == Lie::NilVotes => {
-                let has_own = polka.prevotes.iter().any(|(voter, _)| *voter == self.key.public());
-                has_own.then(Vec::new)
+                self.hold_back(polka.prevotes.iter().map(|(voter, _)| voter))
             }
             Message::RoundCertificate(certificate) if self.lie == Lie::NilVotes => {
-                let has_own = certificate.votes.iter().any(|vote| vote.voter == self.key.public());
-                has_own.then(Vec::new)
+                self.hold_back(certificate.votes.iter().map(|vote| &vote.voter))
             }
             Message::Proposal(proposal) if Forgery::is_made_by(self.lie) => {
                 let round = (proposal.statement.height, proposal.statement.round);
@@ -175,6 +172,11 @@ impl Liar {
             }
             _ => None,
         }
+    }
+
+    /// What it denies with its votes it must not grant with a certificate that has one of them.
+    fn hold_back<'a>(&self, mut voters: impl Iterator<Item = &'a PublicKey>) -> Option<Vec<Bytes>> {
+        voters.any(|voter| *voter == self.key.public()).then(Vec::new)
     }
 
     fn turn_vote(&self, random: &mut StdRng, vote: &SignedVote, message: &Bytes) -> Option<Vec<Bytes>> {
