@@ -23,17 +23,13 @@ impl Provider {
 
     /// Reads, which keeps every order under an older fence out from there on.
     pub(super) fn read(&mut self, fence: Fence) -> Result<Option<Action>, ProviderError> {
-        if fence < self.fence {
-            return Err(ProviderError::Fenced { found: fence, seen: self.fence });
-        }
+        self.admit(fence)?;
         self.fence = fence;
         Ok(self.applied.clone())
     }
 
     pub(super) fn carry_out(&mut self, order: &ProviderOrder, undo: bool) -> Result<Effect, ProviderError> {
-        if order.fence < self.fence {
-            return Err(ProviderError::Fenced { found: order.fence, seen: self.fence });
-        }
+        self.admit(order.fence)?;
         let evidence = Evidence { facts: [].into() };
         if self.effects.iter().any(|(key, _)| *key == order.idempotency_key) {
             return Ok(Effect::Same(evidence));
@@ -54,9 +50,11 @@ impl Provider {
         Ok(Effect::New(evidence))
     }
 
-    /// The highest fence that it has seen.
-    pub(super) const fn fence(&self) -> Fence {
-        self.fence
+    fn admit(&self, fence: Fence) -> Result<(), ProviderError> {
+        if fence < self.fence {
+            return Err(ProviderError::Fenced { found: fence, seen: self.fence });
+        }
+        Ok(())
     }
 
     /// Keys that took effect more than once.

@@ -84,7 +84,7 @@ impl PartialEq for Late {
 impl Hash for Scene {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.ledger.hash(hasher);
-        (self.now, self.left, self.wrong, self.provider.fence(), self.provider.effects.len()).hash(hasher);
+        (self.now, self.left, self.wrong, self.provider.effects.len()).hash(hasher);
         self.runners.iter().for_each(|runner| runner.hash(hasher));
         format!("{:?}", self.provider).hash(hasher);
         self.late.iter().for_each(|late| late.names().hash(hasher));
