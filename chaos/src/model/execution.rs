@@ -119,7 +119,7 @@ pub(super) fn explore(scope: Scope, threads: usize, tell: &mut dyn FnMut(Outcome
     let limits = |crashes, losses, failures, lies| Limits { crashes, losses, failures, lies };
     // Two runners in every order are more than can be seen to the end: each model is explored as far as this.
     let moves_max = match scope {
-        Scope::Short => 100_000,
+        Scope::Short => 400_000,
         Scope::Full => 1_500_000,
     };
     let (honest, late, lying) = match scope {
