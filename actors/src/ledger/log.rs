@@ -183,7 +183,11 @@ impl<D: Disk> Log<D> {
         let name = name_of(self.last_span().first);
         let end = self.last_span().len;
         self.make_room(&name, end + self.pending.len() as u64);
-        self.change("append to", &name, |disk, name, bytes| disk.write_at(name, end, bytes))?;
+        self.change("append to", &name, |disk, name, bytes| {
+            // A write that stopped a few bytes before the end of a record looks like damage at the next start; nothing beyond
+            // `end` was ever told, and a disk that refuses to cut it leaves no more than there was.
+            disk.write_at(name, end, bytes).inspect_err(|_| drop(disk.truncate(name, end)))
+        })?;
         self.change("sync", &name, |disk, name, _| {
             failpoint::attempt("ledger.log.written").and_then(|()| disk.sync(name))
         })?;

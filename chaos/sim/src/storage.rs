@@ -38,7 +38,7 @@ pub struct Disks {
     index: Arc<Mutex<Vec<IndexedBlock>>>,
     /// Whether a fault is to come, or came in this life.
     is_broken: Cell<bool>,
-    /// Whether a write or a sync failed in any life: what it should have kept may be gone, or half there.
+    /// Whether a sync failed in any life: what it should have kept may be gone.
     has_lied: Cell<bool>,
 }
 
@@ -83,7 +83,8 @@ impl Disks {
         };
         self.log.set_faults(faults);
         self.is_broken.set(true);
-        self.has_lied.set(true);
+        // A write that fails costs nothing that was told.
+        self.has_lied.set(self.has_lied.get() || kind == Kind::FailedSync);
     }
 
     /// Whether the log may be damaged, so that an operator has to set it aside.

@@ -1,5 +1,5 @@
 use super::{record::Damage, *};
-use crate::disk::sim::{Counts, Faults, SimDisk};
+use crate::disk::sim::{Counts, Faults, OperationFault, SimDisk};
 
 fn network() -> Digest {
     Digest::of_artefact(b"network")
@@ -82,6 +82,13 @@ fn a_failed_write_or_sync_stops_the_log_for_good() {
     }
 }
 
+/// Has the next write to the disk stop half-way, and the call after it fail when `is_cut_failing`.
+fn fail_write(disk: &SimDisk, is_cut_failing: bool) {
+    let Counts { appends, operations, .. } = disk.counts();
+    let at_operation = is_cut_failing.then_some((operations + 2, OperationFault::Error));
+    disk.set_faults(Faults { fail_append: Some(appends + 1), at_operation, ..Faults::default() });
+}
+
 #[test]
 fn a_write_that_failed_within_a_sector_is_cut_at_the_next_start() {
     for len in (1..600).step_by(23) {
@@ -89,12 +96,29 @@ fn a_write_that_failed_within_a_sector_is_cut_at_the_next_start() {
         let (mut log, _) = open(&disk);
         log.append(RecordKind::Block, b"durable").unwrap();
         log.sync().unwrap();
-        disk.set_faults(Faults { fail_append: Some(disk.counts().appends + 1), ..Faults::default() });
+        fail_write(&disk, true);
         log.append(RecordKind::Block, &vec![7; len]).unwrap();
         assert!(log.sync().is_err());
         let (log, recovery) = open(&disk.kill());
         assert_eq!(payloads(&log), [b"durable"], "payload of {len} bytes");
         assert!(recovery.torn_tail.is_some());
+    }
+}
+
+#[test]
+fn a_write_that_stopped_a_few_bytes_before_the_end_of_a_record_is_cut_at_once() {
+    for missing in 1..20 {
+        let disk = SimDisk::new();
+        let (mut log, _) = open(&disk);
+        log.append(RecordKind::Block, b"durable").unwrap();
+        log.sync().unwrap();
+        fail_write(&disk, false);
+        log.append(RecordKind::Block, &[7; 300]).unwrap();
+        log.append(RecordKind::Block, &vec![7; 300 - 2 * missing]).unwrap();
+        assert!(log.sync().is_err());
+        let (log, recovery) = open(&disk.kill());
+        assert_eq!(payloads(&log), [b"durable"], "{missing} bytes short");
+        assert_eq!(recovery.torn_tail, None);
     }
 }
 
