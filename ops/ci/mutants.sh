@@ -17,5 +17,5 @@ arguments=()
 for file in "${files[@]}"; do arguments+=(--file "$file"); done
 mkdir -p target/chaos
 # A mutant that survives is a finding and not a failure of the run.
-cargo mutants --no-shuffle --output target/mutants "${arguments[@]}" || [ $? -eq 2 ]
+cargo mutants --workspace --no-shuffle --output target/mutants "${arguments[@]}" || [ $? -eq 2 ]
 exec python3 ops/ci/mutants.py target/mutants/mutants.out/outcomes.json target/chaos/mutants.json
