@@ -223,3 +223,6 @@ impl Certificate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
