@@ -1,16 +1,21 @@
 """Puts what the machines that break the mesh have measured beside its goals: reads target/chaos/*.json, writes report.json there.
 
-A row without a file says "not measured"; nothing is taken from an earlier run."""
+A file is what its machine measured when it last ran, so each row says when that was; a machine without a file is "not measured"."""
 
+import datetime
 import json
 import pathlib
 import sys
 
 
-def read(directory, name):
+def read(path):
     """One machine's figures, or None when it has not run."""
-    path = directory / name
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def written(path):
+    """When a file was written, in UTC to the second."""
+    return datetime.datetime.fromtimestamp(int(path.stat().st_mtime), datetime.timezone.utc).isoformat()
 
 
 def row(number, goal, measured, holds, source):
@@ -122,7 +127,8 @@ def zoo(figures):
 
 
 def mutants(figures):
-    yield row(12, "mutants caught 90 %", f"{figures.get('percent')} %", (figures.get("percent") or 0) >= 90, "make mutants")
+    yield row(12, "mutants caught 90 %", f"{figures['caught']} of {figures['viable']}, {figures['percent']} %",
+              figures["percent"] >= 90, "make mutants")
 
 
 def model(figures):
@@ -163,14 +169,16 @@ def main(directory):
     directory = pathlib.Path(directory)
     rows, absent = [], []
     for name, of in MACHINES.items():
-        figures = read(directory, name)
+        figures = read(directory / name)
         if figures is None:
             absent.append(name)
         else:
-            rows.extend(of(figures))
+            measured_at = written(directory / name)
+            rows.extend({**entry, "measured_at": measured_at} for entry in of(figures))
     rows.sort(key=lambda entry: entry["row"])
     for entry in rows:
-        print(f"{'  ' if entry['holds'] else '! '}{entry['row']:>2}  {entry['goal']}: {entry['measured']}  ({entry['source']})")
+        print(f"{'  ' if entry['holds'] else '! '}{entry['row']:>2}  {entry['goal']}: {entry['measured']}  "
+              f"({entry['source']}, {entry['measured_at'][:16]})")
     for name in absent:
         print(f"    not measured: {name}")
     report = {"version": 1, "rows": rows, "not_measured": absent}
