@@ -184,10 +184,10 @@ impl Board {
         self.audited
     }
 
-    /// Something that must not be.
+    /// Something that must not be; said once, however often it is seen.
     pub fn violate(&mut self, what: String) {
         trace::note("violation", &what);
-        if self.violations.len() < VIOLATIONS_MAX {
+        if self.violations.len() < VIOLATIONS_MAX && !self.violations.contains(&what) {
             self.violations.push(what);
         }
     }
