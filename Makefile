@@ -18,7 +18,7 @@ demo: ## Four organisations govern a real service, break it, and prove it (under
 
 test: SIMULATE ?= --seeds 0..10000 --minutes 35
 test: FORM ?= short
-test: fmt lint deny doc nextest simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, thousands of seeds of the simulation, minutes of broken daemons
+test: fmt lint deny doc nextest failpoints simulate chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, a kill at every failpoint, thousands of seeds of the simulation, minutes of broken daemons
 
 soak: ## Run every machine that breaks it in its long form, for hours, also when one of them finds something
 	$(MAKE) --keep-going machines; held=$$?; $(MAKE) chaos-report; exit $$held
@@ -63,7 +63,7 @@ zoo: ## Plant known bugs into a copy of the sources and let the simulation find 
 long-tests: ## Run the long forms of tests that have a short one, and print what they measure
 	ops/ci/with-tools.sh cargo nextest run --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule) | test(every_call_to_a_disk)"
 
-failpoints: ## Kill a daemon at every failpoint, in about eight minutes; writes target/chaos/failpoints.json
+failpoints: ## Kill a daemon at every failpoint, in about four minutes; writes target/chaos/failpoints.json
 	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "binary(failpoints)"
 
 chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: eight minutes, FORM=mixes: forty); writes target/chaos/processes.json

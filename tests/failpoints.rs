@@ -61,7 +61,7 @@ impl Drop for Place {
 }
 
 #[test]
-#[ignore = "eight minutes: `make failpoints`"]
+#[ignore = "minutes: `make failpoints`"]
 fn a_daemon_that_is_killed_at_any_failpoint_comes_back_and_every_promise_is_kept() {
     let begun = Instant::now();
     let place = Place::new();

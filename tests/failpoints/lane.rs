@@ -16,8 +16,9 @@ use nix::sys::signal::Signal;
 
 use super::figures::Kill;
 
-/// Longest time until a node that is started armed is dead: a whole life of a proposal has to come by.
-const DEAD_WITHIN: Duration = Duration::from_secs(90);
+/// Longest time until a node that is started armed is dead. Two lives of proposals that change something have to come by, and
+/// while other nodes are killed some are rolled back before they come here.
+const DEAD_WITHIN: Duration = Duration::from_mins(3);
 /// Blocks by which a node is behind: more than consensus makes up for by itself.
 const BEHIND: u64 = 20;
 /// Pause before a node is asked again for its bundle.
@@ -36,6 +37,8 @@ impl Lane<'_> {
     pub(crate) fn play(mut self) -> Vec<Kill> {
         let points = std::mem::take(&mut self.points);
         let kills = points.into_iter().map(|point| self.kill_at(point)).collect();
+        // One that is still armed would die later.
+        self.node.kill().expect("it can be killed");
         self.node.launch_mut().environment.remove(OsStr::new(VARIABLE));
         self.node.start().expect("it comes back");
         kills
