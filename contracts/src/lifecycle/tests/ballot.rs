@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::story::{STAGES, stage};
 use crate::{
-    constitution::{Scheme, Track},
+    constitution::{Scheme, Threshold, Track},
     event::Event,
     genesis::{Genesis, Tier},
     proposal::Electorate,
@@ -31,7 +31,10 @@ fn voting(genesis: Genesis) -> (World, ProposalId) {
 
 /// A proposal that touches one target of little weight.
 pub(super) fn routine() -> (World, ProposalId) {
-    let mut genesis = genesis(4);
+    routine_in(genesis(4))
+}
+
+fn routine_in(mut genesis: Genesis) -> (World, ProposalId) {
     genesis.targets.get_mut(&target("acme-north")).unwrap().tier = Tier::Low;
     let mut world = World::with(genesis);
     world.pass(DurationMs::new(1));
@@ -248,6 +251,19 @@ fn a05_silence_promotes_an_optimistic_vote_to_a_full_one() {
     assert_eq!(proposal.vote.ballots.len(), 1, "the ballot that was cast stays");
     world.pass_to_deadline();
     assert_eq!(stage(&world, id), Stage::Defeated, "silence does not pass a full vote");
+}
+
+#[test]
+fn a_routine_change_that_was_objected_to_gets_no_second_vote_because_few_have_seen_it() {
+    let mut genesis = genesis(4);
+    let routine = genesis.constitution.tracks.get_mut(&Track::Routine).unwrap();
+    let Scheme::Optimistic { objection, .. } = &mut routine.scheme else { panic!("it is optimistic") };
+    *objection = Threshold::AtLeast(Ratio::new(1, 4).unwrap());
+    let (mut world, id) = routine_in(genesis);
+    world.vote("birch/author", id, Choice::Against).unwrap();
+    let events = world.pass_to_deadline();
+    assert!(!events.iter().any(|event| matches!(event, Event::Promoted { .. })));
+    assert_eq!(stage(&world, id), Stage::Defeated);
 }
 
 #[test]
