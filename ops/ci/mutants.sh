@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Changes the deciding code in small ways and runs the tests that should notice; writes target/chaos/mutants.json.
-# MUTANTS=short takes the files about quorum, count and timelock only; MUTANTS_FILES names others.
+# MUTANTS=short takes the files about quorum, count, timelock and budget only; MUTANTS_FILES names others.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
-short=(contracts/src/certificate.rs contracts/src/tally/count.rs contracts/src/lifecycle/queue.rs)
+short=(contracts/src/certificate.rs contracts/src/tally/count.rs contracts/src/lifecycle/queue.rs
+    contracts/src/rules/cost.rs)
 whole=("${short[@]}" contracts/src/quantity.rs "contracts/src/lifecycle/*.rs" "contracts/src/rules/*.rs"
     "contracts/src/state/*.rs" "contracts/src/constitution/*.rs" contracts/src/ledger.rs
     actors/src/executor/state.rs "actors/src/executor/state/*.rs")
