@@ -172,6 +172,25 @@ fn an_undo_that_may_be_tried_again_is_free_for_another_executor_at_once() {
 }
 
 #[test]
+fn only_a_failed_undo_ends_its_lease() {
+    let until = |world: &World, id| {
+        let progress = &world.state.proposal(id).unwrap().execution.steps[0];
+        progress.claim.as_ref().unwrap().until
+    };
+    let failed = StepOutcome::Failed { reason: line("vault is down"), retryable: true };
+    let (mut world, id) = shared(STAGES);
+    claim(&mut world, id, 0).unwrap();
+    report(&mut world, id, 0, failed).unwrap();
+    assert!(until(&world, id) > world.state.time(), "a step that failed");
+    let (mut world, id) = shared(STAGES);
+    carry_out(&mut world, id, 0);
+    abort(&mut world, id, "acme/executor");
+    claim(&mut world, id, 0).unwrap();
+    report(&mut world, id, 0, StepOutcome::Done).unwrap();
+    assert!(until(&world, id) > world.state.time(), "an undo that is done");
+}
+
+#[test]
 fn an_undo_that_may_be_tried_again_is_reported_once_under_its_fence() {
     let (mut world, id) = shared(STAGES);
     carry_out(&mut world, id, 0);
