@@ -9,7 +9,7 @@ use std::{
 use super::{
     HostError,
     inventory::{Inventory, Thing},
-    tool,
+    processes, tool,
 };
 
 /// What takes the room on a disk that is full.
@@ -107,12 +107,12 @@ impl Disk {
     }
 }
 
-/// Unmounts a file system; one that is not mounted is no error.
+/// Unmounts a file system when nobody holds it any more; one that is not mounted is no error.
 pub(super) fn unmount(path: &Path) -> Result<(), HostError> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let is_mounted = mounts.lines().any(|line| line.split(' ').nth(1) == path.to_str());
     if is_mounted {
-        tool::run("umount", &[path])?;
+        processes::outlast(|| tool::run("umount", &[path]))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::{fs, io, path::PathBuf};
 use super::{
     HostError,
     inventory::{Inventory, Thing},
+    processes,
 };
 
 /// Where the freezer of the first version of control groups is mounted.
@@ -79,8 +80,9 @@ pub(super) fn thaw(name: &str) {
 /// Removes an empty group; one that is gone is no error.
 pub(super) fn remove(name: &str) -> Result<(), HostError> {
     let path = Freezer { name: name.to_owned() }.path();
-    match fs::remove_dir(&path) {
+    let removed = processes::outlast(|| match fs::remove_dir(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|source| HostError::Io { doing: "remove", path, source }),
-    }
+        removed => removed,
+    });
+    removed.map_err(|source| HostError::Io { doing: "remove", path, source })
 }

@@ -50,6 +50,21 @@ pub(super) fn kill_marked(environment: &str) -> Result<(), HostError> {
     }
 }
 
+/// Tries what a killed process may still hinder until it works: such a process has no environment any more, by which it would
+/// be found, some time before it has closed its files.
+///
+/// # Errors
+/// That of the last try, when the longest time is over.
+pub(super) fn outlast<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(_) if begun.elapsed() <= GONE_WITHIN => std::thread::park_timeout(LOOK_EVERY),
+            outcome => return outcome,
+        }
+    }
+}
+
 /// What was seen of the processes.
 struct Look {
     marked: Vec<Pid>,
@@ -74,4 +89,19 @@ fn look(environment: &str) -> Look {
         }
     }
     look
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_busy_at_first_is_tried_again() {
+        let mut tries = 0;
+        let outcome = outlast(|| {
+            tries += 1;
+            if tries < 3 { Err("busy") } else { Ok(tries) }
+        });
+        assert_eq!(outcome, Ok(3));
+    }
 }
