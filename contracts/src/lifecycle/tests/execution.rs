@@ -63,6 +63,18 @@ fn a_held_step_is_the_same_for_its_holder_and_free_after_its_lease() {
 }
 
 #[test]
+fn who_held_a_step_claims_it_anew_from_the_end_of_its_lease_on() {
+    let (mut world, id) = shared(STAGES);
+    claim(&mut world, id, 0).unwrap();
+    let lease = world.state.proposal(id).unwrap().parameters.lease;
+    world.pass(lease.saturating_sub(DurationMs::new(1)));
+    assert_eq!(claim(&mut world, id, 0), Ok(Applied::Same));
+    world.pass(DurationMs::new(1));
+    assert!(matches!(claim(&mut world, id, 0), Ok(Applied::New(_))));
+    assert_eq!(fence(&world, id, 0), Fence::new(2));
+}
+
+#[test]
 fn only_an_executor_of_the_target_takes_a_step_and_only_in_its_stage() {
     let (mut world, id) = executable(STAGES);
     let take = |step| Call::Claim { proposal: id, step };

@@ -264,6 +264,9 @@ fn an_edit_is_the_authors_and_of_the_current_edition() {
     assert_eq!(revise(&mut world, "acme/author", id, 2).unwrap_err().code(), "revision");
     revise(&mut world, "acme/author", id, 1).unwrap();
     assert_eq!(revise(&mut world, "acme/author", id, 1), Ok(Applied::Same));
+    assert!(revise(&mut world, "birch/author", id, 1).is_err(), "what another one asked for is no repeat");
+    let again = revise(&mut world, "acme/author", id, 2);
+    assert!(matches!(again, Ok(Applied::New(_))), "the same document of the next edition is an edit");
 }
 
 #[test]
