@@ -8,6 +8,8 @@ from collections import Counter
 def main(outcomes_path, result_path):
     with open(outcomes_path, encoding="utf-8") as outcomes:
         mutants = [outcome for outcome in json.load(outcomes)["outcomes"] if outcome["scenario"] != "Baseline"]
+    if not mutants:
+        sys.exit("mutants: nothing was changed; the files named have to exist and hold code")
     files, survivors = {}, []
     for outcome in mutants:
         mutant, what = outcome["scenario"]["Mutant"], outcome["summary"]
