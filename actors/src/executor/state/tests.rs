@@ -163,6 +163,8 @@ fn a_due_step_is_claimed_read_carried_out_and_reported() {
     let [Output::Claim { key, member: by }] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!((*key, by), (bench.key(0), &member("acme/executor")));
     assert!(bench.look().is_empty(), "a step that is under way is not taken again");
+    let (at, key) = (target("acme-north"), bench.key(0));
+    assert_eq!(bench.state.running().collect::<Vec<_>>(), [(&at, key)]);
     assert!(matches!(bench.claim(0)[..], [Output::Read { .. }]));
     let outputs = bench.read(Ok(None));
     let [Output::CarryOut { order, .. }] = &outputs[..] else { panic!("{outputs:?}") };
@@ -175,6 +177,26 @@ fn a_due_step_is_claimed_read_carried_out_and_reported() {
 #[test]
 fn another_organisation_leaves_the_step_alone() {
     assert!(Bench::new("birch", &[&["acme-north"]]).look().is_empty());
+}
+
+#[test]
+fn a_node_without_the_provider_leaves_the_step_to_another_of_its_organisation() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    bench.state.config.providers = BTreeSet::from([name("another")]);
+    assert!(bench.look().is_empty());
+}
+
+/// What is final may be shown later than it is said: until then the step looks due, and is not.
+#[test]
+fn what_was_settled_is_left_alone_until_the_view_has_its_height() {
+    let mut bench = Bench::applying();
+    assert!(matches!(bench.carried_out(Ok(Effect::New(facts())))[..], [Output::Report { .. }]));
+    let (key, height) = (bench.key(0), bench.world.state.height().next().next());
+    assert!(bench.step(Input::Reported { key, answer: Settlement::Final(height, ()) }).is_empty());
+    bench.world.pass(DurationMs::new(1));
+    assert!(bench.look().is_empty(), "a block before");
+    bench.world.pass(DurationMs::new(1));
+    assert!(matches!(bench.look()[..], [Output::Report { .. }]), "that block does not have it");
 }
 
 #[test]
