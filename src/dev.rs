@@ -235,7 +235,7 @@ fn plan(orgs: &[&str], auditors: u8, constitution: Constitution) -> Result<MeshP
     Ok(MeshPlan {
         name: Name::new("dev")?,
         time: TimeMs::new(now_ms()),
-        constitution,
+        constitution: constitution.fitted_to(orgs.len()),
         organisations: orgs.iter().map(|id| organisation(id)).collect::<Result<_, _>>()?,
         auditors: usize::from(auditors),
         port_base: 0,

@@ -8,19 +8,21 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod classification;
 mod default;
 #[cfg(test)]
 mod tests;
 
 pub use check::PERIOD_MAX;
+pub use classification::Classification;
 
 use crate::{
     name::Name,
     quantity::{AmountMilli, DurationMs, Ratio},
 };
 
-/// A class of proposals with its own thresholds. The high, constitutional and emergency tracks are absent
-/// on purpose until their rules exist; their tags 2, 3 and 4 are reserved.
+/// A class of proposals with its own thresholds, in the order of strictness. The constitutional and emergency tracks are
+/// absent on purpose until their rules exist; their tags 3 and 4 are reserved.
 #[derive(
     Debug,
     Clone,
@@ -39,8 +41,15 @@ use crate::{
 pub enum Track {
     /// Small changes: pass unless enough of the mesh objects.
     Routine,
-    /// Everything else.
+    /// Ordinary changes.
     Standard,
+    /// What much depends on, or what touches many targets.
+    High,
+}
+
+impl Track {
+    /// Every track that a change may need, from the least strict to the strictest.
+    pub const ALL: [Self; 3] = [Self::Routine, Self::Standard, Self::High];
 }
 
 impl std::fmt::Display for Track {
@@ -48,6 +57,7 @@ impl std::fmt::Display for Track {
         f.pad(match self {
             Self::Routine => "routine",
             Self::Standard => "standard",
+            Self::High => "high",
         })
     }
 }
@@ -60,6 +70,8 @@ pub struct Constitution {
     pub version: u32,
     /// Thresholds and periods of each track.
     pub tracks: BTreeMap<Track, TrackParameters>,
+    /// Which track a change needs.
+    pub classification: Classification,
     /// Largest share of the electorate's weight that one member's ballot counts for.
     pub member_cap: Ratio,
     /// Largest share of the electorate's weight that one organisation's ballots count for.
@@ -143,6 +155,9 @@ pub struct TrackParameters {
     pub late_window: DurationMs,
     /// How ballots become a decision.
     pub scheme: Scheme,
+    /// Guardians who have to sign what was decided before it is carried out; nobody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosign: Option<Cosign>,
     /// Time for which a passing vote has to keep passing.
     pub confirm: DurationMs,
     /// Time between the decision and the first step.
@@ -165,6 +180,16 @@ pub struct TrackParameters {
     pub attestations: u8,
 }
 
+/// How many guardians of organisations other than the author's have to sign a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cosign {
+    /// Guardians.
+    pub guardians: u8,
+    /// Organisations that they have to come from.
+    pub organisations: u8,
+}
+
 /// Limits of the hard rules, judged at submission and again before execution.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -181,8 +206,6 @@ pub struct HardRules {
     pub health_success_min: Ratio,
     /// Fewest samples that a health check must take.
     pub health_samples_min: u16,
-    /// Most targets that a proposal may touch and still be routine.
-    pub routine_targets_max: u16,
 }
 
 /// Why a constitution cannot be in force.
@@ -225,11 +248,19 @@ pub enum ConstitutionError {
         /// Upper bound.
         max: u64,
     },
-    /// A standard vote that passes by silence.
-    #[error("{field} is optimistic; the standard track must count a majority")]
+    /// A vote other than a routine one that passes by silence.
+    #[error("{field} is optimistic; every track but the routine one must count a majority")]
     OptimisticFallback {
         /// Path of the parameter.
         field: String,
+    },
+    /// A stricter track that asks for less.
+    #[error("{field} asks for less than the {below} track; a stricter track may not be easier to pass")]
+    Looser {
+        /// Path of the parameter.
+        field: String,
+        /// The track that asks for more.
+        below: Track,
     },
     /// A track without parameters.
     #[error("track {track:?} has no parameters")]

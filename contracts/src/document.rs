@@ -147,7 +147,42 @@ pub enum Action {
     },
 }
 
+/// Kind of an action, for rules that speak of all actions of a kind.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActionKind {
+    /// [`Action::Deploy`].
+    Deploy,
+    /// [`Action::Configure`].
+    Configure,
+    /// [`Action::Remove`].
+    Remove,
+}
+
 impl Action {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> ActionKind {
+        match self {
+            Self::Deploy { .. } => ActionKind::Deploy,
+            Self::Configure { .. } => ActionKind::Configure,
+            Self::Remove { .. } => ActionKind::Remove,
+        }
+    }
+
     /// The resource on the target that the action changes.
     #[must_use]
     pub const fn resource(&self) -> &Name {

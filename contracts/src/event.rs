@@ -184,6 +184,13 @@ pub enum Event {
         /// Last instant at which execution may begin.
         execute_by: TimeMs,
     },
+    /// A guardian signed what was decided.
+    Cosigned {
+        /// Which.
+        proposal: ProposalId,
+        /// By whom.
+        guardian: MemberId,
+    },
 }
 
 impl Event {
@@ -205,7 +212,8 @@ impl Event {
             | Self::Resumed { proposal, .. }
             | Self::Attested { proposal, .. }
             | Self::Warned { proposal, .. }
-            | Self::TimelockElapsed { proposal, .. } => Some(*proposal),
+            | Self::TimelockElapsed { proposal, .. }
+            | Self::Cosigned { proposal, .. } => Some(*proposal),
             Self::Equivocated { .. } => None,
         }
     }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Version of the genesis form.
-pub const GENESIS_SCHEMA: u16 = 1;
+pub const GENESIS_SCHEMA: u16 = 2;
 /// Most organisations at genesis.
 pub const ORGANISATIONS_MAX: usize = 100;
 /// Most members at genesis.
@@ -35,7 +35,7 @@ pub const TARGETS_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
-    /// Version of this form, 1.
+    /// Version of this form, 2.
     pub schema: u16,
     /// The mesh's name, for people.
     pub name: Name,

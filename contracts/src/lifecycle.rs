@@ -87,6 +87,9 @@ pub(crate) fn step(cast: &mut Cast<'_>, motion: Move<'_>) -> Result<(), Reject> 
             ballot::vote_while_confirming(cast, sender, (*revision, *plan_hash), *choice)
         }
         (Queued, Call::Veto { reason, .. }) => queue::veto(cast, sender, reason),
+        (Queued, Call::Cosign { revision, plan_hash, .. }) => {
+            queue::cosign(cast, sender, (*revision, *plan_hash))
+        }
         (Queued, Call::Claim { step, .. }) => execution::start(cast, sender, *step),
         (Canary | Rollout(_), Call::Claim { step, .. }) => execution::claim(cast, sender, *step),
         (Canary | Rollout(_), Call::Receipt { step, fence, outcome, evidence, .. }) => {
@@ -134,7 +137,7 @@ pub(crate) fn allowed(stage: Stage) -> Vec<&'static str> {
     match stage {
         Stage::Review => vec!["revise", "review", "cancel"],
         Stage::Voting | Stage::Confirming => vec!["vote", "cancel"],
-        Stage::Queued => vec!["veto", "claim"],
+        Stage::Queued => vec!["veto", "cosign", "claim"],
         Stage::Canary | Stage::Rollout(_) => vec!["claim", "receipt", "attest-health", "abort"],
         Stage::Verifying => vec!["attest-health", "abort"],
         Stage::RollingBack => vec!["claim", "receipt"],
@@ -164,6 +167,7 @@ pub(crate) const fn name_of(call: &Call) -> &'static str {
         Call::Review { .. } => "review",
         Call::Vote { .. } => "vote",
         Call::Veto { .. } => "veto",
+        Call::Cosign { .. } => "cosign",
         Call::Claim { .. } => "claim",
         Call::Receipt { .. } => "receipt",
         Call::AttestHealth { .. } => "attest-health",
@@ -180,7 +184,7 @@ pub(crate) const fn role_of(call: &Call) -> &'static [Role] {
         Call::Submit { .. } | Call::Revise { .. } | Call::Cancel { .. } => &[Role::Author],
         Call::Review { .. } => &[Role::Reviewer],
         Call::Vote { .. } => &[Role::Voter],
-        Call::Veto { .. } => &[Role::Guardian],
+        Call::Veto { .. } | Call::Cosign { .. } => &[Role::Guardian],
         Call::Claim { .. } | Call::Receipt { .. } | Call::AttestHealth { .. } | Call::Abort { .. } => {
             &[Role::Executor]
         }

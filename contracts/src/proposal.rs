@@ -74,6 +74,8 @@ pub struct Proposal {
     pub ended: Option<Ending>,
     /// The guardian who vetoed it.
     pub vetoed_by: Option<MemberId>,
+    /// The guardians who signed the decision.
+    pub cosigned_by: BTreeSet<MemberId>,
     /// What auditors found.
     pub attestations: BTreeMap<MemberId, AuditVerdict>,
 }
@@ -243,8 +245,10 @@ impl Vote {
     /// Whether the chain, the order and the box tell the same story.
     #[must_use]
     pub fn is_consistent(&self) -> bool {
-        let chained = self.order.iter().try_fold(Digest::ZERO, |digest, (_, voter)| {
-            self.ballots.get(voter).map(|choice| link(digest, voter, *choice))
+        let mut expected = 0_u32..;
+        let chained = self.order.iter().try_fold(Digest::ZERO, |digest, (ordinal, voter)| {
+            let choice = self.ballots.get(voter).filter(|_| expected.next() == Some(*ordinal));
+            choice.map(|choice| link(digest, voter, *choice))
         });
         self.order.len() == self.ballots.len() && chained == Some(self.ballots_digest)
     }
@@ -277,6 +281,21 @@ impl Proposal {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         !self.stage.is_terminal() && !matches!(self.stage, Stage::Auditing | Stage::Disputed)
+    }
+
+    /// From how many organisations guardians have signed the decision.
+    #[must_use]
+    pub fn cosigning_organisations(&self) -> usize {
+        self.cosigned_by.iter().map(MemberId::org_str).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Whether as many guardians have signed the decision as its track asks for.
+    #[must_use]
+    pub fn is_cosigned(&self) -> bool {
+        self.parameters.cosign.is_none_or(|needed| {
+            self.cosigned_by.len() >= usize::from(needed.guardians)
+                && self.cosigning_organisations() >= usize::from(needed.organisations)
+        })
     }
 
     /// Counts the vote as it stands.

@@ -190,6 +190,8 @@ impl Ratio {
     pub const ONE_THIRD: Self = Self { numerator: 1, denominator: 3 };
     /// Two fifths.
     pub const TWO_FIFTHS: Self = Self { numerator: 2, denominator: 5 };
+    /// Two thirds.
+    pub const TWO_THIRDS: Self = Self { numerator: 2, denominator: 3 };
     /// A half.
     pub const ONE_HALF: Self = Self { numerator: 1, denominator: 2 };
     /// Nine tenths.

@@ -1,7 +1,7 @@
 //! Owns refusals: what the rules say no to, the same on every node.
 
 use crate::{
-    constitution::Track,
+    constitution::{Cosign, Track},
     digest::Digest,
     document::Action,
     name::{MemberId, Name, TargetId},
@@ -174,6 +174,12 @@ pub enum Reject {
         /// The limit.
         max: u16,
     },
+    /// The proposal's track asks for no signature of a guardian.
+    #[error("a proposal of the {track} track needs no co-signature")]
+    NothingToCosign {
+        /// Which track.
+        track: Track,
+    },
     /// The retry budget is used up.
     #[error("the execution was resumed as often as allowed")]
     RetriesSpent,
@@ -235,6 +241,20 @@ pub enum StepRefusal {
     Timelocked {
         /// Its end.
         until: TimeMs,
+    },
+    /// Guardians have not signed the decision.
+    #[error(
+        "{signed} guardians of {organisations} organisations have co-signed; {} of {} have to",
+        needed.guardians,
+        needed.organisations
+    )]
+    NotCosigned {
+        /// Who have signed.
+        signed: usize,
+        /// From how many organisations.
+        organisations: usize,
+        /// What the track asks for.
+        needed: Cosign,
     },
     /// Somebody holds it.
     #[error("{holder} holds it until {until}")]
@@ -304,6 +324,7 @@ impl Reject {
             Self::Fence { .. } => "fence",
             Self::NotAnExecutor { .. } => "not-an-executor",
             Self::VetoesSpent { .. } => "vetoes-spent",
+            Self::NothingToCosign { .. } => "nothing-to-cosign",
             Self::RetriesSpent => "retries-spent",
             Self::Evidence { .. } => "evidence",
             Self::OtherHistory { .. } => "other-history",
@@ -321,6 +342,7 @@ impl Reject {
             Self::Step { why, .. } => matches!(
                 why,
                 StepRefusal::Timelocked { .. }
+                    | StepRefusal::NotCosigned { .. }
                     | StepRefusal::Held { .. }
                     | StepRefusal::TargetBusy { .. }
                     | StepRefusal::StageAhead

@@ -19,7 +19,9 @@ use crate::{
         Action, Cost, HealthCheck, ProposalDocument, RollbackPlan, ServiceLevel, StageDocument, StepDocument,
     },
     event::Event,
-    genesis::{Genesis, MemberRecord, OrganisationRecord, TargetRecord, Tier, ValidatorRecord},
+    genesis::{
+        GENESIS_SCHEMA, Genesis, MemberRecord, OrganisationRecord, TargetRecord, Tier, ValidatorRecord,
+    },
     ledger::{self, BlockContext, Executed},
     name::{Line, MemberId, Name, OrgId, Prose, TargetId},
     quantity::{AmountMilli, DurationMs, Ratio, Round, TimeMs, Weight},
@@ -32,6 +34,10 @@ use crate::{
         UnverifiedTransaction, VerifiedTransaction,
     },
 };
+
+mod committed;
+
+pub use committed::{UPDATE, committed};
 
 /// Names of the first organisations; more are called `org-4`, `org-5` and so on.
 const ORGANISATIONS: [&str; 4] = ["acme", "birch", "cedar", "delta"];
@@ -244,6 +250,16 @@ impl World {
         self.call(voter, Role::Voter, call)
     }
 
+    /// Signs what was decided.
+    ///
+    /// # Errors
+    /// The rules refuse it.
+    pub fn cosign(&mut self, guardian: &str, proposal: ProposalId) -> Result<Applied, Reject> {
+        let current = self.state.proposal(proposal).expect("the proposal exists");
+        let call = Call::Cosign { proposal, revision: current.revision, plan_hash: current.plan_hash };
+        self.call(guardian, Role::Guardian, call)
+    }
+
     /// A review of the current edition.
     #[must_use]
     pub fn review_call(&self, proposal: ProposalId, verdict: ReviewVerdict) -> Call {
@@ -270,10 +286,10 @@ pub fn genesis(organisations: usize) -> Genesis {
         members.insert(auditor.clone(), record(&auditor, 0, &[Role::Auditor]));
     }
     Genesis {
-        schema: 1,
+        schema: GENESIS_SCHEMA,
         name: name("world"),
         time: GENESIS_TIME,
-        constitution: Constitution::default_genesis(),
+        constitution: Constitution::default_genesis().fitted_to(organisations),
         organisations: orgs.iter().map(|org| (org.clone(), organisation(org))).collect(),
         members,
         observers: BTreeMap::new(),

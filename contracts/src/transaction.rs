@@ -198,6 +198,15 @@ pub enum Call {
         /// The evidence.
         evidence: Box<Equivocation>,
     },
+    /// Guardian: signs a queued proposal whose track asks for it.
+    Cosign {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Which revision.
+        revision: Revision,
+        /// The plan that is signed.
+        plan_hash: Digest,
+    },
 }
 
 /// A reviewer's verdict.
@@ -365,7 +374,8 @@ impl Call {
             | Self::AttestHealth { proposal, .. }
             | Self::Resume { proposal }
             | Self::Abort { proposal, .. }
-            | Self::Attest { proposal, .. } => Some(*proposal),
+            | Self::Attest { proposal, .. }
+            | Self::Cosign { proposal, .. } => Some(*proposal),
         }
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
             resource("/v1/proposals/{id}/revisions").post(acts::revise),
             resource("/v1/proposals/{id}/reviews").post(acts::review),
             resource("/v1/proposals/{id}/cancel").post(acts::cancel),
+            resource("/v1/proposals/{id}/cosignatures").post(acts::cosign),
             resource("/v1/proposals/{id}/veto").post(acts::veto),
             resource("/v1/executions/{id}/abort").post(acts::abort),
             resource("/v1/executions/{id}/resume").post(acts::resume),

@@ -23,7 +23,7 @@ use super::{
     session::Session,
 };
 use crate::api::view::{
-    act::{AcceptedView, ReasonRequest, ReviewRequest},
+    act::{AcceptedView, CosignRequest, ReasonRequest, ReviewRequest},
     page::Page,
     progress::{Goal, Progress, WaitView},
     proposal::{ProposalSummary, ProposalView},
@@ -139,6 +139,18 @@ pub enum ProposalCommand {
         #[arg(long = "as", value_name = "ORG/NAME")]
         member: Option<MemberId>,
     },
+    /// Signs a decision of another organisation's, when its track asks for guardians
+    #[command(before_help = "Examples:\n  althing proposal cosign 3f9ac1 --hash HASH --as birch/gert\n")]
+    Cosign {
+        /// Its id, or the first 6 or more digits of it
+        id: String,
+        /// The plan hash that you looked at; refused when the plan has moved
+        #[arg(long, value_name = "HASH")]
+        hash: Option<Digest>,
+        /// The guardian
+        #[arg(long = "as", value_name = "ORG/NAME")]
+        member: Option<MemberId>,
+    },
     /// Withdraws a proposal that is not decided
     #[command(before_help = "Examples:\n  \
                              althing proposal cancel 3f9ac1 --reason \"not needed\" --as acme/alice\n")]
@@ -206,6 +218,7 @@ pub(super) async fn run(command: ProposalCommand, session: &Session) -> Outcome 
         ProposalCommand::Review { id, verdict, hash, reason, member } => {
             review(&id, verdict, hash, reason, member, session).await
         }
+        ProposalCommand::Cosign { id, hash, member } => cosign(&id, hash, member, session).await,
         ProposalCommand::Cancel { id, reason, member } => stop(&id, "/cancel", reason, member, session).await,
         ProposalCommand::Veto { id, reason, member } => stop(&id, "/veto", reason, member, session).await,
     }
@@ -283,6 +296,17 @@ async fn review(
     };
     let request = ReviewRequest { member, revision, plan_hash, verdict, reason };
     let accepted: AcceptedView = client.post(&path(id, "/reviews"), &request).await?;
+    session.print(&accepted)?;
+    session.suggest(&format!("althing vote explain {}", short(&accepted.proposal.id)));
+    Ok(())
+}
+
+async fn cosign(id: &str, hash: Option<Digest>, member: Option<MemberId>, session: &Session) -> Outcome {
+    let member = session.member(member)?;
+    let client = session.client()?;
+    let (revision, plan_hash) = seen(&client, id, hash, session).await?;
+    let request = CosignRequest { member, revision, plan_hash };
+    let accepted: AcceptedView = client.post(&path(id, "/cosignatures"), &request).await?;
     session.print(&accepted)?;
     session.suggest(&format!("althing vote explain {}", short(&accepted.proposal.id)));
     Ok(())

@@ -109,6 +109,9 @@ impl Render for ProposalView {
         for review in &self.reviews {
             text += &fields([("review", Some(format!("{} by {}", review.verdict, review.reviewer)))]);
         }
+        for guardian in &self.cosigned_by {
+            text += &fields([("co-signed", Some(format!("by {guardian}")))]);
+        }
         for attestation in &self.attestations {
             let verdict = attestation.finding.as_deref().unwrap_or("sound");
             text += &fields([("audit", Some(format!("{verdict}, by {}", attestation.auditor)))]);

@@ -45,6 +45,8 @@ pub enum KeyUse {
     Attestation,
     /// Evidence against a validator.
     Equivocation,
+    /// A guardian's signature under a decision.
+    Cosignature,
 }
 
 /// One use of a key.
@@ -86,6 +88,7 @@ impl KeyUse {
             Call::Abort { .. } => Self::Abortion,
             Call::Attest { .. } => Self::Attestation,
             Call::ReportEquivocation { .. } => Self::Equivocation,
+            Call::Cosign { .. } => Self::Cosignature,
         }
     }
 
@@ -95,7 +98,7 @@ impl KeyUse {
             Self::Submission | Self::Revision | Self::Cancellation => role == Role::Author,
             Self::Review => role == Role::Reviewer,
             Self::Ballot => role == Role::Voter,
-            Self::Veto => role == Role::Guardian,
+            Self::Veto | Self::Cosignature => role == Role::Guardian,
             Self::Claim | Self::Receipt | Self::Health | Self::Abortion => role == Role::Executor,
             Self::Resumption => matches!(role, Role::Executor | Role::Author),
             Self::Attestation => role == Role::Auditor,
@@ -119,11 +122,12 @@ impl KeyUse {
             Self::Abortion => "abortion",
             Self::Attestation => "attestation",
             Self::Equivocation => "report of equivocation",
+            Self::Cosignature => "co-signature",
         }
     }
 
     /// Every purpose, in the order of its tag.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Submission,
         Self::Revision,
         Self::Cancellation,
@@ -137,6 +141,7 @@ impl KeyUse {
         Self::Abortion,
         Self::Attestation,
         Self::Equivocation,
+        Self::Cosignature,
     ];
 }
 

@@ -154,9 +154,9 @@ fn judge(request: &Sign, purpose: KeyUse, ledger: &State) -> Result<(), SignErro
         Call::Submit { document, plan_hash } | Call::Revise { document, plan_hash, .. } => {
             check_document(ledger, document, *plan_hash, purpose)
         }
-        Call::Review { proposal, plan_hash, .. } | Call::Vote { proposal, plan_hash, .. } => {
-            check_plan(ledger, *proposal, *plan_hash, purpose)
-        }
+        Call::Review { proposal, plan_hash, .. }
+        | Call::Vote { proposal, plan_hash, .. }
+        | Call::Cosign { proposal, plan_hash, .. } => check_plan(ledger, *proposal, *plan_hash, purpose),
         Call::Claim { proposal, step } => check_executor(ledger, *proposal, *step, member),
         Call::Receipt { proposal, step, fence, .. } => {
             check_executor(ledger, *proposal, *step, member)?;

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_contracts::{
-    constitution::{Scheme, Threshold, Track, TrackParameters},
-    genesis::{Genesis, Tier},
-    name::{OrgId, TargetId},
+    constitution::{Cosign, Scheme, Threshold, Track, TrackParameters},
+    document::{Action, ActionKind, StepDocument},
+    genesis::Genesis,
+    name::OrgId,
     quantity::{Revision, TimeMs},
     role::Role,
     stage::Stage,
@@ -95,10 +96,29 @@ fn judge_decision(genesis: &Genesis, story: &Story, first: &StepMark) -> Result<
     let waited = first.time.since(begun).get();
     let least = by.voting.get() + by.confirm.get() + sums.timelock_ms(by);
     if waited < least {
-        Err(format!("it was claimed {waited} ms after its vote began, not {least}"))
-    } else {
-        Ok(())
+        return Err(format!("it was claimed {waited} ms after its vote began, not {least}"));
     }
+    judge_signatures(story, by, case.revision, first.time)
+}
+
+/// Guardians of other organisations had signed it by then, as many as its track asks for.
+fn judge_signatures(
+    story: &Story,
+    by: &TrackParameters,
+    revision: Revision,
+    begun: TimeMs,
+) -> Result<(), String> {
+    let Some(Cosign { guardians, organisations }) = by.cosign else { return Ok(()) };
+    let author = story.editions.last().map(|edition| edition.author.org());
+    let signed: BTreeSet<_> = (story.signatures.iter())
+        .filter(|it| it.revision == revision && it.time <= begun && Some(it.guardian.org()) != author)
+        .map(|it| &it.guardian)
+        .collect();
+    let from: BTreeSet<_> = signed.iter().map(|guardian| guardian.org()).collect();
+    if signed.len() < usize::from(guardians) || from.len() < usize::from(organisations) {
+        return Err(format!("it was claimed with the signatures of {signed:?}"));
+    }
+    Ok(())
 }
 
 /// Every ballot was in when it was voted down, and they did not pass it.
@@ -112,6 +132,7 @@ fn judge_defeat(genesis: &Genesis, story: &Story) -> Result<(), String> {
 /// The last edition of a proposal, and what it was decided by.
 struct Case<'a> {
     edition: &'a Edition,
+    revision: Revision,
     /// The track that it belongs to.
     track: &'a TrackParameters,
     /// The one that its vote may have been taken to, because too few organisations had seen it.
@@ -127,10 +148,13 @@ impl<'a> Case<'a> {
     fn of(genesis: &'a Genesis, story: &'a Story) -> Result<Self, String> {
         let edition = story.editions.last().ok_or("no edition")?;
         let revision = Revision::new(u32::try_from(story.editions.len()).unwrap_or(u32::MAX));
-        let tracks = &genesis.constitution.tracks;
-        let standard = tracks.get(&Track::Standard).ok_or("no standard track")?;
-        let routine = tracks.get(&Track::Routine).filter(|_| is_routine(genesis, edition));
-        let track = routine.unwrap_or(standard);
+        let parameters = |track: Track| {
+            let found = genesis.constitution.tracks.get(&track);
+            found.ok_or_else(|| format!("no {track} track"))
+        };
+        let class = track_of(genesis, edition);
+        let track = parameters(class)?;
+        let (standard, routine) = (parameters(Track::Standard)?, (class == Track::Routine).then_some(track));
         let author = edition.author.org();
         let is_sign_off = |it: &&Review| it.revision == revision && it.is_for && it.reviewer.org() != author;
         let signed_off: Vec<_> = story.reviews.iter().filter(is_sign_off).map(|review| review.time).collect();
@@ -144,16 +168,35 @@ impl<'a> Case<'a> {
         };
         let full = routine.is_some_and(was_unseen).then_some(standard);
         let sums = Sums::of(genesis, story, revision, |_| true);
-        Ok(Self { edition, track, full, signed_off, begun, sums })
+        Ok(Self { edition, revision, track, full, signed_off, begun, sums })
     }
 }
 
-/// Few targets, on which little depends.
-fn is_routine(genesis: &Genesis, edition: &Edition) -> bool {
+/// Routine when everything about it is, high when anything is, standard otherwise.
+fn track_of(genesis: &Genesis, edition: &Edition) -> Track {
+    let table = &genesis.constitution.classification;
     let targets: BTreeSet<_> = edition.document.steps().map(|(_, step)| &step.target).collect();
-    let is_low = |id: &&TargetId| genesis.targets.get(*id).is_some_and(|target| target.tier == Tier::Low);
-    targets.len() <= usize::from(genesis.constitution.hard_rules.routine_targets_max)
-        && targets.iter().all(is_low)
+    let listed = |step: &StepDocument| {
+        let tier = genesis.targets.get(&step.target)?.tier;
+        let kind = match step.action {
+            Action::Deploy { .. } => ActionKind::Deploy,
+            Action::Configure { .. } => ActionKind::Configure,
+            Action::Remove { .. } => ActionKind::Remove,
+        };
+        table.actions.get(&kind)?.get(&tier).copied()
+    };
+    let tracks: Vec<_> = edition.document.steps().map(|(_, step)| listed(step)).collect();
+    let is_one = |wanted: Track| tracks.contains(&Some(wanted));
+    if targets.len() > usize::from(table.standard_targets_max)
+        || tracks.contains(&None)
+        || is_one(Track::High)
+    {
+        Track::High
+    } else if targets.len() > usize::from(table.routine_targets_max) || is_one(Track::Standard) {
+        Track::Standard
+    } else {
+        Track::Routine
+    }
 }
 
 /// In which shares are compared.

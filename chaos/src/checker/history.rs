@@ -43,6 +43,7 @@ pub(super) struct Story {
     pub(super) receipts: Vec<Receipt>,
     pub(super) reviews: Vec<Review>,
     pub(super) is_vetoed: bool,
+    pub(super) signatures: Vec<Cosignature>,
 }
 
 /// One revision.
@@ -68,6 +69,14 @@ pub(super) struct Ballot {
     pub(super) voter: MemberId,
     pub(super) revision: Revision,
     pub(super) choice: althing_contracts::transaction::Choice,
+    pub(super) time: TimeMs,
+}
+
+/// A guardian's signature under a decision.
+#[derive(Debug)]
+pub(super) struct Cosignature {
+    pub(super) guardian: MemberId,
+    pub(super) revision: Revision,
     pub(super) time: TimeMs,
 }
 
@@ -193,6 +202,10 @@ impl History {
             Call::Receipt { proposal, step, fence, outcome, .. } => {
                 let receipt = Receipt { at: mark(*step), fence: *fence, outcome: outcome.clone() };
                 self.stories.entry(*proposal).or_default().receipts.push(receipt);
+            }
+            Call::Cosign { proposal, revision, .. } => {
+                let signature = Cosignature { guardian: body.sender.clone(), revision: *revision, time };
+                self.stories.entry(*proposal).or_default().signatures.push(signature);
             }
             Call::Veto { proposal, .. } => self.stories.entry(*proposal).or_default().is_vetoed = true,
             _ => {}

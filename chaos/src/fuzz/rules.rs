@@ -196,6 +196,7 @@ impl Ledger {
                 let choice = spoken.one(&[Choice::For, Choice::For, Choice::Against, Choice::Abstain]);
                 Call::Vote { proposal, revision, plan_hash, choice }
             }
+            8 if spoken.is() => Call::Cosign { proposal, revision, plan_hash },
             8 => Call::Veto { proposal, reason },
             9 | 10 => Call::Claim { proposal, step },
             11 | 12 => {
@@ -247,7 +248,7 @@ const fn fitting_role(call: &Call) -> Role {
         }
         Call::Review { .. } => Role::Reviewer,
         Call::Vote { .. } => Role::Voter,
-        Call::Veto { .. } => Role::Guardian,
+        Call::Veto { .. } | Call::Cosign { .. } => Role::Guardian,
         Call::Claim { .. }
         | Call::Receipt { .. }
         | Call::AttestHealth { .. }

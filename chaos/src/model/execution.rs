@@ -149,7 +149,7 @@ impl Carrying {
         if let Some(target) = genesis.targets.get_mut(&target("acme-north")) {
             target.executors.insert(other);
         }
-        genesis.constitution.hard_rules.routine_targets_max = 0;
+        genesis.constitution.classification.routine_targets_max = 0;
         for track in genesis.constitution.tracks.values_mut() {
             (track.lease, track.stage) = (DurationMs::new(2_000), DurationMs::new(3_000));
             (track.execute_by, track.retries) = (DurationMs::new(1_000), 1);

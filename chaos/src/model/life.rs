@@ -43,6 +43,7 @@ pub(super) struct Life {
     /// Who has judged which target healthy since the stage began; nobody judges twice.
     healthy: BTreeSet<(TargetId, OrgId)>,
     unhealthy: bool,
+    cosigners: BTreeSet<MemberId>,
     auditors: BTreeSet<MemberId>,
     disputed: bool,
 }
@@ -101,6 +102,7 @@ impl Life {
             steps: BTreeMap::new(),
             healthy: BTreeSet::new(),
             unhealthy: false,
+            cosigners: BTreeSet::new(),
             auditors: BTreeSet::new(),
             disputed: false,
         }
@@ -150,6 +152,13 @@ impl Life {
                 self.in_stage(&[Stage::Auditing], "an auditor attested")
             }
             Event::Warned { .. } => self.in_stage(&[Stage::Auditing], "its audit was overdue"),
+            Event::Cosigned { guardian, .. } => {
+                ensure(guardian.org() != self.author, || {
+                    format!("{guardian} signed for the own organisation")
+                })?;
+                ensure(self.cosigners.insert(guardian.clone()), || format!("{guardian} signed twice"))?;
+                self.in_stage(&[Stage::Queued], "a guardian signed it")
+            }
             Event::Equivocated { .. } => Ok(()),
         }
     }

@@ -1,5 +1,5 @@
-//! Owns what people do: authors submit, revise, withdraw and resume, reviewers review, voters vote, guardians veto,
-//! executors give up, sceptical auditors object; most of it sensible by what their node shows, some of it not.
+//! Owns what people do: authors submit, revise, withdraw and resume, reviewers review, voters vote, guardians co-sign and
+//! veto, executors give up, sceptical auditors object; most of it sensible by what their node shows, some of it not.
 
 use althing_contracts::digest::Digest;
 use althing_contracts::{
@@ -46,8 +46,7 @@ pub fn act(
         Role::Author => author(random, state, mood, member),
         Role::Reviewer => review(random, state, mood, member),
         Role::Voter => vote(random, state, mood, member),
-        Role::Guardian if mood == Mood::Agreed => None,
-        Role::Guardian => veto(random, state),
+        Role::Guardian => guard(random, state, mood, member),
         Role::Executor => abort(random, state, &member.org()),
         Role::Auditor => object(random, state, member),
     }
@@ -69,6 +68,9 @@ pub(super) fn misbehave(random: &mut StdRng, state: &State, member: &MemberId, r
             Call::Review { proposal: id, revision: other, plan_hash, verdict, reason }
         }
         Role::Voter => Call::Vote { proposal: id, revision: other, plan_hash, choice: Choice::Against },
+        Role::Guardian if random.random_bool(0.5) => {
+            Call::Cosign { proposal: id, revision: other, plan_hash }
+        }
         Role::Guardian => Call::Veto { proposal: id, reason },
         Role::Executor => match random.random_range(0..4) {
             0 => early_claim(random, state, &member.org()).unwrap_or(Call::Claim { proposal: id, step }),
@@ -208,9 +210,23 @@ fn vote(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Op
     Some(Call::Vote { proposal, revision, plan_hash, choice })
 }
 
-fn veto(random: &mut StdRng, state: &State) -> Option<Call> {
+fn guard(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Option<Call> {
     let queued = pick(random, state, |it| it.stage == Stage::Queued)?;
-    random.random_bool(0.06).then(|| Call::Veto { proposal: queued.id, reason: line("not like this") })
+    if mood == Mood::Divided && random.random_bool(0.06) {
+        return Some(Call::Veto { proposal: queued.id, reason: line("not like this") });
+    }
+    let unsigned = pick(random, state, |it| {
+        it.stage == Stage::Queued
+            && !it.is_cosigned()
+            && !it.cosigned_by.contains(member)
+            && it.author.org_str() != member.org_str()
+    })?;
+    let (proposal, revision, plan_hash) = (unsigned.id, unsigned.revision, unsigned.plan_hash);
+    (mood == Mood::Agreed || random.random_bool(0.8)).then_some(Call::Cosign {
+        proposal,
+        revision,
+        plan_hash,
+    })
 }
 
 fn abort(random: &mut StdRng, state: &State, org: &OrgId) -> Option<Call> {

@@ -48,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 33] = [
+    pub const KINDS: [&str; 34] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -82,6 +82,7 @@ impl Coverage {
         FAILED_AGAIN,
         OBJECTED,
         PROMOTED,
+        COSIGNED,
     ];
 
     /// Notes that something happened.
@@ -137,6 +138,7 @@ impl Coverage {
                 *self.moves.entry((one_rollout(*from), one_rollout(*to))).or_default() += 1;
             }
             Event::Promoted { .. } => self.count(PROMOTED),
+            Event::Cosigned { .. } => self.count(COSIGNED),
             Event::Tallied { tally, .. } => {
                 let objects = |test: &TallyTest| test.kind == TallyTestKind::Objection && !test.holds;
                 if tally.tests.iter().any(objects) {
@@ -285,6 +287,8 @@ pub(super) const FAILED_AGAIN: &str = "failures reported by two lives";
 pub(super) const OBJECTED: &str = "counts with enough objections";
 /// Too few had seen a routine change.
 pub(super) const PROMOTED: &str = "votes that became full ones";
+/// What much depends on waits for them.
+pub(super) const COSIGNED: &str = "signatures of guardians under decisions";
 
 /// A run in which something did not hold.
 #[derive(Debug, thiserror::Error)]

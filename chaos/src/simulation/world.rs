@@ -29,7 +29,7 @@ pub(super) struct Staff {
 /// The genesis of a run. The periods are short enough for whole lives, and a lease longer than clocks are apart.
 pub(super) fn genesis_of(plan: &FaultPlan) -> Genesis {
     let mut genesis = genesis(plan.validators);
-    genesis.constitution = constitution();
+    genesis.constitution = constitution().fitted_to(plan.validators);
     let first = org(0);
     for (name, roles) in [("standby", &[Role::Executor][..]), ("follower", &[Role::Author])] {
         let id = member(&format!("{first}/{name}"));
@@ -46,9 +46,12 @@ pub(super) fn genesis_of(plan: &FaultPlan) -> Genesis {
         if target.owner == first {
             target.executors.extend([standby()]);
         }
-        // What touches these alone is routine, which nobody signs off and only objections stop.
+        // What touches the first of these alone is routine, which nobody signs off and only objections stop; what touches
+        // the second one waits for guardians.
         if id.as_str().ends_with("-south") {
             target.tier = Tier::Low;
+        } else if target.owner == org(1) {
+            target.tier = Tier::High;
         }
     }
     genesis

@@ -1,7 +1,10 @@
 //! Owns what a constitution must satisfy before it may be in force: nothing fails open, nothing is unreachable.
 
 use crate::{
-    constitution::{Constitution, ConstitutionError, HardRules, Scheme, Threshold, Track, TrackParameters},
+    constitution::{
+        Classification, Constitution, ConstitutionError, Cosign, HardRules, Scheme, Threshold, Track,
+        TrackParameters,
+    },
     quantity::{DurationMs, Ratio},
 };
 
@@ -17,10 +20,14 @@ impl Constitution {
     /// Names the first parameter that would let everything pass, nothing pass, or time run away.
     pub fn check(&self) -> Result<(), ConstitutionError> {
         number("version", u64::from(self.version), 1, u64::from(u32::MAX))?;
-        for track in [Track::Routine, Track::Standard] {
+        let mut below: Option<(Track, &TrackParameters)> = None;
+        for track in Track::ALL {
             let parameters = self.tracks.get(&track).ok_or(ConstitutionError::MissingTrack { track })?;
             parameters.check(track)?;
+            below.map_or(Ok(()), |below| parameters.check_strictness(track, below))?;
+            below = Some((track, parameters));
         }
+        self.classification.check()?;
         share("member_cap", self.member_cap)?;
         share("organisation_cap", self.organisation_cap)?;
         number("open_proposals_per_author_max", self.open_proposals_per_author_max.into(), 1, 1_000)?;
@@ -33,10 +40,10 @@ impl Constitution {
 impl TrackParameters {
     fn check(&self, track: Track) -> Result<(), ConstitutionError> {
         let path = |field: &str| format!("tracks.{track}.{field}");
-        if track == Track::Standard {
-            number(&path("reviewers"), self.reviewers.into(), 1, 16)?;
-        }
+        let reviewers_min = u64::from(track != Track::Routine);
+        number(&path("reviewers"), self.reviewers.into(), reviewers_min, 16)?;
         self.scheme.check(track, &path("scheme"))?;
+        self.cosign.map_or(Ok(()), |cosign| cosign.check(&path("cosign")))?;
         for (field, length) in [
             ("review", self.review),
             ("voting", self.voting),
@@ -54,6 +61,44 @@ impl TrackParameters {
         number(&path("retries"), self.retries.into(), 0, 16)?;
         number(&path("attestations"), self.attestations.into(), 1, 16)
     }
+
+    /// A stricter track may ask for more than the one below it and never for less: the way that a change takes follows from
+    /// what it touches, and touching more must not make it easier.
+    fn check_strictness(
+        &self,
+        track: Track,
+        (below, other): (Track, &Self),
+    ) -> Result<(), ConstitutionError> {
+        let signers =
+            |parameters: &Self| parameters.cosign.map_or((0, 0), |it| (it.guardians, it.organisations));
+        let (own, others) = (signers(self), signers(other));
+        let looser = [
+            ("reviewers", self.reviewers < other.reviewers),
+            ("scheme", self.scheme.is_looser_than(&other.scheme)),
+            ("cosign", own.0 < others.0 || own.1 < others.1),
+            ("timelock", self.timelock < other.timelock),
+        ];
+        match looser.into_iter().find(|(_, is_looser)| *is_looser) {
+            Some((field, _)) => {
+                Err(ConstitutionError::Looser { field: format!("tracks.{track}.{field}"), below })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Cosign {
+    fn check(self, path: &str) -> Result<(), ConstitutionError> {
+        number(&format!("{path}.guardians"), self.guardians.into(), 1, 16)?;
+        number(&format!("{path}.organisations"), self.organisations.into(), 1, self.guardians.into())
+    }
+}
+
+impl Classification {
+    fn check(&self) -> Result<(), ConstitutionError> {
+        let (least, most) = (u64::from(self.routine_targets_max), u64::from(u16::MAX));
+        number("classification.standard_targets_max", self.standard_targets_max.into(), least, most)
+    }
 }
 
 impl Scheme {
@@ -64,8 +109,8 @@ impl Scheme {
                 reachable(&format!("{path}.approval"), *approval)?;
                 reachable(&format!("{path}.organisations"), *organisations)
             }
-            // A standard vote is what an unseen optimistic one falls back on, so it may not be optimistic itself.
-            Self::Optimistic { .. } if track == Track::Standard => {
+            // Silence is assent only where little depends on it; and a standard vote is what an unseen one falls back on.
+            Self::Optimistic { .. } if track != Track::Routine => {
                 Err(ConstitutionError::OptimisticFallback { field: path.to_owned() })
             }
             Self::Optimistic { acknowledgement, objection } => {
@@ -73,6 +118,34 @@ impl Scheme {
                 reachable(&format!("{path}.objection"), *objection)
             }
         }
+    }
+
+    /// Whether a majority passes by less than another; an optimistic vote asks for less than any.
+    fn is_looser_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Majority { turnout, approval, organisations },
+                Self::Majority { turnout: least, approval: approval_min, organisations: breadth_min },
+            ) => {
+                turnout.is_below(*least)
+                    || approval.is_below(*approval_min)
+                    || organisations.is_below(*breadth_min)
+            }
+            (Self::Optimistic { .. }, Self::Majority { .. }) => true,
+            (_, Self::Optimistic { .. }) => false,
+        }
+    }
+}
+
+impl Threshold {
+    /// Whether something passes this threshold and not the other.
+    fn is_below(self, other: Self) -> bool {
+        let (own, others) = (self.ratio(), other.ratio());
+        let (part, whole) = (u64::from(own.numerator()), u64::from(own.denominator()));
+        // A share that is the other's exactly is below it when the other asks for more than it.
+        !others.is_reached_by(part, whole)
+            || (matches!((self, other), (Self::AtLeast(_), Self::MoreThan(_)))
+                && !others.is_exceeded_by(part, whole))
     }
 }
 

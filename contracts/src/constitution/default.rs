@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    constitution::{Constitution, HardRules, Scheme, Threshold, Track, TrackParameters},
+    constitution::{
+        Classification, Constitution, Cosign, HardRules, Scheme, Threshold, Track, TrackParameters,
+    },
+    document::ActionKind,
+    genesis::Tier,
     name::Name,
     quantity::{AmountMilli, DurationMs, Ratio},
 };
@@ -16,7 +20,9 @@ impl Constitution {
     pub fn default_genesis() -> Self {
         Self {
             version: 1,
-            tracks: BTreeMap::from([(Track::Routine, routine()), (Track::Standard, standard())]),
+            tracks: [(Track::Routine, routine()), (Track::Standard, standard()), (Track::High, high())]
+                .into(),
+            classification: classification(),
             member_cap: Ratio::ONE_THIRD,
             organisation_cap: Ratio::ONE_THIRD,
             open_proposals_per_author_max: 8,
@@ -25,6 +31,21 @@ impl Constitution {
             heartbeat: DurationMs::new(60_000),
             clock_ahead_max: DurationMs::new(5_000),
         }
+    }
+
+    /// The same rules for a mesh of few organisations: never more sign-offs and co-signers than there are other organisations,
+    /// and at least one.
+    #[must_use]
+    pub fn fitted_to(mut self, organisations: usize) -> Self {
+        let others = u8::try_from(organisations.saturating_sub(1)).unwrap_or(u8::MAX).max(1);
+        for track in self.tracks.values_mut() {
+            track.reviewers = track.reviewers.min(others);
+            if let Some(cosign) = &mut track.cosign {
+                cosign.organisations = cosign.organisations.min(others);
+                cosign.guardians = cosign.guardians.min(others);
+            }
+        }
+        self
     }
 
     /// The same rules with every governance period divided by `divisor`, so that a person sees a whole life.
@@ -64,6 +85,7 @@ fn routine() -> TrackParameters {
             acknowledgement: Threshold::MoreThan(Ratio::ONE_THIRD),
             objection: Threshold::AtLeast(Ratio::ONE_THIRD),
         },
+        cosign: None,
         confirm: DurationMs::from_hours(1),
         timelock: DurationMs::from_hours(1),
         opposition_floor: Ratio::ONE_TENTH,
@@ -95,6 +117,36 @@ fn standard() -> TrackParameters {
     }
 }
 
+fn high() -> TrackParameters {
+    TrackParameters {
+        reviewers: 2,
+        voting: DurationMs::from_hours(5 * 24),
+        scheme: Scheme::Majority {
+            turnout: Threshold::AtLeast(Ratio::ONE_HALF),
+            approval: Threshold::AtLeast(Ratio::TWO_THIRDS),
+            organisations: Threshold::MoreThan(Ratio::ONE_HALF),
+        },
+        cosign: Some(Cosign { guardians: 2, organisations: 2 }),
+        timelock: DurationMs::from_hours(48),
+        ..standard()
+    }
+}
+
+/// What is put in place follows the tier of its target; taking away is never routine.
+fn classification() -> Classification {
+    let by_tier =
+        |low: Track| [(Tier::Low, low), (Tier::Medium, Track::Standard), (Tier::High, Track::High)].into();
+    Classification {
+        routine_targets_max: 2,
+        standard_targets_max: 16,
+        actions: BTreeMap::from([
+            (ActionKind::Deploy, by_tier(Track::Routine)),
+            (ActionKind::Configure, by_tier(Track::Routine)),
+            (ActionKind::Remove, by_tier(Track::Standard)),
+        ]),
+    }
+}
+
 fn hard_rules() -> HardRules {
     HardRules {
         cost_ceiling_monthly_milli: AmountMilli::new(10_000_000),
@@ -103,7 +155,6 @@ fn hard_rules() -> HardRules {
         stage_share_max: Ratio::ONE_HALF,
         health_success_min: Ratio::NINE_TENTHS,
         health_samples_min: 5,
-        routine_targets_max: 2,
     }
 }
 

@@ -59,8 +59,10 @@ fn a24_a_threshold_above_one_hundred_percent_is_refused_when_it_is_read() {
 #[test]
 fn a24_a_threshold_of_all_is_allowed_and_a_missing_one_is_not_read() {
     let mut constitution = Constitution::default_genesis();
-    let standard = constitution.tracks.get_mut(&Track::Standard).unwrap();
-    with_turnout(Threshold::AtLeast(Ratio::new(1, 1).unwrap()))(standard);
+    for track in [Track::Standard, Track::High] {
+        let parameters = constitution.tracks.get_mut(&track).unwrap();
+        with_turnout(Threshold::AtLeast(Ratio::new(1, 1).unwrap()))(parameters);
+    }
     constitution.check().unwrap();
     let toml = toml::to_string(&Constitution::default_genesis()).unwrap();
     let missing: String = toml
@@ -95,4 +97,93 @@ fn a_late_window_is_within_the_vote() {
         parameters.late_window = parameters.voting.saturating_add(DurationMs::new(1));
     });
     assert!(found.starts_with("tracks.standard.late_window is 259200001 ms"), "{found}");
+}
+
+fn looser(change: impl FnOnce(&mut TrackParameters)) -> Option<String> {
+    let mut constitution = Constitution::default_genesis();
+    change(constitution.tracks.get_mut(&Track::High).unwrap());
+    constitution.check().err().map(|refused| refused.to_string())
+}
+
+#[test]
+fn a29_a_stricter_track_never_asks_for_less_than_the_one_below() {
+    let message = |field: &str| {
+        Some(format!(
+            "tracks.high.{field} asks for less than the standard track; a stricter track may not be easier to pass"
+        ))
+    };
+    assert_eq!(looser(|high| high.reviewers = 1), None, "as many is not fewer");
+    assert_eq!(looser(|high| high.timelock = DurationMs::from_hours(24)), None);
+    assert_eq!(looser(|high| high.timelock = DurationMs::new(86_399_999)), message("timelock"));
+    let approval = |threshold| {
+        move |high: &mut TrackParameters| {
+            if let Scheme::Majority { approval, .. } = &mut high.scheme {
+                *approval = threshold;
+            }
+        }
+    };
+    assert_eq!(looser(approval(Threshold::MoreThan(Ratio::new(50, 100).unwrap()))), None);
+    assert_eq!(looser(approval(Threshold::AtLeast(Ratio::ONE_HALF))), message("scheme"));
+    assert_eq!(looser(approval(Threshold::MoreThan(Ratio::new(49, 100).unwrap()))), message("scheme"));
+    assert_eq!(looser(with_turnout(Threshold::AtLeast(Ratio::ONE_THIRD))), message("scheme"));
+
+    let mut constitution = Constitution::default_genesis();
+    let cosign = constitution.tracks[&Track::High].cosign;
+    constitution.tracks.get_mut(&Track::Standard).unwrap().cosign = cosign;
+    constitution.check().unwrap();
+    constitution.tracks.get_mut(&Track::High).unwrap().cosign = None;
+    assert_eq!(constitution.check().err().map(|refused| refused.to_string()), message("cosign"));
+    constitution.tracks.get_mut(&Track::High).unwrap().cosign =
+        Some(Cosign { guardians: 2, organisations: 1 });
+    assert_eq!(constitution.check().err().map(|refused| refused.to_string()), message("cosign"));
+}
+
+#[test]
+fn a24_co_signers_are_at_least_one_and_of_no_more_organisations_than_they_are() {
+    for (guardians, organisations, field) in
+        [(0, 0, "guardians"), (2, 0, "organisations"), (2, 3, "organisations")]
+    {
+        let found = looser(|high| high.cosign = Some(Cosign { guardians, organisations })).unwrap();
+        assert!(found.starts_with(&format!("tracks.high.cosign.{field} is ")), "{found}");
+    }
+}
+
+#[test]
+fn rules_for_few_organisations_ask_for_no_more_than_there_are_others() {
+    let of = |organisations| Constitution::default_genesis().fitted_to(organisations).tracks;
+    assert_eq!(of(4), Constitution::default_genesis().tracks);
+    let two = of(2);
+    assert_eq!(two[&Track::High].reviewers, 1);
+    assert_eq!(two[&Track::High].cosign, Some(Cosign { guardians: 1, organisations: 1 }));
+    assert_eq!(of(0)[&Track::Standard].reviewers, 1, "it is never none");
+}
+
+#[test]
+fn of_all_that_the_table_says_about_a_change_the_strictest_holds() {
+    use crate::{
+        document::ActionKind::{Configure, Deploy, Remove},
+        genesis::Tier::{High, Low, Medium},
+    };
+    let mut table = Constitution::default_genesis().classification;
+    let track =
+        |table: &Classification, targets, actions: &[_]| table.track_of(targets, actions.iter().copied());
+    assert_eq!(track(&table, 1, &[(Deploy, Low)]), Track::Routine);
+    assert_eq!(track(&table, 2, &[(Deploy, Low), (Configure, Low)]), Track::Routine);
+    assert_eq!(track(&table, 3, &[(Deploy, Low)]), Track::Standard, "by its breadth");
+    assert_eq!(track(&table, 16, &[(Deploy, Medium)]), Track::Standard);
+    assert_eq!(track(&table, 17, &[(Deploy, Low)]), Track::High, "by its breadth");
+    assert_eq!(track(&table, 1, &[(Deploy, Low), (Remove, Low)]), Track::Standard);
+    assert_eq!(track(&table, 2, &[(Configure, High), (Deploy, Low)]), Track::High, "wherever it stands");
+    table.actions.get_mut(&Deploy).unwrap().remove(&Low);
+    assert_eq!(track(&table, 1, &[(Deploy, Low)]), Track::High, "what the table does not know");
+    table.actions.remove(&Remove);
+    assert_eq!(track(&table, 1, &[(Remove, Low)]), Track::High);
+}
+
+#[test]
+fn a_breadth_that_is_high_before_it_is_standard_is_refused() {
+    let mut constitution = Constitution::default_genesis();
+    constitution.classification.standard_targets_max = 1;
+    let found = constitution.check().unwrap_err().to_string();
+    assert_eq!(found, "classification.standard_targets_max is 1; it must be from 2 to 65535");
 }

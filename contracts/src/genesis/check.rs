@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    constitution::{ConstitutionError, Scheme, Threshold, Track},
+    constitution::{ConstitutionError, Cosign, Scheme, Threshold, Track},
     genesis::{
         GENESIS_SCHEMA, Genesis, GenesisError, MEMBERS_MAX, MemberRecord, ORGANISATIONS_MAX, TARGETS_MAX,
         TargetRecord,
@@ -129,6 +129,7 @@ impl Genesis {
         for (track, parameters) in &self.constitution.tracks {
             self.check_reviewers(*track, parameters.reviewers)?;
             self.check_auditors(*track, parameters.attestations)?;
+            parameters.cosign.map_or(Ok(()), |cosign| self.check_cosigners(*track, cosign))?;
             let Scheme::Majority { turnout, .. } = &parameters.scheme else { continue };
             reach(&format!("tracks.{track}.scheme.turnout"), *turnout, best, electorate.total)?;
         }
@@ -143,6 +144,23 @@ impl Genesis {
             if others < usize::from(reviewers) {
                 let missing = format!("{reviewers} organisations with a reviewer besides {author}");
                 return Err(GenesisError::Missing { whose: format!("tracks.{track}.reviewers"), missing });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every author needs enough guardians of other organisations.
+    fn check_cosigners(&self, track: Track, cosign: Cosign) -> Result<(), GenesisError> {
+        for author in self.organisations_with(Role::Author) {
+            let others = self.members.iter().filter(|(member, record)| {
+                record.keys.contains_key(&Role::Guardian) && member.org_str() != author
+            });
+            let (guardians, organisations): (Vec<_>, BTreeSet<_>) =
+                others.map(|(member, _)| (member, member.org_str())).unzip();
+            let Cosign { guardians: signers, organisations: breadth } = cosign;
+            if guardians.len() < usize::from(signers) || organisations.len() < usize::from(breadth) {
+                let missing = format!("{signers} guardians of {breadth} organisations besides {author}");
+                return Err(GenesisError::Missing { whose: format!("tracks.{track}.cosign"), missing });
             }
         }
         Ok(())

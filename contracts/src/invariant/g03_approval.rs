@@ -31,6 +31,7 @@ fn check_approval(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
     ensure_of(proposal.id, proposal.eta.is_some_and(|eta| eta <= now), || {
         "its timelock is not over".to_owned()
     })?;
+    ensure_of(proposal.id, proposal.is_cosigned(), || "too few guardians have co-signed it".to_owned())?;
     let signed = proposal.reviews.values().filter(|verdict| **verdict == ReviewVerdict::Approve).count();
     let needed = if proposal.vote.promoted { 0 } else { usize::from(proposal.parameters.reviewers) };
     ensure_of(proposal.id, signed >= needed, || format!("{signed} of {needed} have signed it off"))

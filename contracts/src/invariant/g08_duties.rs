@@ -1,4 +1,4 @@
-//! G8: an author's organisation does not review or veto its own change, executors hold no voter key, a change is
+//! G8: an author's organisation does not review, co-sign or veto its own change, executors hold no voter key, a change is
 //! judged by its owner and somebody else, and auditors write nothing but attestations.
 
 use crate::{
@@ -17,7 +17,9 @@ fn check_one(view: &View<'_>, body: &TransactionBody) -> Result<(), Broken> {
     let attests = matches!(call, Call::Attest { .. });
     ensure((*role == Role::Auditor) == attests, || format!("{sender} wrote as {role}"))?;
     match call {
-        Call::Review { proposal, .. } | Call::Veto { proposal, .. } => check_foreign(view, *proposal, sender),
+        Call::Review { proposal, .. } | Call::Veto { proposal, .. } | Call::Cosign { proposal, .. } => {
+            check_foreign(view, *proposal, sender)
+        }
         Call::Claim { proposal, .. } | Call::Receipt { proposal, .. } => {
             let votes = view.after.member(sender).is_some_and(|held| held.keys.contains_key(&Role::Voter));
             ensure_of(*proposal, !votes, || format!("{sender} executes and votes"))

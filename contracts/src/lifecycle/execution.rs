@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::{
     digest::Digest,
     event::Event,
-    lifecycle::{Cast, audit, gate, rollback},
+    lifecycle::{Cast, audit, gate, queue, rollback},
     name::{MemberId, TargetId},
     plan::PlannedStep,
     proposal::{Ending, Proposal, StepClaim, StepProgress},
@@ -24,6 +24,7 @@ pub(super) fn start(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result
         return Err(Reject::Step { step, why: StepRefusal::Timelocked { until } });
     }
     check_claim(cast, sender, step)?;
+    queue::check_cosigned(cast.proposal, step)?;
     check_ground(cast.proposal, cast.registry, step)?;
     lock_targets(cast);
     cast.go(Stage::Canary, &format!("{sender} took the first step"));

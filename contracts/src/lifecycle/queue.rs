@@ -1,12 +1,13 @@
-//! Owns the queue: the timelock and its stretch, veto, supersession, and the last instant to begin.
+//! Owns the queue: the timelock and its stretch, co-signatures, veto, supersession, and the last instant to begin.
 
 use crate::{
+    digest::Digest,
     event::Event,
     lifecycle::Cast,
     name::{Line, MemberId},
     proposal::Proposal,
-    quantity::DurationMs,
-    reject::Reject,
+    quantity::{DurationMs, Revision},
+    reject::{Reject, StepRefusal},
     rules,
     stage::Stage,
     state::Registry,
@@ -35,7 +36,9 @@ pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
     let eta = cast.proposal.eta.unwrap_or(now);
     let last = eta.after(cast.proposal.parameters.execute_by);
     if last <= now {
-        cast.go(Stage::Expired, "no executor began it in time");
+        let cosigned = cast.proposal.is_cosigned();
+        let cause = if cosigned { "no executor began it in time" } else { "it was not co-signed in time" };
+        cast.go(Stage::Expired, cause);
         return Ok(());
     }
     if let Some(finding) = rules::findings(&cast.proposal.document, cast.registry).first() {
@@ -45,6 +48,33 @@ pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
     cast.wait_until(last);
     cast.events.push(Event::TimelockElapsed { proposal: cast.proposal.id, execute_by: last });
     Ok(())
+}
+
+/// A guardian of another organisation signs what was decided.
+pub(super) fn cosign(
+    cast: &mut Cast<'_>,
+    sender: &MemberId,
+    edition: (Revision, Digest),
+) -> Result<(), Reject> {
+    cast.check_edition(edition)?;
+    cast.check_other_organisation(sender)?;
+    if cast.proposal.parameters.cosign.is_none() {
+        return Err(Reject::NothingToCosign { track: cast.proposal.track });
+    }
+    cast.proposal.cosigned_by.insert(sender.clone());
+    cast.events.push(Event::Cosigned { proposal: cast.proposal.id, guardian: sender.clone() });
+    Ok(())
+}
+
+/// Refuses to begin what too few guardians have signed.
+pub(super) fn check_cosigned(proposal: &Proposal, step: u16) -> Result<(), Reject> {
+    match proposal.parameters.cosign {
+        Some(needed) if !proposal.is_cosigned() => {
+            let (signed, organisations) = (proposal.cosigned_by.len(), proposal.cosigning_organisations());
+            Err(Reject::Step { step, why: StepRefusal::NotCosigned { signed, organisations, needed } })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A guardian stops it, within a budget and with a reason.

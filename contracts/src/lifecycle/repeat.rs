@@ -42,6 +42,9 @@ fn holds(proposal: &Proposal, body: &TransactionBody, now: TimeMs) -> bool {
         }
         Call::Cancel { .. } => proposal.stage == crate::stage::Stage::Cancelled && proposal.author == *sender,
         Call::Veto { .. } => proposal.vetoed_by.as_ref() == Some(sender),
+        Call::Cosign { revision, plan_hash, .. } => {
+            is_edition(proposal, *revision, *plan_hash) && proposal.cosigned_by.contains(sender)
+        }
         Call::Attest { verdict, .. } => proposal.attestations.get(sender) == Some(verdict),
         call => is_execution_repeat(proposal, body, call, now),
     }

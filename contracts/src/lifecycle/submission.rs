@@ -117,6 +117,7 @@ fn blank(
         eta: None,
         ended: None,
         vetoed_by: None,
+        cosigned_by: std::collections::BTreeSet::new(),
         attestations: std::collections::BTreeMap::new(),
     })
 }

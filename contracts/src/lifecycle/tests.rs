@@ -3,6 +3,7 @@
 mod attack;
 mod audit;
 mod ballot;
+mod cosign;
 mod execution;
 mod moves;
 mod queue;

@@ -26,7 +26,9 @@ pub(crate) fn orders(proposal: &Proposal, registry: &Registry) -> Vec<Order> {
 }
 
 fn may_begin(proposal: &Proposal, registry: &Registry) -> bool {
-    proposal.eta.is_some_and(|eta| eta <= registry.time) && execution::are_targets_free(proposal, registry)
+    proposal.eta.is_some_and(|eta| eta <= registry.time)
+        && proposal.is_cosigned()
+        && execution::are_targets_free(proposal, registry)
 }
 
 fn steps_of(proposal: &Proposal, stage: u8) -> Vec<Work> {

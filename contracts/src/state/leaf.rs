@@ -106,7 +106,7 @@ fn record_digest(proposal: &Proposal) -> Digest {
         (&proposal.author, proposal.submitted_at, proposal.constitution, proposal.electorate_digest);
     let rules = (&proposal.parameters, &proposal.fallback, proposal.organisation_cap);
     let times = (proposal.deadline, proposal.eta, proposal.ended, vote.opened, vote.closes, vote.promoted);
-    let rest = (&proposal.findings, &proposal.reviews, &proposal.vetoed_by);
+    let rest = (&proposal.findings, &proposal.reviews, &proposal.vetoed_by, &proposal.cosigned_by);
     let counts = (&vote.late_outcome, &vote.by_org, &vote.tally);
     Digest::of_object(Purpose::State, &(identity, rules, times, rest, counts))
 }

@@ -43,13 +43,14 @@ impl Registry {
         })
     }
 
-    /// Routine is what touches few targets on which little depends.
+    /// The track that a change needs; a target that nobody registered counts as one on which much depends.
     pub(crate) fn track_of(&self, document: &ProposalDocument) -> Track {
         let targets: BTreeSet<&TargetId> = document.steps().map(|(_, step)| &step.target).collect();
-        let small = targets.len() <= usize::from(self.constitution.hard_rules.routine_targets_max);
-        let low =
-            |id: &&TargetId| self.targets.get(*id).is_some_and(|target| target.record.tier == Tier::Low);
-        if small && targets.iter().all(low) { Track::Routine } else { Track::Standard }
+        let actions = document.steps().map(|(_, step)| {
+            let tier = self.targets.get(&step.target).map_or(Tier::High, |target| target.record.tier);
+            (step.action.kind(), tier)
+        });
+        self.constitution.classification.track_of(targets.len(), actions)
     }
 
     pub(crate) fn parameters(&self, track: Track) -> Result<Arc<TrackParameters>, Reject> {

@@ -109,7 +109,7 @@ fn a_snapshot_with_any_byte_changed_is_refused_or_has_another_root() {
     let (mut world, id) = voting();
     world.vote("acme/author", id, Choice::For).unwrap();
     let (root, bytes) = (world.state.root(), world.state.encode_snapshot());
-    for place in (0..bytes.len()).step_by(7) {
+    for place in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[place] ^= 1;
         if let Ok(mut decoded) = State::decode_snapshot(&changed) {

@@ -1,10 +1,13 @@
 //! G3: nothing executes without its approval, thresholds as pinned, timelock elapsed, under the plan that was voted on.
 
+use std::collections::BTreeSet;
+
 use super::{Found, ProposalTrail, Trail, ensure};
 use crate::{
-    constitution::{Scheme, Threshold},
+    constitution::{Cosign, Scheme, Threshold},
     event::Event,
     invariant::{Invariant, View},
+    name::MemberId,
     proposal::Proposal,
     quantity::Weight,
     stage::Stage,
@@ -96,9 +99,22 @@ fn check_claim(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Fo
     ensure(elapsed, G3, id, || {
         format!("a step is claimed at {} before its timelock ends", block.header.time)
     })?;
+    let needed = trail.parameters.as_ref().and_then(|parameters| parameters.cosign);
+    ensure(needed.is_none_or(|needed| is_cosigned(trail, needed)), G3, id, || {
+        format!("a step is claimed with the signatures of {} guardians", trail.cosigners.len())
+    })?;
     let voted_on = trail.plan_hash == Some(proposal.plan.hash());
     let planned = proposal.plan.document == proposal.document.digest();
     ensure(voted_on && planned, G3, id, || "the plan carried out is not the one voted on".to_owned())
+}
+
+/// Guardians of organisations other than the author's have signed, as many as the track asks for.
+fn is_cosigned(trail: &ProposalTrail, needed: Cosign) -> bool {
+    let author = trail.author.as_ref().map(MemberId::org_str);
+    let others: Vec<_> =
+        trail.cosigners.iter().filter(|guardian| Some(guardian.org_str()) != author).collect();
+    let organisations: BTreeSet<_> = others.iter().map(|guardian| guardian.org_str()).collect();
+    others.len() >= usize::from(needed.guardians) && organisations.len() >= usize::from(needed.organisations)
 }
 
 fn both<'a>(trail: &'a Trail, block: &View<'a>, id: ProposalId) -> Option<(&'a ProposalTrail, &'a Proposal)> {

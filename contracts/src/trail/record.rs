@@ -48,6 +48,8 @@ pub struct ProposalTrail {
     pub ballots: BTreeMap<MemberId, Choice>,
     /// The last count.
     pub tally: Option<TallyReport>,
+    /// Guardians that have co-signed the decision.
+    pub cosigners: BTreeSet<MemberId>,
     /// When it was queued.
     pub queued_at: Option<TimeMs>,
     /// What executors did, by step.
@@ -162,6 +164,9 @@ impl Trail {
             Event::HealthAttested { proposal, stage, target, org, health, .. } => {
                 let judged = self.proposal_mut(*proposal).health.entry((*stage, target.clone())).or_default();
                 judged.insert(org.clone(), health.clone());
+            }
+            Event::Cosigned { proposal, guardian } => {
+                self.proposal_mut(*proposal).cosigners.insert(guardian.clone());
             }
             Event::Attested { proposal, auditor, .. } => {
                 self.proposal_mut(*proposal).auditors.insert(auditor.clone());

@@ -218,6 +218,48 @@ fn g3_a_step_before_the_end_of_the_timelock_is_noticed() {
 }
 
 #[test]
+fn g3_a_step_that_too_few_guardians_have_signed_is_noticed() {
+    let life = || {
+        let mut genesis = crate::testing::genesis(4);
+        let target = genesis.targets.get_mut(&crate::testing::target("acme-north")).unwrap();
+        target.tier = crate::genesis::Tier::High;
+        let mut life = Life { world: World::with(genesis), seen: Vec::new() };
+        let id = life.submit(deploy("2", &[&["acme-north"]]));
+        let review = life.world.review_call(id, ReviewVerdict::Approve);
+        let others = ["birch/author", "cedar/author"];
+        life.block(DurationMs::new(5), &others.map(|reviewer| (reviewer, Role::Reviewer, review.clone())));
+        let vote = life.world.vote_call(id, Choice::For);
+        let ballots = ["acme/author", "birch/author", "cedar/author"];
+        life.block(DurationMs::new(5), &ballots.map(|voter| (voter, Role::Voter, vote.clone())));
+        (0..3).for_each(|_| life.deadline());
+        let proposal = life.world.state.proposal(id).unwrap();
+        let (revision, plan_hash) = (proposal.revision, proposal.plan_hash);
+        let cosign = Call::Cosign { proposal: id, revision, plan_hash };
+        let guardians = ["birch/guardian", "cedar/guardian"];
+        life.block(DurationMs::new(5), &guardians.map(|guardian| (guardian, Role::Guardian, cosign.clone())));
+        life.carry_out(id, 0);
+        life
+    };
+    assert!(life().judged().is_empty());
+    let unsigned = life().broken(|events| {
+        events.retain(
+            |event| !matches!(event, Event::Cosigned { guardian, .. } if guardian.org_str() == "cedar"),
+        );
+    });
+    assert_eq!(unsigned, [Invariant::Approval]);
+    let own = life().broken(|events| {
+        for event in events {
+            if let Event::Cosigned { guardian, .. } = event
+                && guardian.org_str() == "cedar"
+            {
+                *guardian = member("acme/guardian");
+            }
+        }
+    });
+    assert_eq!(own, [Invariant::Approval]);
+}
+
+#[test]
 fn g3_a_queue_without_sign_off_or_a_passing_count_is_noticed() {
     let unreviewed =
         executed().broken(|events| events.retain(|event| !matches!(event, Event::Reviewed { .. })));

@@ -26,7 +26,8 @@ use crate::api::{
     body::parse,
     problem::Problem,
     view::act::{
-        AcceptedView, ReasonRequest, ResumeRequest, ReviewRequest, ReviseRequest, SubmitRequest, VoteRequest,
+        AcceptedView, CosignRequest, ReasonRequest, ResumeRequest, ReviewRequest, ReviseRequest,
+        SubmitRequest, VoteRequest,
     },
 };
 
@@ -109,6 +110,17 @@ pub(crate) async fn cancel(asked: Asked) -> Answer {
     on_proposal(asked, |proposal, body| {
         let ReasonRequest { member, reason } = parse(body)?;
         Ok((member, Role::Author, Call::Cancel { proposal: proposal.id, reason }))
+    })
+    .await
+}
+
+/// Signs a queued proposal whose track asks for guardians.
+#[utoipa::path(post, path = "/v1/proposals/{id}/cosignatures", tag = "proposals", request_body = CosignRequest,
+    responses((status = 200, body = AcceptedView)))]
+pub(crate) async fn cosign(asked: Asked) -> Answer {
+    on_proposal(asked, |proposal, body| {
+        let CosignRequest { member, revision, plan_hash } = parse(body)?;
+        Ok((member, Role::Guardian, Call::Cosign { proposal: proposal.id, revision, plan_hash }))
     })
     .await
 }

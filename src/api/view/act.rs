@@ -71,6 +71,22 @@ pub struct ReviewRequest {
     pub reason: Line,
 }
 
+/// Signs a decision as a guardian.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CosignRequest {
+    /// The guardian, of an organisation other than the author's.
+    #[serde(rename = "as")]
+    #[schema(value_type = String, example = "birch/gert")]
+    pub member: MemberId,
+    /// The revision that is signed.
+    #[schema(value_type = u32)]
+    pub revision: Revision,
+    /// Hash of the plan that is signed.
+    #[schema(value_type = String)]
+    pub plan_hash: Digest,
+}
+
 /// Casts a ballot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

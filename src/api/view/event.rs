@@ -9,7 +9,7 @@ use super::time::rfc3339;
 /// Prefix of every event's type, a reverse domain name as `CloudEvents` asks for.
 pub const TYPE_PREFIX: &str = "io.althing.";
 /// The names of all events, as they follow [`TYPE_PREFIX`] and are filtered by.
-pub const TYPES: [&str; 16] = [
+pub const TYPES: [&str; 17] = [
     "submitted",
     "stage-changed",
     "rules-broken",
@@ -18,6 +18,7 @@ pub const TYPES: [&str; 16] = [
     "voting-extended",
     "tallied",
     "promoted",
+    "cosigned",
     "timelock-elapsed",
     "step-claimed",
     "step-reported",

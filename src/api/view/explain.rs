@@ -156,7 +156,20 @@ fn queued(proposal: &Proposal, now: TimeMs) -> Vec<ConditionView> {
         detail: "an executor of the first stage's targets has to claim a step".to_owned(),
         until_ms: Some(eta.after(proposal.parameters.execute_by).get()),
     };
-    vec![timelock, claim]
+    let signatures = proposal.parameters.cosign.map(|needed| {
+        let (signed, from) = (proposal.cosigned_by.len(), proposal.cosigning_organisations());
+        let detail = format!(
+            "{signed} of {} guardians have signed, of {from} of {} organisations other than {}",
+            needed.guardians,
+            needed.organisations,
+            proposal.author.org()
+        );
+        ConditionView {
+            until_ms: claim.until_ms,
+            ..condition(proposal, "cosign", proposal.is_cosigned(), detail)
+        }
+    });
+    [Some(timelock), signatures, Some(claim)].into_iter().flatten().collect()
 }
 
 /// The steps of the stage that is carried out.

@@ -24,7 +24,7 @@ pub struct ProposalSummary {
     pub author: String,
     /// Which edition is current.
     pub revision: u32,
-    /// Its class: `routine` or `standard`.
+    /// Its class: `routine`, `standard` or `high`.
     pub track: String,
     /// Where it stands, for example `voting` or `rollout`.
     pub stage: String,
@@ -64,6 +64,8 @@ pub struct ProposalView {
     pub findings: Vec<FindingView>,
     /// Sign-offs of the current revision.
     pub reviews: Vec<ReviewView>,
+    /// Guardians who have signed the decision.
+    pub cosigned_by: Vec<String>,
     /// The vote.
     pub vote: VoteView,
     /// The execution.
@@ -139,6 +141,7 @@ impl ProposalView {
             plan: PlanView::new(&proposal.plan, &proposal.document),
             findings: proposal.findings.iter().map(FindingView::from).collect(),
             reviews: reviews.collect(),
+            cosigned_by: proposal.cosigned_by.iter().map(ToString::to_string).collect(),
             vote: VoteView::new(proposal),
             execution: ExecutionView::new(proposal),
             attestations: attestations.collect(),

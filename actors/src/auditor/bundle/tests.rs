@@ -1,12 +1,14 @@
 mod key_uses;
 
 use althing_contracts::{
+    block::{Block, Header},
     canonical,
     digest::Digest,
+    genesis::Genesis,
     quantity::{DurationMs, Height, TimeMs},
     role::Role,
     signature::PublicKey,
-    testing::{TestKey, deploy, line},
+    testing::{TestKey, committed, deploy, line},
     transaction::Transaction,
 };
 use proptest::prelude::*;
@@ -39,6 +41,16 @@ fn spans(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
         start = end;
     }
     spans
+}
+
+/// The file of a fixture.
+fn fixture(name: &str) -> String {
+    format!("{}/src/auditor/bundle/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The bundle that an earlier build exported.
+fn earlier() -> Vec<u8> {
+    hex::decode(committed(&fixture("small.bundle.hex"), || hex::encode(bundle(&small()))).unwrap()).unwrap()
 }
 
 fn check(bytes: &[u8]) -> Result<Report, BundleError> {
@@ -86,9 +98,9 @@ fn the_bytes_of_version_1_do_not_change() {
 /// A whole bundle that an earlier build exported proves the same, and is written again to the last byte.
 #[test]
 fn a_bundle_of_an_earlier_build_verifies() {
-    let bytes = hex::decode(include_str!("fixtures/small.bundle.hex").trim_end()).unwrap();
+    let bytes = earlier();
     let report = serde_json::to_string_pretty(&check(&bytes).unwrap()).unwrap();
-    assert_eq!(report, include_str!("fixtures/small.report.json").trim_end());
+    assert_eq!(report, committed(&fixture("small.report.json"), || report.clone()).unwrap());
     let records = records(&bytes);
     let genesis = canonical::decode(&records[0].1, GENESIS_LEN_MAX).unwrap();
     let mut writer = BundleWriter::begin(Vec::new(), &genesis, line("a test")).unwrap();
@@ -99,22 +111,71 @@ fn a_bundle_of_an_earlier_build_verifies() {
     assert_eq!(writer.finish().unwrap().0, bytes);
 }
 
+fn header_of(record: &[u8]) -> Header {
+    let certified: CertifiedBlock = canonical::decode(record, BLOCK_RECORD_LEN_MAX).unwrap();
+    Block::decode(&certified.block).unwrap().header().clone()
+}
+
+/// What stands in the document after the mark of its example.
+fn example() -> String {
+    let whole = earlier();
+    let mut lines = vec![
+        "| record | kind | offset | length | digest | chain |".to_owned(),
+        "|---|---|---|---|---|---|".to_owned(),
+    ];
+    for ((number, span), (tag, payload)) in (1..).zip(spans(&whole)).zip(records(&whole)) {
+        let (kind, digest) = match tag {
+            1 => {
+                let genesis: Genesis = canonical::decode(&payload, GENESIS_LEN_MAX).unwrap();
+                ("genesis".to_owned(), format!("network `{}`", genesis.network()))
+            }
+            2 => {
+                let header = header_of(&payload);
+                (format!("block {}", header.height), format!("block `{}`", header.digest()))
+            }
+            4 => ("stage proof".to_owned(), String::new()),
+            _ => ("trailer".to_owned(), String::new()),
+        };
+        let chain = hex::encode(&whole[span.end - 32..span.end]);
+        let (head, tail) = (&chain[..8], &chain[56..]);
+        let (offset, len) = (span.start, payload.len());
+        lines.push(format!("| {number} | {kind} | {offset} | {len} | {digest} | `{head}…{tail}` |"));
+    }
+    let header = header_of(&records(&whole)[2].1);
+    let fields = [
+        (canonical::encode(&header.protocol), "protocol"),
+        (canonical::encode(&header.network), "network"),
+        (canonical::encode(&(header.height, header.round, header.time)), "height, round, time"),
+        (canonical::encode(&header.parent), "parent"),
+        (canonical::encode(&header.proposer), "proposer"),
+        (canonical::encode(&header.transactions_root), "transactions_root"),
+        (canonical::encode(&header.events_root), "events_root"),
+        (canonical::encode(&header.state_root), "state_root"),
+        (canonical::encode(&header.roster), "roster"),
+        (canonical::encode(&header.constitution), "constitution"),
+    ];
+    assert_eq!(
+        fields.iter().flat_map(|(bytes, _)| bytes.clone()).collect::<Vec<_>>(),
+        canonical::encode(&header)
+    );
+    let title = "The header of its block 2, which holds no transaction and no event:";
+    lines.extend(["", title, "", "```"].map(str::to_owned));
+    lines.extend(fields.map(|(bytes, name)| format!("{:<66} {name}", hex::encode(bytes))));
+    lines.push("```".to_owned());
+    lines.join("\n")
+}
+
 #[test]
 fn the_examples_of_the_document_are_the_fixtures() {
-    let document = include_str!("../../../../docs/bundle.md");
-    let plain: String = document.split_whitespace().collect();
-    let whole = hex::decode(include_str!("fixtures/small.bundle.hex").trim_end()).unwrap();
-    for (span, (_, payload)) in spans(&whole).into_iter().zip(records(&whole)) {
-        let row = format!("|{}|{}|", span.start, payload.len());
-        assert!(plain.contains(&row), "the table has {row}");
-    }
-    let report = check(&whole).unwrap();
-    for digest in [report.network, report.head, report.state_root] {
-        assert!(document.contains(&digest.to_string()), "the text has {digest}");
-    }
+    const MARK: &str = "<!-- made by the_examples_of_the_document_are_the_fixtures -->\n\n";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/bundle.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, _) = text.split_once(MARK).expect("the document has the mark");
+    let whole = format!("{before}{MARK}{}", example());
+    assert_eq!(committed(path, || whole.clone()).unwrap(), whole);
     let frames = include_str!("fixtures/frames.hex").trim_end();
     for digest in [&frames[40..104], &frames[frames.len() - 64..]] {
-        assert!(document.contains(digest), "the text has {digest}");
+        assert!(text.contains(digest), "the text has {digest}");
     }
 }
 

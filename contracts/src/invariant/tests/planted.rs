@@ -115,6 +115,33 @@ fn promoted() -> Scene {
     Scene::of(&mut world, id, &[claim])
 }
 
+/// A block with the first claim of a change of a target on which much depends.
+fn cosigned() -> Scene {
+    let mut genesis = genesis(4);
+    genesis.targets.get_mut(&target("acme-north")).unwrap().tier = crate::genesis::Tier::High;
+    let mut world = World::with(genesis);
+    let document = deploy("2", &[&["acme-north"]]);
+    let plan_hash = world.state.plan(&document).unwrap().hash();
+    let submitted = world.sign("acme/author", Role::Author, Call::Submit { document, plan_hash });
+    world.block(DurationMs::new(1), &[submitted]);
+    let id = world.state.proposals().next().unwrap().id;
+    let others = ["birch/author", "cedar/author"];
+    let reviews = others
+        .map(|reviewer| world.sign(reviewer, Role::Reviewer, world.review_call(id, ReviewVerdict::Approve)));
+    world.block(DurationMs::new(1), &reviews);
+    let cast = ["acme/author", "birch/author", "cedar/author"]
+        .map(|voter| world.sign(voter, Role::Voter, world.vote_call(id, Choice::For)));
+    world.block(DurationMs::new(1), &cast);
+    pass_deadlines(&mut world, 3);
+    let revision = world.state.proposal(id).unwrap().revision;
+    let signatures = ["birch/guardian", "cedar/guardian"].map(|guardian| {
+        world.sign(guardian, Role::Guardian, Call::Cosign { proposal: id, revision, plan_hash })
+    });
+    world.block(DurationMs::new(1), &signatures);
+    let claim = world.sign("acme/executor", Role::Executor, Call::Claim { proposal: id, step: 0 });
+    Scene::of(&mut world, id, &[claim])
+}
+
 /// A block with the claim and the receipt of the first step.
 fn effects() -> Scene {
     let Scene { after, id, header, .. } = ballots();
@@ -255,6 +282,14 @@ fn g3_asks_for_the_sign_off_of_every_change_but_a_promoted_one() {
 }
 
 #[test]
+fn g3_notices_a_step_that_too_few_guardians_have_signed() {
+    let message = "too few guardians have co-signed it";
+    let plant =
+        |scene: &mut Scene| scene.after.tamper(scene.id, |proposal| drop(proposal.cosigned_by.pop_first()));
+    cosigned().notices(Invariant::Approval, plant, message);
+}
+
+#[test]
 fn g4_notices_a_second_effect() {
     let plant = |scene: &mut Scene| scene.events.push(scene.events[0].clone());
     effects().notices(Invariant::SingleEffect, plant, "step 0 took effect twice");
@@ -320,6 +355,18 @@ fn g8_notices_a_review_by_the_authors_own_organisation() {
         scene.transactions.push(world.verified("acme/author", Role::Reviewer, call));
     };
     ballots().notices(Invariant::Duties, plant, "acme/author judged its own organisation");
+}
+
+#[test]
+fn g8_notices_a_co_signature_of_the_authors_own_organisation() {
+    let plant = |scene: &mut Scene| {
+        let world = World { genesis: genesis(4), state: scene.after.clone(), last: None };
+        let proposal = scene.after.proposal(scene.id).unwrap();
+        let (revision, plan_hash) = (proposal.revision, proposal.plan_hash);
+        let call = Call::Cosign { proposal: scene.id, revision, plan_hash };
+        scene.transactions.push(world.verified("acme/guardian", Role::Guardian, call));
+    };
+    cosigned().notices(Invariant::Duties, plant, "acme/guardian judged its own organisation");
 }
 
 #[test]

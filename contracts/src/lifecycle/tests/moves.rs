@@ -95,6 +95,7 @@ fn calls(world: &World, id: ProposalId) -> Vec<(&'static str, Role, &'static str
             Call::Vote { proposal: id, revision, plan_hash, choice: Choice::Against },
         ),
         ("birch/guardian", Role::Guardian, "veto", Call::Veto { proposal: id, reason: reason() }),
+        ("birch/guardian", Role::Guardian, "cosign", Call::Cosign { proposal: id, revision, plan_hash }),
         ("delta/executor", Role::Executor, "claim", Call::Claim { proposal: id, step }),
         (
             "acme/executor",

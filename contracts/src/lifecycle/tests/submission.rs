@@ -283,7 +283,7 @@ fn a_proposal_is_withdrawn_until_it_is_queued() {
     let refused = cancel(&mut world, "acme/author", id).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "cancel is not possible while the proposal is queued; possible now: veto, claim"
+        "cancel is not possible while the proposal is queued; possible now: veto, cosign, claim"
     );
 }
 
