@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use althing_contracts::{
     digest::Digest,
+    document::ProposalDocument,
     role::Role,
     stage::Stage,
     testing::{World, deploy, genesis, line, member, name, record, target},
@@ -10,6 +11,9 @@ use althing_contracts::{
 
 use super::*;
 use crate::test_ledger::{decide, view_of};
+
+mod claims;
+mod judging;
 
 /// A runner of one organisation over a world, with what it wants to do.
 struct Bench {
@@ -25,13 +29,17 @@ impl Bench {
     }
 
     fn with(org: &str, stages: &[&[&str]], tries: LastTries) -> Self {
+        Self::of(org, deploy("v2", stages), tries)
+    }
+
+    fn of(org: &str, document: ProposalDocument, tries: LastTries) -> Self {
         let mut genesis = genesis(4);
         let other = member("acme/executor-2");
         genesis.members.insert(other.clone(), record(&other, 0, &[Role::Executor]));
         genesis.targets.get_mut(&target("acme-north")).unwrap().executors.insert(other);
         let mut world = World::with(genesis);
         world.pass(DurationMs::new(1));
-        let id = world.submit("acme/author", deploy("v2", stages)).unwrap();
+        let id = world.submit("acme/author", document).unwrap();
         decide(&mut world, id);
         let config = ExecutorConfig {
             org: OrgId::new(org).unwrap(),
@@ -229,7 +237,8 @@ fn an_unknown_outcome_that_left_no_effect_goes_on_under_the_same_fence() {
     let mut bench = Bench::applying();
     let fence = bench.claim_of(0).fence;
     bench.carried_out(Err(ProviderError::Unknown("cut".to_owned())));
-    assert!(matches!(bench.pass(PAUSE_MAX)[..], [Output::Read { .. }]));
+    assert_eq!(bench.state.wake_at(), Some(bench.now.after(PAUSE_FIRST)));
+    assert!(matches!(bench.pass(PAUSE_FIRST)[..], [Output::Read { .. }]));
     let outputs = bench.read(Ok(None));
     assert!(matches!(&outputs[..], [Output::CarryOut { order, .. }] if order.fence == fence), "{outputs:?}");
 }

@@ -1,0 +1,60 @@
+//! What a granted claim says about the claims before it, and whose a held one is.
+
+use super::*;
+
+#[test]
+fn the_first_claim_of_an_undo_follows_no_other_and_one_of_another_stage_may() {
+    let mut bench = Bench::applying();
+    let (id, until) = (bench.id, bench.claim_of(0).until);
+    let grant = |bench: &Bench, undo, until| {
+        let proposal = bench.world.state.proposal(id).unwrap();
+        Grant::of(proposal, StepKey { proposal: id, step: 0, undo }, Fence::new(9), until).follows_another
+    };
+    assert!(!grant(&bench, false, until));
+    assert!(grant(&bench, true, until), "nothing is undone so far");
+    let abort = Call::Abort { proposal: id, reason: line("enough") };
+    bench.world.call("acme/executor", Role::Executor, abort).unwrap();
+    bench.world.call("acme/executor", Role::Executor, Call::Claim { proposal: id, step: 0 }).unwrap();
+    let until = bench.claim_of(0).until;
+    assert!(!grant(&bench, true, until));
+    assert!(grant(&bench, false, until), "its stage is over");
+
+    let later = Bench::new("acme", &[&["acme-north"], &["acme-south"]]);
+    let proposal = later.world.state.proposal(later.id).unwrap();
+    let since = proposal.execution.stage_since.after(proposal.parameters.lease);
+    assert!(
+        Grant::of(proposal, later.key(1), Fence::new(9), since).follows_another,
+        "its stage has not come"
+    );
+}
+
+/// The answer to a claim says no more than that it is held; the ledger says by whom and for what.
+#[test]
+fn a_claim_that_was_held_before_is_taken_up_when_it_is_this_nodes_and_for_this() {
+    let held = |executor: &str| {
+        let mut bench = Bench::new("acme", &[&["acme-north"]]);
+        assert!(matches!(bench.look()[..], [Output::Claim { .. }]));
+        let call = Call::Claim { proposal: bench.id, step: 0 };
+        bench.world.call(executor, Role::Executor, call).unwrap();
+        bench.look();
+        let (key, height) = (bench.key(0), bench.world.state.height());
+        let outputs = bench.step(Input::Claimed { key, answer: Settlement::Final(height, None) });
+        (outputs, bench.claim_of(0).fence)
+    };
+    let (outputs, fence) = held("acme/executor");
+    assert!(matches!(outputs[..], [Output::Read { fence: under, .. }] if under == fence), "{outputs:?}");
+    assert!(held("acme/executor-2").0.is_empty());
+
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    let call = Call::Claim { proposal: bench.id, step: 0 };
+    bench.world.call("acme/executor-2", Role::Executor, call).unwrap();
+    let abort = Call::Abort { proposal: bench.id, reason: line("enough") };
+    bench.world.call("acme/executor", Role::Executor, abort).unwrap();
+    let outputs = bench.look();
+    let [Output::Claim { key, .. }] = outputs[..] else { panic!("{outputs:?}") };
+    assert!(key.undo);
+    bench.state.config.members.insert(member("acme/executor-2"));
+    let height = bench.world.state.height();
+    let outputs = bench.step(Input::Claimed { key, answer: Settlement::Final(height, None) });
+    assert!(outputs.is_empty(), "what is held is not the undo: {outputs:?}");
+}
