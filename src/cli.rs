@@ -28,6 +28,7 @@ pub mod failure;
 pub mod heights;
 pub mod node;
 pub mod output;
+pub mod policy;
 pub mod proposal;
 mod render;
 pub mod session;
@@ -109,6 +110,9 @@ pub enum Command {
     /// Casts, lists and explains votes
     #[command(subcommand)]
     Vote(vote::VoteCommand),
+    /// Shows the rules in force, and what a change of them would change
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Looks at executions, and stops or continues them
     #[command(subcommand)]
     Execution(execution::ExecutionCommand),
@@ -165,6 +169,7 @@ async fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Node(command) => node::run(command, session).await,
         Command::Proposal(command) => proposal::run(command, session).await,
         Command::Vote(command) => vote::run(command, session).await,
+        Command::Policy(command) => policy::run(command, session).await,
         Command::Execution(command) => execution::run(command, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Audit(command) => audit::run(command, session).await,

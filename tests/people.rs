@@ -14,3 +14,5 @@ mod height;
 mod mesh;
 #[path = "people/nodes.rs"]
 mod nodes;
+#[path = "people/policy.rs"]
+mod policy;

@@ -6,6 +6,7 @@ mod approval;
 mod effects;
 mod history;
 mod keys;
+mod rules;
 pub mod status;
 #[cfg(test)]
 mod tests;

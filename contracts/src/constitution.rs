@@ -10,19 +10,22 @@ use serde::{Deserialize, Serialize};
 mod check;
 mod classification;
 mod default;
+mod reach;
 #[cfg(test)]
 mod tests;
 
 pub use check::PERIOD_MAX;
 pub use classification::Classification;
+pub(crate) use reach::Holders;
 
 use crate::{
+    digest::{Digest, Purpose},
     name::Name,
     quantity::{AmountMilli, DurationMs, Ratio},
 };
 
-/// A class of proposals with its own thresholds, in the order of strictness. The constitutional and emergency tracks are
-/// absent on purpose until their rules exist; their tags 3 and 4 are reserved.
+/// A class of proposals with its own thresholds, in the order of strictness. The emergency track is absent on purpose until
+/// its rules exist; its tag 4 is reserved.
 #[derive(
     Debug,
     Clone,
@@ -45,11 +48,38 @@ pub enum Track {
     Standard,
     /// What much depends on, or what touches many targets.
     High,
+    /// Changes of the rules themselves.
+    Constitutional,
 }
 
 impl Track {
-    /// Every track that a change may need, from the least strict to the strictest.
-    pub const ALL: [Self; 3] = [Self::Routine, Self::Standard, Self::High];
+    /// Every track, from the least strict to the strictest.
+    pub const ALL: [Self; 4] = [Self::Routine, Self::Standard, Self::High, Self::Constitutional];
+}
+
+impl Constitution {
+    /// Names this exact text of the rules.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of_object(Purpose::State, self)
+    }
+
+    /// The tracks whose proposals another constitution decides otherwise: those with other parameters, every one when a cap, a
+    /// hard rule or the classification differs, and the routine one with the standard one, on which it falls back.
+    pub(crate) fn touched_by(&self, other: &Self) -> BTreeSet<Track> {
+        let shared = |rules: &Self| {
+            (rules.classification.clone(), rules.member_cap, rules.organisation_cap, rules.hard_rules.clone())
+        };
+        if shared(self) != shared(other) {
+            return Track::ALL.into();
+        }
+        let differs = |track: &Track| self.tracks.get(track) != other.tracks.get(track);
+        let mut touched: BTreeSet<Track> = Track::ALL.into_iter().filter(differs).collect();
+        if touched.contains(&Track::Standard) {
+            touched.insert(Track::Routine);
+        }
+        touched
+    }
 }
 
 impl std::fmt::Display for Track {
@@ -58,6 +88,7 @@ impl std::fmt::Display for Track {
             Self::Routine => "routine",
             Self::Standard => "standard",
             Self::High => "high",
+            Self::Constitutional => "constitutional",
         })
     }
 }
@@ -253,6 +284,22 @@ pub enum ConstitutionError {
     OptimisticFallback {
         /// Path of the parameter.
         field: String,
+    },
+    /// A constitutional track that a smaller part than this could pass.
+    #[error("{field} asks for less than {floor}, below which the rules would not protect themselves")]
+    BelowFloor {
+        /// Path of the parameter.
+        field: String,
+        /// The least that may be asked for.
+        floor: &'static str,
+    },
+    /// More than the mesh's members can give.
+    #[error("{field} needs {needs}, and the mesh has fewer")]
+    Short {
+        /// Path of the parameter.
+        field: String,
+        /// What is missing.
+        needs: String,
     },
     /// A stricter track that asks for less.
     #[error("{field} asks for less than the {below} track; a stricter track may not be easier to pass")]

@@ -13,6 +13,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    act::Act,
     digest::{Digest, Purpose},
     name::{Line, Name, Prose, TargetId},
     quantity::{AmountMilli, DurationMs, Ratio},
@@ -48,8 +49,12 @@ pub struct ProposalDocument {
     pub health: Option<HealthCheck>,
     /// What is done when a stage fails.
     pub rollback: Option<RollbackPlan>,
-    /// The stages in order; the first is the canary.
+    /// The stages in order; the first is the canary. Empty exactly when there are acts.
+    #[serde(default)]
     pub stages: Vec<StageDocument>,
+    /// Changes of the rules themselves, which the ledger carries out; all of them or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<Act>,
 }
 
 /// Estimated cost.

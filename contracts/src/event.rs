@@ -191,6 +191,15 @@ pub enum Event {
         /// By whom.
         guardian: MemberId,
     },
+    /// Another constitution is in force.
+    Amended {
+        /// The proposal that put it there.
+        proposal: ProposalId,
+        /// Its version.
+        version: u32,
+        /// Its digest.
+        constitution: Digest,
+    },
 }
 
 impl Event {
@@ -213,7 +222,8 @@ impl Event {
             | Self::Attested { proposal, .. }
             | Self::Warned { proposal, .. }
             | Self::TimelockElapsed { proposal, .. }
-            | Self::Cosigned { proposal, .. } => Some(*proposal),
+            | Self::Cosigned { proposal, .. }
+            | Self::Amended { proposal, .. } => Some(*proposal),
             Self::Equivocated { .. } => None,
         }
     }

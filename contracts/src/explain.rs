@@ -141,17 +141,19 @@ impl Scene<'_> {
     fn queue(&self) -> Prospects {
         let (proposal, registry) = (self.proposal, self.registry);
         let elapsed = proposal.eta.is_some_and(|eta| eta <= registry.time);
-        let mut conditions = vec![
-            holds("its timelock is over", elapsed),
-            holds("its targets are free", lifecycle::are_targets_free(proposal, registry)),
-            holds("its targets are as the plan found them", registry.first_moved(&proposal.plan).is_none()),
-        ];
+        let mut conditions = vec![holds("its timelock is over", elapsed)];
+        if proposal.document.acts.is_empty() {
+            let unmoved = registry.first_moved(&proposal.plan).is_none();
+            conditions.push(holds("its targets are free", lifecycle::are_targets_free(proposal, registry)));
+            conditions.push(holds("its targets are as the plan found them", unmoved));
+        }
         if let Some(needed) = proposal.parameters.cosign {
             let (signed, from) = (proposal.cosigned_by.len(), proposal.cosigning_organisations());
             conditions.push(count("guardians have co-signed it".to_owned(), signed, needed.guardians));
             conditions.push(count("organisations have co-signed it".to_owned(), from, needed.organisations));
         }
-        let begin = Outlook { to: Stage::Canary, earliest: proposal.eta, conditions };
+        let forward = if proposal.document.acts.is_empty() { Stage::Canary } else { Stage::Executed };
+        let begin = Outlook { to: forward, earliest: proposal.eta, conditions };
         let last = proposal.eta.map(|eta| eta.after(proposal.parameters.execute_by));
         let expire = Outlook { to: Stage::Expired, earliest: last, conditions: Vec::new() };
         let guardians = self.members(Role::Guardian, |id| id.org_str() != proposal.author.org_str());

@@ -15,10 +15,10 @@ use crate::{
 
 const CONSTITUTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/constitution-v2.hex");
 const GENESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/genesis-v2.hex");
-const TRANSACTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/transaction-v1.hex");
+const TRANSACTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/transaction-v2.hex");
 const BLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/block-v1.hex");
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/certificate-v1.hex");
-const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/snapshot-v2.hex");
+const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/snapshot-v3.hex");
 
 /// The bytes of a fixture, which are what `fresh` makes when it is made anew.
 fn bytes(path: &str, fresh: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
@@ -63,7 +63,7 @@ fn a_genesis_has_the_bytes_of_version_2() {
 }
 
 #[test]
-fn a_transaction_has_the_bytes_of_version_1() {
+fn a_transaction_has_the_bytes_of_version_2() {
     let (world, transaction, _) = one_block();
     let fixture = bytes(TRANSACTION, || transaction.encode());
     assert_eq!(transaction.encode(), fixture);
@@ -89,7 +89,7 @@ fn a_certificate_has_the_bytes_of_version_1() {
 }
 
 #[test]
-fn a_snapshot_has_the_bytes_of_version_2() {
+fn a_snapshot_has_the_bytes_of_version_3() {
     let (world, _, block) = one_block();
     let fixture = bytes(SNAPSHOT, || world.state.encode_snapshot());
     assert_eq!(world.state.encode_snapshot(), fixture);

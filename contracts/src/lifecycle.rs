@@ -16,6 +16,7 @@ use crate::{
 
 mod audit;
 mod ballot;
+mod enact;
 mod execution;
 mod gate;
 mod queue;
@@ -30,7 +31,7 @@ mod work;
 pub(crate) use ballot::may_vote;
 pub(crate) use execution::are_targets_free;
 pub(crate) use gate::judged;
-pub(crate) use queue::is_overtaken;
+pub(crate) use queue::overtaken;
 pub(crate) use repeat::is_repeat;
 pub(crate) use submission::submit;
 pub(crate) use work::orders;
@@ -49,8 +50,8 @@ pub(crate) enum Move<'a> {
     },
     /// Its deadline passed.
     Deadline,
-    /// What it was planned against has moved.
-    Overtaken,
+    /// What it was planned against, or what it was to be decided by, is another.
+    Overtaken(&'static str),
 }
 
 /// A proposal on the stage, with everything around it.
@@ -123,7 +124,7 @@ fn by_itself(cast: &mut Cast<'_>, motion: Move<'_>) -> Result<(), Reject> {
         (Voting, Move::Deadline) => ballot::close(cast),
         (Confirming, Move::Deadline) => ballot::confirm(cast),
         (Queued, Move::Deadline) => queue::fall_due(cast),
-        (Queued, Move::Overtaken) => queue::supersede(cast, "a target has moved since the plan was made"),
+        (Review | Voting | Confirming | Queued, Move::Overtaken(cause)) => queue::supersede(cast, cause),
         (Canary | Rollout(_) | Verifying, Move::Deadline) => rollback::time_out(cast),
         (RollingBack, Move::Deadline) => rollback::give_up(cast),
         (Failed, Move::Deadline) => audit::open(cast, "its time for another attempt ran out"),
@@ -156,6 +157,16 @@ pub(crate) fn allowed(stage: Stage) -> Vec<&'static str> {
         | Stage::Expired
         | Stage::Cancelled => Vec::new(),
     }
+}
+
+/// What may be asked of a proposal: what its stage allows, as far as its plan and its track have it.
+pub(crate) fn possible(proposal: &Proposal) -> Vec<&'static str> {
+    let has = |call: &&str| match *call {
+        "claim" => !proposal.plan.steps.is_empty(),
+        "cosign" => proposal.parameters.cosign.is_some(),
+        _ => true,
+    };
+    allowed(proposal.stage).into_iter().filter(has).collect()
 }
 
 /// The name of a call in messages and in the API.

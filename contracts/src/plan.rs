@@ -7,6 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    act::PlannedAct,
     digest::{Digest, Purpose},
     document::Action,
     name::{OrgId, TargetId},
@@ -19,6 +20,8 @@ pub struct Plan {
     pub document: Digest,
     /// Steps in the document's order.
     pub steps: Vec<PlannedStep>,
+    /// Acts in the document's order.
+    pub acts: Vec<PlannedAct>,
 }
 
 /// One step, fully decided.
@@ -39,7 +42,7 @@ pub struct PlannedStep {
 }
 
 impl Plan {
-    /// The plan hash: binds the document, every step, every precondition and every undo.
+    /// The plan hash: binds the document, every step, every precondition and undo, and what every act replaces.
     #[must_use]
     pub fn hash(&self) -> Digest {
         Digest::of_object(Purpose::Plan, self)

@@ -8,7 +8,8 @@ use std::{
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
-    constitution::{Track, TrackParameters},
+    act::Act,
+    constitution::{Constitution, Track, TrackParameters},
     digest::{Digest, Purpose},
     document::ProposalDocument,
     name::{Line, MemberId, OrgId},
@@ -281,6 +282,12 @@ impl Proposal {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         !self.stage.is_terminal() && !matches!(self.stage, Stage::Auditing | Stage::Disputed)
+    }
+
+    /// The constitution that it puts in force, if it does.
+    #[must_use]
+    pub fn amendment(&self) -> Option<&Constitution> {
+        self.document.acts.iter().map(|Act::Amend { constitution }| &**constitution).next()
     }
 
     /// From how many organisations guardians have signed the decision.

@@ -190,6 +190,10 @@ impl Ratio {
     pub const ONE_THIRD: Self = Self { numerator: 1, denominator: 3 };
     /// Two fifths.
     pub const TWO_FIFTHS: Self = Self { numerator: 2, denominator: 5 };
+    /// Three quarters.
+    pub const THREE_QUARTERS: Self = Self { numerator: 3, denominator: 4 };
+    /// Three fifths.
+    pub const THREE_FIFTHS: Self = Self { numerator: 3, denominator: 5 };
     /// Two thirds.
     pub const TWO_THIRDS: Self = Self { numerator: 2, denominator: 3 };
     /// A half.

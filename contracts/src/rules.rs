@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{document::ProposalDocument, name::Line, state::Registry};
 
 mod blast_radius;
+mod constitution;
 mod cost;
 mod health;
 mod residency;
@@ -40,6 +41,8 @@ pub enum RuleId {
     RollbackPresent,
     /// The canary and the stages are small enough.
     BlastRadius,
+    /// A new constitution may be in force.
+    ConstitutionSound,
 }
 
 /// One broken rule.
@@ -54,8 +57,8 @@ pub struct Finding {
 /// A rule: says everything that breaks it.
 type Rule = fn(&ProposalDocument, &Registry, &mut Vec<String>);
 
-/// The hard rules in the order in which they are reported.
-const RULES: [(RuleId, Rule); 6] = [
+/// The hard rules for a change of targets, in the order in which they are reported.
+const OF_STEPS: &[(RuleId, Rule)] = &[
     (RuleId::DataResidency, residency::check),
     (RuleId::CostCeiling, cost::check),
     (RuleId::SloPresent, slo::check),
@@ -63,11 +66,15 @@ const RULES: [(RuleId, Rule); 6] = [
     (RuleId::RollbackPresent, rollback::check),
     (RuleId::BlastRadius, blast_radius::check),
 ];
+/// Those for a change of the rules themselves.
+const OF_ACTS: &[(RuleId, Rule)] =
+    &[(RuleId::CostCeiling, cost::check), (RuleId::ConstitutionSound, constitution::check)];
 
 /// Everything in a document that breaks a hard rule.
 #[must_use]
 pub fn findings(document: &ProposalDocument, registry: &Registry) -> Vec<Finding> {
-    let broken = RULES.iter().flat_map(|(rule, check)| {
+    let rules = if document.acts.is_empty() { OF_STEPS } else { OF_ACTS };
+    let broken = rules.iter().flat_map(|(rule, check)| {
         let mut found = Vec::new();
         check(document, registry, &mut found);
         found.into_iter().map(|message| Finding { rule: *rule, message: Line::shortened(&message) })

@@ -5,9 +5,9 @@
 //!     │          │  ▲       │  ▲________│          │         │          │             │                   │
 //!     ▼          ▼  └edit   ▼                      ▼         └──────┬───┴─────────────┘                   ▼
 //!  Rejected   Rejected   Defeated            Vetoed, Expired    RollingBack ─► RolledBack ──────────► Auditing
-//!             Expired                        Superseded             │             (Failed) ─────────►  │    │
-//!  before Queued: Cancelled                                         └► RollbackFailed ──────────────►  ▼    ▼
-//!                                                                                                  Closed Disputed
+//!             Expired                           │                   │             (Failed) ─────────►  │    │
+//!  before Queued: Cancelled                     │                   └► RollbackFailed ──────────────►  ▼    ▼
+//!  before Canary: Superseded                    └ acts: Executed at once                           Closed Disputed
 //! ```
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -99,11 +99,23 @@ impl Stage {
             Self::Submitted => matches!(to, Self::Review | Self::Rejected),
             Self::Review => matches!(
                 to,
-                Self::Submitted | Self::Voting | Self::Rejected | Self::Expired | Self::Cancelled
+                Self::Submitted
+                    | Self::Voting
+                    | Self::Rejected
+                    | Self::Expired
+                    | Self::Cancelled
+                    | Self::Superseded
             ),
-            Self::Voting => matches!(to, Self::Confirming | Self::Defeated | Self::Cancelled),
-            Self::Confirming => matches!(to, Self::Queued | Self::Voting | Self::Cancelled),
-            Self::Queued => matches!(to, Self::Canary | Self::Vetoed | Self::Superseded | Self::Expired),
+            Self::Voting => {
+                matches!(to, Self::Confirming | Self::Defeated | Self::Cancelled | Self::Superseded)
+            }
+            Self::Confirming => {
+                matches!(to, Self::Queued | Self::Voting | Self::Cancelled | Self::Superseded)
+            }
+            // What the ledger carries out itself is done in one move.
+            Self::Queued => {
+                matches!(to, Self::Canary | Self::Executed | Self::Vetoed | Self::Superseded | Self::Expired)
+            }
             // Behind the canary something has taken effect, so that nothing fails without a rollback any more.
             Self::Canary => {
                 matches!(to, Self::Rollout(1) | Self::Verifying | Self::RollingBack | Self::Failed)

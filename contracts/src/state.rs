@@ -22,6 +22,7 @@ use crate::{
     transaction::{ProposalId, VerifiedTransaction},
 };
 
+mod acts;
 mod door;
 mod leaf;
 mod planning;
@@ -265,7 +266,7 @@ impl State {
     /// What may be asked of a proposal as it stands.
     #[must_use]
     pub fn allowed_moves(&self, id: ProposalId) -> Vec<&'static str> {
-        self.proposal(id).map(|proposal| lifecycle::allowed(proposal.stage)).unwrap_or_default()
+        self.proposal(id).map(lifecycle::possible).unwrap_or_default()
     }
 
     /// The weight of the ballot that a member may cast.

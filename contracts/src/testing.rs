@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    act::Act,
     block::{Block, Header},
     canonical,
     certificate::{Certificate, VoteKind, VoteStatement},
@@ -127,7 +128,7 @@ impl World {
     pub fn sign_as(&self, body: TransactionBody) -> Transaction {
         let key = member_key(&body.sender, body.role);
         let signature = key.sign(body.signing_message(self.network()));
-        Transaction::V1 { body, key: key.public(), signature }
+        Transaction::V2 { body, key: key.public(), signature }
     }
 
     /// A signed call as the state takes it.
@@ -260,6 +261,15 @@ impl World {
         self.call(guardian, Role::Guardian, call)
     }
 
+    /// The rules in force with a change, as their next version.
+    #[must_use]
+    pub fn next_rules(&self, change: impl FnOnce(&mut Constitution)) -> Constitution {
+        let mut rules = self.state.constitution().clone();
+        rules.version = rules.version.saturating_add(1);
+        change(&mut rules);
+        rules
+    }
+
     /// A review of the current edition.
     #[must_use]
     pub fn review_call(&self, proposal: ProposalId, verdict: ReviewVerdict) -> Call {
@@ -387,6 +397,22 @@ pub fn deploy(version: &str, stages: &[&[&str]]) -> ProposalDocument {
         }),
         rollback: Some(RollbackPlan::Previous),
         stages: stages.iter().enumerate().map(stage).collect(),
+        acts: Vec::new(),
+    }
+}
+
+/// A document that puts another constitution in force.
+#[must_use]
+pub fn amend(constitution: Constitution) -> ProposalDocument {
+    let act = Act::Amend { constitution: Box::new(constitution) };
+    ProposalDocument {
+        title: line("other rules"),
+        cost: Cost { monthly_milli: AmountMilli::ZERO },
+        slo: None,
+        health: None,
+        rollback: None,
+        acts: vec![act],
+        ..deploy("0", &[])
     }
 }
 

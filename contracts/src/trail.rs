@@ -40,6 +40,7 @@ impl Historian {
     /// Judges the next block, from height 1 on, and yields everything that does not hold.
     pub fn observe(&mut self, block: &View<'_>) -> Vec<Violation> {
         let mut found = Vec::new();
+        self.trail.begin(block);
         for transaction in block.transactions {
             found.extend(self.used.check(block, transaction).err());
             found.extend(separation::check_transaction(block, transaction).err());

@@ -326,16 +326,18 @@ pub enum EquivocationKind {
 
 /// A body with the key and signature of its sender. The variant is the version of the wire format.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
 pub enum Transaction {
-    /// Version 1.
-    V1 {
+    /// Version 2.
+    V2 {
         /// What was signed.
         body: TransactionBody,
         /// The signer's public key, so that signatures can be checked in batches before any state is read.
         key: PublicKey,
         /// The signature over the body.
         signature: Signature,
-    },
+    } = 1,
 }
 
 /// Names a transaction: the digest of its bytes.
@@ -402,7 +404,7 @@ impl UnverifiedTransaction {
     /// # Errors
     /// Refuses oversized, truncated, trailing and non-canonical bytes.
     pub fn decode(bytes: &[u8], network: Digest) -> Result<Self, DecodeError> {
-        let Transaction::V1 { body, key, signature } = canonical::decode(bytes, TRANSACTION_LEN_MAX)?;
+        let Transaction::V2 { body, key, signature } = canonical::decode(bytes, TRANSACTION_LEN_MAX)?;
         let message = body.signing_message(network);
         Ok(Self { id: Digest::of(Purpose::Transaction, bytes), body, signed: (key, message, signature) })
     }

@@ -44,6 +44,7 @@ use super::{
         acts::resume,
         executions::list,
         executions::show,
+        registry::constitution,
         registry::targets,
         registry::members,
         registry::peers,

@@ -68,6 +68,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
         resource("/v1/proposals/{id}/wait").get(wait::wait),
         resource("/v1/executions").get(executions::list),
         resource("/v1/executions/{id}").get(executions::show),
+        resource("/v1/constitution").get(registry::constitution),
         resource("/v1/targets").get(registry::targets),
         resource("/v1/members").get(registry::members),
         resource("/v1/peers").get(registry::peers),

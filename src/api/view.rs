@@ -4,6 +4,7 @@
 //! digits. Fields may be added; names and meanings stay.
 
 pub mod act;
+pub mod constitution;
 pub mod document;
 pub mod event;
 pub mod execution;

@@ -238,17 +238,23 @@ pub(super) fn path(id: &str, rest: &str) -> String {
     format!("/v1/proposals/{}{rest}", encode(id))
 }
 
-fn draft(file: &Path, session: &Session) -> Outcome {
+/// Writes a file that must not exist.
+pub(super) fn write_new(file: &Path, text: &str) -> Outcome {
     let name = file.display();
     let written = OpenOptions::new().write(true).create_new(true).open(file);
-    written.and_then(|mut out| out.write_all(TEMPLATE.as_bytes())).map_err(|error| match error.kind() {
+    written.and_then(|mut out| out.write_all(text.as_bytes())).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::with_help(
             Exit::Conflict,
             format!("{name} exists and is not overwritten"),
             "choose another name, or remove it first",
         ),
         _ => Failure::new(Exit::Usage, format!("cannot write {name}: {error}")),
-    })?;
+    })
+}
+
+fn draft(file: &Path, session: &Session) -> Outcome {
+    write_new(file, TEMPLATE)?;
+    let name = file.display();
     session.say(&format!("wrote {name}"));
     session.suggest(&format!("fill it in, then althing proposal plan {name}"));
     Ok(())

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::api::view::{
     act::AcceptedView,
+    constitution::{ChangeView, ConstitutionView},
     execution::{ExecutionView, HealthView, StepView},
     explain::{ConditionView, ExplainView},
     node::{NodeView, PeerView},
@@ -141,8 +142,35 @@ impl Render for AcceptedView {
     }
 }
 
-impl Render for PlanView {
+impl Render for ConstitutionView {
     fn table(&self, _: TimeMs) -> String {
+        let head = format!("# version {}, digest {}\n", self.version, self.digest);
+        head + &toml::to_string(&self.constitution).unwrap_or_default()
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.digest.clone()]
+    }
+}
+
+impl Render for Vec<ChangeView> {
+    fn table(&self, _: TimeMs) -> String {
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let rows = self.iter().map(|it| [it.parameter.clone(), text(&it.before), text(&it.after)]);
+        table(["parameter", "in force", "proposed"], rows)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.iter().map(|change| change.parameter.clone()).collect()
+    }
+
+    fn entries(&self) -> Option<Vec<serde_json::Value>> {
+        Some(values(self))
+    }
+}
+
+impl Render for PlanView {
+    fn table(&self, now: TimeMs) -> String {
         let rows = self.steps.iter().map(|step| {
             let before = step.before.as_ref().map_or_else(|| "nothing".to_owned(), action);
             [
@@ -155,8 +183,13 @@ impl Render for PlanView {
                 action(&step.undo),
             ]
         });
-        let steps = table(["step", "stage", "target", "owner", "before", "after", "undo"], rows);
-        format!("{steps}\n{}", fields([("plan hash", Some(self.plan_hash.clone()))]))
+        let hash = fields([("plan hash", Some(self.plan_hash.clone()))]);
+        if self.acts.is_empty() {
+            return table(["step", "stage", "target", "owner", "before", "after", "undo"], rows)
+                + "\n"
+                + &hash;
+        }
+        self.acts.iter().map(|act| act.changes.table(now) + "\n").collect::<String>() + &hash
     }
 
     fn names(&self) -> Vec<String> {

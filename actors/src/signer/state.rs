@@ -128,7 +128,7 @@ impl SignerState {
         let key = PublicKey::Ed25519(key.verification_key().into());
         let body_digest = Digest::of(Purpose::Journal, &canonical::encode(&body));
         let sequence = body.sequence;
-        let bytes = Transaction::V1 { body, key, signature }.encode();
+        let bytes = Transaction::V2 { body, key, signature }.encode();
         let id = Digest::of(Purpose::Transaction, &bytes);
         let (member, role) = holder;
         self.journal.add(&KeyUseRecord::V1 {

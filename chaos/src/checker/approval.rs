@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use althing_contracts::{
-    constitution::{Cosign, Scheme, Threshold, Track, TrackParameters},
+    constitution::{Constitution, Cosign, Scheme, Threshold, Track, TrackParameters},
     document::{Action, ActionKind, StepDocument},
     genesis::Genesis,
     name::OrgId,
@@ -17,26 +17,40 @@ use althing_contracts::{
 use super::{
     EffectEntry, Evidence, Findings, Invariant,
     history::{Ballot, Edition, History, Review, StepMark, Story},
+    rules::Rules,
 };
 
 pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut Findings) {
+    let rules = Rules::read(evidence, history, findings);
+    let genesis = evidence.genesis;
     for effect in evidence.effects {
-        if let Err(what) = judge_effect(evidence, history, effect) {
+        if let Err(what) = judge_effect(evidence, history, &rules, effect) {
             findings.add(Invariant::Approval, format!("{}: {what}", effect.idempotency_key));
         }
     }
     for (id, story) in &history.stories {
-        let claimed =
-            story.claims.first().map_or(Ok(()), |first| judge_decision(evidence.genesis, story, first));
+        let claimed = story
+            .claims
+            .first()
+            .map_or(Ok(()), |first| rules.any(story, |pinned| judge_decision(genesis, pinned, story, first)));
         let is_defeated = evidence.ended.get(id) == Some(&Stage::Defeated);
-        let defeated = if is_defeated { judge_defeat(evidence.genesis, story) } else { Ok(()) };
+        let defeated = if is_defeated {
+            rules.any(story, |pinned| judge_defeat(genesis, pinned, story))
+        } else {
+            Ok(())
+        };
         for what in [claimed, defeated].into_iter().filter_map(Result::err) {
             findings.add(Invariant::Approval, format!("{id}: {what}"));
         }
     }
 }
 
-fn judge_effect(evidence: &Evidence<'_>, history: &History, effect: &EffectEntry) -> Result<(), String> {
+fn judge_effect(
+    evidence: &Evidence<'_>,
+    history: &History,
+    rules: &Rules<'_>,
+    effect: &EffectEntry,
+) -> Result<(), String> {
     let mut parts = effect.idempotency_key.rsplitn(3, '/');
     let (_, step, proposal) = (parts.next(), parts.next(), parts.next());
     let step: u16 = step.and_then(|step| step.parse().ok()).ok_or("its key names no step")?;
@@ -53,14 +67,14 @@ fn judge_effect(evidence: &Evidence<'_>, history: &History, effect: &EffectEntry
     if story.is_vetoed {
         return Err("a guardian vetoed it".to_owned());
     }
-    let hard = &evidence.genesis.constitution.hard_rules;
     let document = &edition.document;
     if document.rollback.is_none() || document.health.is_none() || document.slo.is_none() {
         return Err("its document has no rollback, health check or service level".to_owned());
     }
-    if document.cost.monthly_milli > hard.cost_ceiling_monthly_milli {
-        return Err("it costs more than the ceiling".to_owned());
-    }
+    rules.any(story, |pinned| {
+        let is_within = document.cost.monthly_milli <= pinned.hard_rules.cost_ceiling_monthly_milli;
+        is_within.then_some(()).ok_or_else(|| "it costs more than the ceiling".to_owned())
+    })?;
     judge_claim(evidence, story, step, effect)
 }
 
@@ -81,9 +95,14 @@ fn judge_claim(
     }
 }
 
-/// The proposal was reviewed, passed and waited when its first step was claimed.
-fn judge_decision(genesis: &Genesis, story: &Story, first: &StepMark) -> Result<(), String> {
-    let case = Case::of(genesis, story)?;
+/// The proposal was reviewed, passed and waited when its first step was claimed, or when it changed the rules.
+pub(super) fn judge_decision(
+    genesis: &Genesis,
+    pinned: &Constitution,
+    story: &Story,
+    first: &StepMark,
+) -> Result<(), String> {
+    let case = Case::of(genesis, pinned, story)?;
     let Case { track, full, sums, .. } = &case;
     let is_signed_off = case.signed_off.len() >= usize::from(track.reviewers);
     let has_passed = is_signed_off && sums.pass(&track.scheme);
@@ -122,8 +141,8 @@ fn judge_signatures(
 }
 
 /// Every ballot was in when it was voted down, and they did not pass it.
-fn judge_defeat(genesis: &Genesis, story: &Story) -> Result<(), String> {
-    let Case { track, full, sums, .. } = Case::of(genesis, story)?;
+fn judge_defeat(genesis: &Genesis, pinned: &Constitution, story: &Story) -> Result<(), String> {
+    let Case { track, full, sums, .. } = Case::of(genesis, pinned, story)?;
     // Nobody says here whether it became a full vote: what both pass was passed by either.
     let has_passed = sums.pass(&track.scheme) && full.is_none_or(|full| sums.pass(&full.scheme));
     if has_passed { Err(format!("it was voted down and had passed: {sums:?}")) } else { Ok(()) }
@@ -145,14 +164,14 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn of(genesis: &'a Genesis, story: &'a Story) -> Result<Self, String> {
+    fn of(genesis: &Genesis, pinned: &'a Constitution, story: &'a Story) -> Result<Self, String> {
         let edition = story.editions.last().ok_or("no edition")?;
         let revision = Revision::new(u32::try_from(story.editions.len()).unwrap_or(u32::MAX));
         let parameters = |track: Track| {
-            let found = genesis.constitution.tracks.get(&track);
+            let found = pinned.tracks.get(&track);
             found.ok_or_else(|| format!("no {track} track"))
         };
-        let class = track_of(genesis, edition);
+        let class = track_of(genesis, pinned, edition);
         let track = parameters(class)?;
         let (standard, routine) = (parameters(Track::Standard)?, (class == Track::Routine).then_some(track));
         let author = edition.author.org();
@@ -164,17 +183,20 @@ impl<'a> Case<'a> {
         // Whoever has seen it by the earliest end of its vote has seen it by any end.
         let was_unseen = |routine: &TrackParameters| {
             let early = |ballot: &Ballot| ballot.time < begun.after(routine.voting);
-            !Sums::of(genesis, story, revision, early).is_seen(&routine.scheme)
+            !Sums::of(genesis, pinned, story, revision, early).is_seen(&routine.scheme)
         };
         let full = routine.is_some_and(was_unseen).then_some(standard);
-        let sums = Sums::of(genesis, story, revision, |_| true);
+        let sums = Sums::of(genesis, pinned, story, revision, |_| true);
         Ok(Self { edition, revision, track, full, signed_off, begun, sums })
     }
 }
 
-/// Routine when everything about it is, high when anything is, standard otherwise.
-fn track_of(genesis: &Genesis, edition: &Edition) -> Track {
-    let table = &genesis.constitution.classification;
+/// Constitutional when it changes the rules; routine when everything about it is, high when anything is, standard otherwise.
+fn track_of(genesis: &Genesis, pinned: &Constitution, edition: &Edition) -> Track {
+    if !edition.document.acts.is_empty() {
+        return Track::Constitutional;
+    }
+    let table = &pinned.classification;
     let targets: BTreeSet<_> = edition.document.steps().map(|(_, step)| &step.target).collect();
     let listed = |step: &StepDocument| {
         let tier = genesis.targets.get(&step.target)?.tier;
@@ -213,7 +235,13 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(genesis: &Genesis, story: &Story, revision: Revision, counts: impl Fn(&Ballot) -> bool) -> Self {
+    fn of(
+        genesis: &Genesis,
+        pinned: &Constitution,
+        story: &Story,
+        revision: Revision,
+        counts: impl Fn(&Ballot) -> bool,
+    ) -> Self {
         let voters: BTreeMap<_, u128> = (genesis.members.iter())
             .filter(|(_, record)| record.keys.contains_key(&Role::Voter))
             .map(|(id, record)| (id, u128::from(record.weight.get())))
@@ -222,8 +250,7 @@ impl Sums {
         let cap = |ratio: althing_contracts::quantity::Ratio| {
             total * u128::from(ratio.numerator()) / u128::from(ratio.denominator())
         };
-        let (member_cap, org_cap) =
-            (cap(genesis.constitution.member_cap), cap(genesis.constitution.organisation_cap));
+        let (member_cap, org_cap) = (cap(pinned.member_cap), cap(pinned.organisation_cap));
         let mut by_org: BTreeMap<OrgId, [u128; 3]> = BTreeMap::new();
         for ballot in story.ballots.iter().filter(|it| it.revision == revision && counts(it)) {
             let slot = match ballot.choice {

@@ -14,7 +14,7 @@ use althing_contracts::{
     transaction::{Call, ProposalId, StepOutcome, TransactionId, UnverifiedTransaction, VerifiedTransaction},
 };
 
-use super::{Evidence, Findings, Invariant};
+use super::{Evidence, Findings, Invariant, rules::Version};
 
 /// The blocks as stories.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(super) struct History {
     pub(super) stories: BTreeMap<ProposalId, Story>,
     /// Every transaction with its sender and role, in order.
     pub(super) transactions: Vec<Entry>,
+    /// Each change of the constitution's version.
+    pub(super) versions: Vec<Version>,
     /// How often each transaction is in a block.
     counts: BTreeMap<TransactionId, usize>,
 }
@@ -51,6 +53,7 @@ pub(super) struct Story {
 pub(super) struct Edition {
     pub(super) author: MemberId,
     pub(super) document: ProposalDocument,
+    pub(super) height: Height,
     pub(super) time: TimeMs,
 }
 
@@ -113,6 +116,7 @@ impl History {
             .collect();
         let total: u64 = weights.values().sum();
         let (mut parent, mut height, mut time) = (Digest::ZERO, Height::ZERO, evidence.genesis.time);
+        let mut constitution = evidence.genesis.constitution.version;
         for certified in evidence.blocks {
             let block = match Block::decode(&certified.block) {
                 Ok(block) => block,
@@ -125,6 +129,11 @@ impl History {
             if header.height != height.next() || header.parent != parent || header.time <= time {
                 let what = format!("height {} does not follow height {height}", header.height);
                 findings.add(Invariant::Chain, what);
+            }
+            if header.constitution != constitution {
+                constitution = header.constitution;
+                let at = StepMark { step: 0, height: header.height, time: header.time };
+                history.versions.push(Version { number: constitution, at });
             }
             let certificate = &certified.certificate;
             let signed: u64 = (certificate.precommits.keys()).filter_map(|key| weights.get(key)).sum();
@@ -176,6 +185,7 @@ impl History {
         let edition = |document: &ProposalDocument| Edition {
             author: body.sender.clone(),
             document: document.clone(),
+            height,
             time,
         };
         match &body.call {

@@ -5,9 +5,10 @@ use althing_contracts::{
     block::Block,
     canonical,
     digest::{Digest, Purpose},
+    document::ProposalDocument,
     quantity::{DurationMs, Revision, TimeMs},
     role::Role,
-    testing::{World, deploy, member, target},
+    testing::{World, amend, deploy, member, target},
     transaction::{Call, Choice, ReviewVerdict, StepOutcome, Transaction},
 };
 
@@ -64,7 +65,7 @@ impl Scribe {
 }
 
 fn use_of(transaction: &Transaction, bytes: &[u8]) -> KeyUseRecord {
-    let Transaction::V1 { body, .. } = transaction;
+    let Transaction::V2 { body, .. } = transaction;
     KeyUseRecord::V1 {
         time: TimeMs::new(1),
         purpose: KeyUse::of(&body.call),
@@ -76,11 +77,12 @@ fn use_of(transaction: &Transaction, bytes: &[u8]) -> KeyUseRecord {
     }
 }
 
-/// From submission to the receipt of the only step.
-fn run() -> Run {
+const SECOND: DurationMs = DurationMs::new(1_000);
+
+/// A ledger whose first block opens this proposal.
+fn begin(document: &ProposalDocument) -> Scribe {
     let world = World::new(4);
-    let document = deploy("2", &[&["acme-north"]]);
-    let plan = world.state.plan(&document).unwrap();
+    let plan = world.state.plan(document).unwrap();
     let sequence = world.state.next_sequence(&member("acme/author"), Role::Author);
     let proposal = ProposalId::derive(world.network(), &member("acme/author"), sequence, plan.document);
     let run = Run {
@@ -97,23 +99,34 @@ fn run() -> Run {
         proposal,
     };
     let mut scribe = Scribe { world, run };
-    let second = DurationMs::new(1_000);
-    let plan_hash = plan.hash();
-    scribe.block(
-        second,
-        &[("acme/author", Role::Author, Call::Submit { document: document.clone(), plan_hash })],
-    );
-    if scribe.world.state.proposal(proposal).unwrap().stage == Stage::Review {
-        let review = scribe.world.review_call(proposal, ReviewVerdict::Approve);
-        scribe.block(second, &[("birch/author", Role::Reviewer, review)]);
+    let submit = Call::Submit { document: document.clone(), plan_hash: plan.hash() };
+    scribe.block(SECOND, &[("acme/author", Role::Author, submit)]);
+    scribe
+}
+
+impl Scribe {
+    /// Signs the proposal off, votes for it and waits until it is queued.
+    fn decide(&mut self, reviewers: &[&str]) {
+        let proposal = self.run.proposal;
+        let review = self.world.review_call(proposal, ReviewVerdict::Approve);
+        let reviews = reviewers.iter().map(|reviewer| (*reviewer, Role::Reviewer, review.clone()));
+        self.block(SECOND, &reviews.collect::<Vec<_>>());
+        let vote = self.world.vote_call(proposal, Choice::For);
+        let voters = ["acme/author", "birch/author", "cedar/author"];
+        self.block(SECOND, &voters.map(|voter| (voter, Role::Voter, vote.clone())));
+        self.deadline();
+        self.deadline();
     }
-    let vote = scribe.world.vote_call(proposal, Choice::For);
-    let voters = ["acme/author", "birch/author", "cedar/author"];
-    scribe.block(second, &voters.map(|voter| (voter, Role::Voter, vote.clone())));
-    for _ in 0..3 {
-        scribe.deadline();
-    }
-    scribe.block(second, &[("acme/executor", Role::Executor, Call::Claim { proposal, step: 0 })]);
+}
+
+/// From submission to the receipt of the only step.
+fn run() -> Run {
+    let document = deploy("2", &[&["acme-north"]]);
+    let mut scribe = begin(&document);
+    let proposal = scribe.run.proposal;
+    scribe.decide(&["birch/author"]);
+    scribe.deadline();
+    scribe.block(SECOND, &[("acme/executor", Role::Executor, Call::Claim { proposal, step: 0 })]);
     let steps = &scribe.world.state.proposal(proposal).unwrap().execution.steps;
     let fence = steps[0].claim.as_ref().unwrap().fence;
     let at_us = scribe.world.state.height().get() * 1_000 + 1;
@@ -128,14 +141,33 @@ fn run() -> Run {
     });
     let (outcome, evidence) = (StepOutcome::Done, Digest::ZERO);
     let receipt = Call::Receipt { proposal, step: 0, fence, outcome, evidence };
-    scribe.block(second, &[("acme/executor", Role::Executor, receipt)]);
+    scribe.block(SECOND, &[("acme/executor", Role::Executor, receipt)]);
     scribe.run.stage = scribe.world.state.proposal(proposal).unwrap().stage;
+    scribe.run
+}
+
+/// From submission to the block with other rules.
+fn amended() -> Run {
+    let rules = World::new(4).next_rules(|rules| rules.vetoes_per_guardian = 9);
+    let mut scribe = begin(&amend(rules));
+    let proposal = scribe.run.proposal;
+    scribe.decide(&["birch/author", "cedar/author", "delta/author"]);
+    let known = scribe.world.state.proposal(proposal).unwrap();
+    let cosign = Call::Cosign { proposal, revision: known.revision, plan_hash: known.plan_hash };
+    let guardians = ["birch/guardian", "cedar/guardian"];
+    scribe.block(SECOND, &guardians.map(|guardian| (guardian, Role::Guardian, cosign.clone())));
+    scribe.deadline();
+    assert_eq!(scribe.world.state.constitution().version, 2);
+    scribe.run.ended.insert(proposal, Stage::Executed);
     scribe.run
 }
 
 /// The invariants that do not hold after a falsehood.
 fn broken(falsify: impl FnOnce(&mut Run)) -> Vec<Invariant> {
-    let mut run = run();
+    broken_of(run(), falsify)
+}
+
+fn broken_of(mut run: Run, falsify: impl FnOnce(&mut Run)) -> Vec<Invariant> {
     falsify(&mut run);
     let findings = judge(&Evidence {
         genesis: &run.genesis,
@@ -156,6 +188,19 @@ fn broken(falsify: impl FnOnce(&mut Run)) -> Vec<Invariant> {
 #[test]
 fn a_sound_run_has_no_finding() {
     assert_eq!(broken(|_| ()), []);
+    assert_eq!(broken_of(amended(), |_| ()), []);
+}
+
+#[test]
+fn rules_that_no_decision_explains_are_found() {
+    assert_eq!(broken_of(amended(), |run| run.ended.clear()), [Invariant::Approval]);
+    let early = |run: &mut Run| {
+        // The block with the new rules, without the time that the decision had to wait before it.
+        let last = run.blocks.pop().unwrap();
+        run.blocks.truncate(2);
+        run.blocks.push(last);
+    };
+    assert!(broken_of(amended(), early).contains(&Invariant::Approval));
 }
 
 #[test]

@@ -72,7 +72,12 @@ mod tests {
         let mark = |height: &u64| StepMark { step: 0, height: Height::new(*height), time: TimeMs::ZERO };
         let document = deploy("2", &[&[target]]);
         Story {
-            editions: vec![Edition { author: member("acme/author"), document, time: TimeMs::ZERO }],
+            editions: vec![Edition {
+                author: member("acme/author"),
+                document,
+                height: Height::ZERO,
+                time: TimeMs::ZERO,
+            }],
             claims: claims.iter().map(mark).collect(),
             receipts: done
                 .iter()

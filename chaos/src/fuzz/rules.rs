@@ -15,7 +15,7 @@ use althing_contracts::{
     role::Role,
     signature::{PublicKey, Signature},
     state::State,
-    testing::{self, World, deploy, healthy, member, member_key, record, unhealthy},
+    testing::{self, World, amend, deploy, healthy, member, member_key, record, unhealthy},
     transaction::{
         AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome, Transaction, TransactionBody,
         UnverifiedTransaction, VerifiedTransaction,
@@ -152,7 +152,7 @@ impl Ledger {
         let not_after = if spoken.byte() == 0 { TimeMs::new(spoken.number()) } else { TimeMs::MAX };
         let key = *KEYS.get(&(sender.clone(), role))?;
         let body = TransactionBody { sender, role, sequence: Sequence::new(sequence), not_after, call };
-        let transaction = Transaction::V1 { body, key, signature: Signature::Ed25519([0; 64]) };
+        let transaction = Transaction::V2 { body, key, signature: Signature::Ed25519([0; 64]) };
         let decoded = UnverifiedTransaction::decode(&transaction.encode(), self.state.network());
         // Signatures are the business of another target; here everyone has the keys.
         Some(decoded.expect("a canonical encoding").assume_verified())
@@ -162,7 +162,7 @@ impl Ledger {
         let kind = spoken.byte() % 16;
         let proposals: Vec<ProposalId> = self.state.proposals().map(|proposal| proposal.id).collect();
         if kind == 0 || proposals.is_empty() {
-            let document = document(spoken);
+            let document = if spoken.byte() == 0 { self.amendment(spoken) } else { document(spoken) };
             let plan_hash = self.state.plan(&document).map_or(Digest::ZERO, |plan| plan.hash());
             return Some(Call::Submit { document, plan_hash });
         }
@@ -219,6 +219,19 @@ impl Ledger {
                 Call::Attest { proposal, verdict, height, block }
             }
         })
+    }
+}
+
+impl Ledger {
+    /// Other rules, which follow those in force or do not, and some by which nothing could be decided.
+    fn amendment(&self, spoken: &mut Spoken<'_>) -> ProposalDocument {
+        let mut rules = self.state.constitution().clone();
+        rules.version = rules.version.saturating_add(u32::from(spoken.byte() % 3));
+        rules.vetoes_per_guardian = u16::from(spoken.byte());
+        if spoken.byte() == 0 {
+            rules.tracks.clear();
+        }
+        amend(rules)
     }
 }
 

@@ -20,7 +20,8 @@ pub struct Deviation {
     pub what: String,
 }
 
-/// The shortest periods that any track asks for: no proposal may be quicker.
+/// The shortest periods that any track asks for at the beginning: no proposal may be quicker. Those who change the rules that
+/// are followed here shorten none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Periods {
     lease: DurationMs,
@@ -44,6 +45,8 @@ pub(super) struct Life {
     healthy: BTreeSet<(TargetId, OrgId)>,
     unhealthy: bool,
     cosigners: BTreeSet<MemberId>,
+    /// When it changed the rules.
+    enacted: Option<TimeMs>,
     auditors: BTreeSet<MemberId>,
     disputed: bool,
 }
@@ -103,6 +106,7 @@ impl Life {
             healthy: BTreeSet::new(),
             unhealthy: false,
             cosigners: BTreeSet::new(),
+            enacted: None,
             auditors: BTreeSet::new(),
             disputed: false,
         }
@@ -159,6 +163,7 @@ impl Life {
                 ensure(self.cosigners.insert(guardian.clone()), || format!("{guardian} signed twice"))?;
                 self.in_stage(&[Stage::Queued], "a guardian signed it")
             }
+            Event::Amended { .. } => self.enacted(periods, time),
             Event::Equivocated { .. } => Ok(()),
         }
     }
@@ -188,6 +193,18 @@ impl Life {
     fn voted(&mut self, voter: &MemberId) -> Result<(), Deviation> {
         self.in_stage(&[Stage::Voting, Stage::Confirming], "a ballot was cast")?;
         ensure(self.voters.insert(voter.clone()), || format!("{voter} voted twice"))
+    }
+
+    fn enacted(&mut self, periods: Periods, time: TimeMs) -> Result<(), Deviation> {
+        self.in_stage(&[Stage::Queued], "it changed the rules")?;
+        ensure(self.enacted.is_none(), || "it changed the rules twice".to_owned())?;
+        let since = self.queued.ok_or_else(|| Deviation { what: "it was never queued".to_owned() })?;
+        let ended = since.after(periods.timelock);
+        ensure(time >= ended, || {
+            format!("it changed the rules at {time}, its timelock of {since} ends {ended}")
+        })?;
+        self.enacted = Some(time);
+        Ok(())
     }
 
     fn released(&mut self, periods: Periods, time: TimeMs, execute_by: TimeMs) -> Result<(), Deviation> {
@@ -230,6 +247,9 @@ impl Life {
                 let begins = self.execute_by.is_some_and(|by| time < by)
                     && self.queued.is_some_and(|since| since.after(periods.timelock) <= time);
                 ensure(begins, || "it is not its time".to_owned())
+            }
+            (Stage::Queued, Stage::Executed) => {
+                ensure(self.enacted == Some(time), || "the ledger has carried nothing out".to_owned())
             }
             (Stage::Canary | Stage::Rollout(_), Stage::Rollout(_) | Stage::Verifying)
             | (Stage::Verifying, Stage::Executed) => self.check_gate(),
@@ -348,10 +368,10 @@ fn may_go(from: Stage, to: Stage) -> bool {
     };
     match from {
         Submitted => matches!(to, Review | Rejected),
-        Review => matches!(to, Submitted | Voting | Rejected | Expired | Cancelled),
-        Voting => matches!(to, Confirming | Defeated | Cancelled),
-        Confirming => matches!(to, Queued | Voting | Cancelled),
-        Queued => matches!(to, Canary | Vetoed | Superseded | Expired),
+        Review => matches!(to, Submitted | Voting | Rejected | Expired | Cancelled | Superseded),
+        Voting => matches!(to, Confirming | Defeated | Cancelled | Superseded),
+        Confirming => matches!(to, Queued | Voting | Cancelled | Superseded),
+        Queued => matches!(to, Canary | Executed | Vetoed | Superseded | Expired),
         Canary => matches!(to, Rollout(1) | Verifying | RollingBack | Failed),
         Rollout(stage) => {
             matches!(to, Verifying | RollingBack | Failed)

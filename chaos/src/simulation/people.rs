@@ -3,14 +3,15 @@
 
 use althing_contracts::digest::Digest;
 use althing_contracts::{
+    constitution::Track,
     document::{Action, ProposalDocument},
     name::{MemberId, OrgId},
     proposal::Proposal,
-    quantity::{AmountMilli, DurationMs, Fence, Revision},
+    quantity::{AmountMilli, DurationMs, Fence, Ratio, Revision},
     role::Role,
     stage::Stage,
     state::State,
-    testing::{deploy, line, name},
+    testing::{amend, deploy, line, name},
     transaction::{AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome},
 };
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom as _};
@@ -116,7 +117,11 @@ fn author(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
             Some(Call::Revise { proposal: open.id, replaces: open.revision, document, plan_hash })
         }
         (_, 20..) => {
-            let document = draw(random, state, &member.org());
+            let document = if random.random_bool(0.06) {
+                amendment(random, state)
+            } else {
+                draw(random, state, &member.org())
+            };
             let plan_hash = state.plan(&document).ok()?.hash();
             Some(Call::Submit { document, plan_hash })
         }
@@ -175,6 +180,35 @@ fn draw(random: &mut StdRng, state: &State, org: &OrgId) -> ProposalDocument {
         }
     }
     document
+}
+
+/// Other rules: most of them sound, some that touch no track, some with which nothing could be decided any more.
+fn amendment(random: &mut StdRng, state: &State) -> ProposalDocument {
+    let mut rules = state.constitution().clone();
+    rules.version = rules.version.saturating_add(u32::from(random.random_bool(0.95)));
+    let number = random.random_range(0..100);
+    match random.random_range(0..10) {
+        0..4 => rules.vetoes_per_guardian = 20 + number,
+        4 => rules.hard_rules.cost_ceiling_monthly_milli = AmountMilli::new(10_000_000 + u64::from(number)),
+        5..7 => {
+            for track in [Track::Standard, Track::High, Track::Constitutional] {
+                if let Some(parameters) = rules.tracks.get_mut(&track) {
+                    parameters.voting = DurationMs::new(1_500 + u64::from(number));
+                }
+            }
+        }
+        7 => {
+            rules.organisation_cap =
+                if random.random_bool(0.5) { Ratio::TWO_FIFTHS } else { Ratio::ONE_THIRD }
+        }
+        8 => drop(rules.tracks.remove(&Track::High)),
+        _ => {
+            for parameters in rules.tracks.values_mut() {
+                parameters.reviewers = 9;
+            }
+        }
+    }
+    amend(rules)
 }
 
 fn review(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Option<Call> {

@@ -48,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 34] = [
+    pub const KINDS: [&str; 35] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -83,6 +83,7 @@ impl Coverage {
         OBJECTED,
         PROMOTED,
         COSIGNED,
+        AMENDED,
     ];
 
     /// Notes that something happened.
@@ -139,6 +140,7 @@ impl Coverage {
             }
             Event::Promoted { .. } => self.count(PROMOTED),
             Event::Cosigned { .. } => self.count(COSIGNED),
+            Event::Amended { .. } => self.count(AMENDED),
             Event::Tallied { tally, .. } => {
                 let objects = |test: &TallyTest| test.kind == TallyTestKind::Objection && !test.holds;
                 if tally.tests.iter().any(objects) {
@@ -287,6 +289,8 @@ pub(super) const FAILED_AGAIN: &str = "failures reported by two lives";
 pub(super) const OBJECTED: &str = "counts with enough objections";
 /// Too few had seen a routine change.
 pub(super) const PROMOTED: &str = "votes that became full ones";
+/// Other rules are in force from there on.
+pub(super) const AMENDED: &str = "changes of the constitution";
 /// What much depends on waits for them.
 pub(super) const COSIGNED: &str = "signatures of guardians under decisions";
 

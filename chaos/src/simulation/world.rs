@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use althing_actors::signer::state::SignerKeys;
 use althing_contracts::{
-    constitution::{Constitution, TrackParameters},
+    constitution::{Constitution, Track, TrackParameters},
     genesis::{Genesis, Tier},
     name::{MemberId, OrgId},
     quantity::DurationMs,
@@ -38,6 +38,14 @@ pub(super) fn genesis_of(plan: &FaultPlan) -> Genesis {
     for index in 0..plan.validators {
         let sceptic = member(&format!("{}/sceptic", org(index)));
         genesis.members.insert(sceptic.clone(), record(&sceptic, 0, &[Role::Auditor]));
+    }
+    if plan.crowd > 0 {
+        // With so much weight cut away by the cap, three fifths of it can never take part.
+        let high = genesis.constitution.tracks.get(&Track::High).map(|high| high.scheme.clone());
+        let rules = genesis.constitution.tracks.get_mut(&Track::Constitutional);
+        if let Some((rules, scheme)) = rules.zip(high) {
+            rules.scheme = scheme;
+        }
     }
     for id in crowd(plan) {
         genesis.members.insert(id.clone(), record(&id, CROWD_WEIGHT, &[Role::Voter]));

@@ -27,6 +27,7 @@ impl Constitution {
             below.map_or(Ok(()), |below| parameters.check_strictness(track, below))?;
             below = Some((track, parameters));
         }
+        self.check_floor()?;
         self.classification.check()?;
         share("member_cap", self.member_cap)?;
         share("organisation_cap", self.organisation_cap)?;
@@ -34,6 +35,30 @@ impl Constitution {
         period("heartbeat", self.heartbeat, DurationMs::new(100), PERIOD_MAX)?;
         period("clock_ahead_max", self.clock_ahead_max, MILLISECOND, DurationMs::from_hours(1))?;
         self.hard_rules.check()
+    }
+}
+
+impl Constitution {
+    /// What protects the rules may be made stricter and never weaker than this.
+    fn check_floor(&self) -> Result<(), ConstitutionError> {
+        let Some(Scheme::Majority { approval, organisations, .. }) =
+            self.tracks.get(&Track::Constitutional).map(|parameters| &parameters.scheme)
+        else {
+            return Ok(());
+        };
+        let below = |field: &str, floor| {
+            Err(ConstitutionError::BelowFloor {
+                field: format!("tracks.constitutional.scheme.{field}"),
+                floor,
+            })
+        };
+        if approval.is_below(Threshold::AtLeast(Ratio::TWO_THIRDS)) {
+            return below("approval", "two thirds");
+        }
+        if organisations.is_below(Threshold::MoreThan(Ratio::ONE_HALF)) {
+            return below("organisations", "more than half");
+        }
+        Ok(())
     }
 }
 

@@ -20,8 +20,12 @@ impl Constitution {
     pub fn default_genesis() -> Self {
         Self {
             version: 1,
-            tracks: [(Track::Routine, routine()), (Track::Standard, standard()), (Track::High, high())]
-                .into(),
+            tracks: BTreeMap::from([
+                (Track::Routine, routine()),
+                (Track::Standard, standard()),
+                (Track::High, high()),
+                (Track::Constitutional, constitutional()),
+            ]),
             classification: classification(),
             member_cap: Ratio::ONE_THIRD,
             organisation_cap: Ratio::ONE_THIRD,
@@ -129,6 +133,21 @@ fn high() -> TrackParameters {
         cosign: Some(Cosign { guardians: 2, organisations: 2 }),
         timelock: DurationMs::from_hours(48),
         ..standard()
+    }
+}
+
+fn constitutional() -> TrackParameters {
+    TrackParameters {
+        reviewers: 3,
+        voting: DurationMs::from_hours(7 * 24),
+        scheme: Scheme::Majority {
+            turnout: Threshold::AtLeast(Ratio::THREE_FIFTHS),
+            approval: Threshold::AtLeast(Ratio::THREE_QUARTERS),
+            organisations: Threshold::AtLeast(Ratio::TWO_THIRDS),
+        },
+        timelock: DurationMs::from_hours(7 * 24),
+        execute_by: DurationMs::from_hours(14 * 24),
+        ..high()
     }
 }
 

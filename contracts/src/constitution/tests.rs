@@ -59,7 +59,7 @@ fn a24_a_threshold_above_one_hundred_percent_is_refused_when_it_is_read() {
 #[test]
 fn a24_a_threshold_of_all_is_allowed_and_a_missing_one_is_not_read() {
     let mut constitution = Constitution::default_genesis();
-    for track in [Track::Standard, Track::High] {
+    for track in [Track::Standard, Track::High, Track::Constitutional] {
         let parameters = constitution.tracks.get_mut(&track).unwrap();
         with_turnout(Threshold::AtLeast(Ratio::new(1, 1).unwrap()))(parameters);
     }

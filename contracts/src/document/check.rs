@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    act::ACTS_MAX,
     canonical,
     document::{
         Action, DOCUMENT_LEN_MAX, DOCUMENT_SCHEMA, HealthCheck, ProposalDocument, STAGES_MAX, STEPS_MAX,
@@ -33,8 +34,25 @@ impl ProposalDocument {
         if let Some(health) = &self.health {
             health.check()?;
         }
-        self.check_stages()?;
+        if self.acts.is_empty() {
+            self.check_stages()?;
+        } else {
+            self.check_acts()?;
+        }
         within("document", canonical::encode(self).len(), 1, DOCUMENT_LEN_MAX)
+    }
+
+    fn check_acts(&self) -> Result<(), Reject> {
+        if !self.stages.is_empty() {
+            let problem = "stand beside stages; one proposal changes targets, another one the rules";
+            return refuse("acts", problem.to_owned());
+        }
+        within("acts", self.acts.len(), 1, ACTS_MAX)?;
+        let mut changed = BTreeSet::new();
+        match self.acts.iter().position(|act| !changed.insert(act.subject())) {
+            Some(index) => refuse(&format!("acts[{index}]"), "changes the same a second time".to_owned()),
+            None => Ok(()),
+        }
     }
 
     fn check_stages(&self) -> Result<(), Reject> {

@@ -1,19 +1,17 @@
 //! Owns what a genesis document must satisfy before it can start a mesh.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
-    constitution::{ConstitutionError, Cosign, Scheme, Threshold, Track},
+    constitution::Holders,
     genesis::{
         GENESIS_SCHEMA, Genesis, GenesisError, MEMBERS_MAX, MemberRecord, ORGANISATIONS_MAX, TARGETS_MAX,
         TargetRecord,
     },
     name::{MemberId, TargetId},
-    proposal::Electorate,
     quantity::Weight,
     role::Role,
     signature::PublicKey,
-    tally,
 };
 
 /// Largest weight of one party: the sum over every party stays far inside the range of a count.
@@ -42,7 +40,7 @@ impl Genesis {
             self.check_target(target, record)?;
         }
         self.check_keys()?;
-        self.check_reach()
+        Ok(self.constitution.check_reach(&self.holders())?)
     }
 
     fn check_counts(&self) -> Result<(), GenesisError> {
@@ -122,77 +120,9 @@ impl Genesis {
         Ok(())
     }
 
-    /// Every threshold must be reachable when everybody votes for, with the caps applied.
-    fn check_reach(&self) -> Result<(), GenesisError> {
-        let electorate = Electorate::of(self.voters(), self.constitution.member_cap);
-        let best = tally::best_case(&electorate, self.constitution.organisation_cap);
-        for (track, parameters) in &self.constitution.tracks {
-            self.check_reviewers(*track, parameters.reviewers)?;
-            self.check_auditors(*track, parameters.attestations)?;
-            parameters.cosign.map_or(Ok(()), |cosign| self.check_cosigners(*track, cosign))?;
-            let Scheme::Majority { turnout, .. } = &parameters.scheme else { continue };
-            reach(&format!("tracks.{track}.scheme.turnout"), *turnout, best, electorate.total)?;
-        }
-        Ok(())
+    fn holders(&self) -> Holders<'_> {
+        Holders::new(self.members.iter().map(|(id, record)| (id, &record.keys, record.weight)))
     }
-
-    /// Every author needs enough other organisations that can sign a proposal off.
-    fn check_reviewers(&self, track: Track, reviewers: u8) -> Result<(), GenesisError> {
-        let with_reviewer = self.organisations_with(Role::Reviewer);
-        for author in self.organisations_with(Role::Author) {
-            let others = with_reviewer.iter().filter(|org| **org != author).count();
-            if others < usize::from(reviewers) {
-                let missing = format!("{reviewers} organisations with a reviewer besides {author}");
-                return Err(GenesisError::Missing { whose: format!("tracks.{track}.reviewers"), missing });
-            }
-        }
-        Ok(())
-    }
-
-    /// Every author needs enough guardians of other organisations.
-    fn check_cosigners(&self, track: Track, cosign: Cosign) -> Result<(), GenesisError> {
-        for author in self.organisations_with(Role::Author) {
-            let others = self.members.iter().filter(|(member, record)| {
-                record.keys.contains_key(&Role::Guardian) && member.org_str() != author
-            });
-            let (guardians, organisations): (Vec<_>, BTreeSet<_>) =
-                others.map(|(member, _)| (member, member.org_str())).unzip();
-            let Cosign { guardians: signers, organisations: breadth } = cosign;
-            if guardians.len() < usize::from(signers) || organisations.len() < usize::from(breadth) {
-                let missing = format!("{signers} guardians of {breadth} organisations besides {author}");
-                return Err(GenesisError::Missing { whose: format!("tracks.{track}.cosign"), missing });
-            }
-        }
-        Ok(())
-    }
-
-    /// An execution that nobody can attest would be audited for ever.
-    fn check_auditors(&self, track: Track, attestations: u8) -> Result<(), GenesisError> {
-        let auditors =
-            self.members.values().filter(|record| record.keys.contains_key(&Role::Auditor)).count();
-        if auditors < usize::from(attestations) {
-            let missing = format!("{attestations} members with the role auditor");
-            return Err(GenesisError::Missing { whose: format!("tracks.{track}.attestations"), missing });
-        }
-        Ok(())
-    }
-
-    fn organisations_with(&self, role: Role) -> BTreeSet<&str> {
-        let holders = self.members.iter().filter(|(_, record)| record.keys.contains_key(&role));
-        holders.map(|(member, _)| member.org_str()).collect()
-    }
-
-    fn voters(&self) -> impl Iterator<Item = (&MemberId, Weight)> {
-        let voters = self.members.iter().filter(|(_, record)| record.keys.contains_key(&Role::Voter));
-        voters.map(|(member, record)| (member, record.weight))
-    }
-}
-
-fn reach(field: &str, threshold: Threshold, best: Weight, total: Weight) -> Result<(), GenesisError> {
-    if threshold.is_passed_by(best.get(), total.get()) {
-        return Ok(());
-    }
-    Err(ConstitutionError::Unreachable { field: field.to_owned() }.into())
 }
 
 fn count(what: &'static str, found: usize, min: usize, max: usize) -> Result<(), GenesisError> {

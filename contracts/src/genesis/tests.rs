@@ -144,7 +144,7 @@ fn a_mesh_without_enough_guardians_besides_any_author_is_refused() {
             genesis.members.remove(&member(&format!("{org}/guardian")));
         }
     });
-    assert!(found.starts_with("tracks.high.cosign names 2 guardians of 2 organisations besides "), "{found}");
+    assert!(found.starts_with("tracks.high.cosign needs 2 guardians of 2 organisations besides "), "{found}");
     let found = refusal(|genesis| {
         for org in ["cedar", "delta"] {
             genesis.members.remove(&member(&format!("{org}/guardian")));

@@ -13,7 +13,8 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     for event in view.events {
         let begins = match event {
             Event::StageChanged { proposal, to: Stage::Canary, .. }
-            | Event::StepClaimed { proposal, undo: false, .. } => *proposal,
+            | Event::StepClaimed { proposal, undo: false, .. }
+            | Event::Amended { proposal, .. } => *proposal,
             _ => continue,
         };
         let Some(proposal) = view.after.proposal(begins) else {

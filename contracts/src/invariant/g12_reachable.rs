@@ -1,8 +1,12 @@
-//! G12: no change makes a track unreachable: the constitution in force is always one that may be in force.
+//! G12: no change makes a track unreachable: the constitution in force is always one that may be in force, and nothing is
+//! decided by another.
 
 use crate::{
+    constitution::Track,
     event::Event,
-    invariant::{Broken, View, ensure},
+    invariant::{Broken, View, ensure, ensure_of},
+    proposal::Proposal,
+    stage::Stage,
     tally,
 };
 
@@ -11,12 +15,38 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     ensure(constitution.version >= view.before.constitution().version, || {
         "the constitution went back to an older version".to_owned()
     })?;
-    let checked = constitution.check();
+    let checked =
+        constitution.check().and_then(|()| constitution.check_reach(&view.after.registry().holders()));
     ensure(checked.is_ok(), || checked.err().map(|error| error.to_string()).unwrap_or_default())?;
+    let amended = view.events.iter().filter(|event| matches!(event, Event::Amended { .. })).count();
+    let versions = constitution.version.saturating_sub(view.before.constitution().version);
+    ensure(usize::try_from(versions) == Ok(amended), || {
+        format!("the constitution is {versions} versions further by {amended} decisions")
+    })?;
+    if amended > 0 {
+        view.after
+            .proposals()
+            .filter(|proposal| is_undecided(proposal))
+            .try_for_each(|it| check_pinned(view, it))?;
+    }
     let submitted = view.events.iter().filter(|event| matches!(event, Event::Submitted { .. }));
     let mut submitted = submitted.filter_map(|event| view.after.proposal(event.proposal()?));
     submitted.try_for_each(|proposal| {
         let best = tally::best_case(&proposal.electorate, proposal.organisation_cap);
         ensure(best.get() > 0, || format!("nobody can decide proposal {}", proposal.id))
     })
+}
+
+const fn is_undecided(proposal: &Proposal) -> bool {
+    matches!(proposal.stage, Stage::Review | Stage::Voting | Stage::Confirming | Stage::Queued)
+}
+
+/// What waits to be carried out is decided by the thresholds and caps in force, those of the track that it fell back on included.
+fn check_pinned(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
+    let rules = view.after.constitution();
+    let track = if proposal.vote.promoted { Track::Standard } else { proposal.track };
+    let same = rules.tracks.get(&track) == Some(&*proposal.parameters)
+        && proposal.fallback.as_deref().is_none_or(|full| rules.tracks.get(&Track::Standard) == Some(full))
+        && rules.organisation_cap == proposal.organisation_cap;
+    ensure_of(proposal.id, same, || "it is open under rules that are no longer in force".to_owned())
 }

@@ -3,7 +3,7 @@
 use crate::{
     digest::Digest,
     event::Event,
-    lifecycle::Cast,
+    lifecycle::{Cast, enact},
     name::{Line, MemberId},
     proposal::Proposal,
     quantity::{DurationMs, Revision},
@@ -24,8 +24,8 @@ pub(super) fn enter(cast: &mut Cast<'_>) {
     cast.go(Stage::Queued, &format!("decided; its timelock runs for {timelock} ms"));
     cast.proposal.eta = Some(eta);
     cast.wait_until(eta);
-    if is_overtaken(cast.proposal, cast.registry) {
-        cast.go(Stage::Superseded, "a target has moved since the plan was made");
+    if let Some(cause) = overtaken(cast.proposal, cast.registry) {
+        cast.go(Stage::Superseded, cause);
     }
 }
 
@@ -43,6 +43,10 @@ pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
     }
     if let Some(finding) = rules::findings(&cast.proposal.document, cast.registry).first() {
         cast.go(Stage::Superseded, finding.message.as_str());
+        return Ok(());
+    }
+    if enact::is_due(cast.proposal, now) {
+        enact::enact(cast);
         return Ok(());
     }
     cast.wait_until(last);
@@ -63,6 +67,9 @@ pub(super) fn cosign(
     }
     cast.proposal.cosigned_by.insert(sender.clone());
     cast.events.push(Event::Cosigned { proposal: cast.proposal.id, guardian: sender.clone() });
+    if enact::is_due(cast.proposal, cast.registry.time) {
+        enact::enact(cast);
+    }
     Ok(())
 }
 
@@ -101,9 +108,22 @@ pub(super) fn supersede(cast: &mut Cast<'_>, cause: &str) -> Result<(), Reject> 
     Ok(())
 }
 
-/// Whether a queued proposal no longer finds what its plan was made for.
-pub(crate) fn is_overtaken(proposal: &Proposal, registry: &Registry) -> bool {
-    proposal.stage == Stage::Queued && registry.first_moved(&proposal.plan).is_some()
+/// Why a proposal that is not carried out so far cannot be any more.
+pub(crate) fn overtaken(proposal: &Proposal, registry: &Registry) -> Option<&'static str> {
+    match proposal.stage {
+        Stage::Review | Stage::Voting | Stage::Confirming | Stage::Queued
+            if registry.has_other_rules(proposal) =>
+        {
+            Some("the rules of its track have changed since it was submitted")
+        }
+        Stage::Queued if registry.has_moved_under_acts(proposal) => {
+            Some("what it replaces has changed since the plan was made")
+        }
+        Stage::Queued if registry.first_moved(&proposal.plan).is_some() => {
+            Some("a target has moved since the plan was made")
+        }
+        _ => None,
+    }
 }
 
 /// The pinned timelock, stretched linearly while opposition grows from its floor to one third.

@@ -1,5 +1,6 @@
 //! The life of proposals, move by move: accepted, refused, repeated, reordered.
 
+mod amendment;
 mod attack;
 mod audit;
 mod ballot;

@@ -103,15 +103,17 @@ impl State {
         }
     }
 
-    /// A change that ended may have moved what queued proposals were planned against.
+    /// A change that ended may have moved what others were planned against or are decided by.
     fn supersede_overtaken(&mut self, events: &mut Vec<Event>) {
-        let overtaken = |id: &&ProposalId| {
-            self.proposal(**id).is_some_and(|proposal| lifecycle::is_overtaken(proposal, &self.registry))
+        let overtaken = |id: &ProposalId| {
+            let cause = self.proposal(*id).and_then(|it| lifecycle::overtaken(it, &self.registry));
+            cause.map(|cause| (*id, cause))
         };
-        let overtaken: Vec<ProposalId> = self.open.keys().filter(overtaken).copied().collect();
-        for id in overtaken {
-            // A proposal that is overtaken is queued, and a queued one may always be superseded.
-            let _superseded = self.with_proposal(id, events, |cast| lifecycle::step(cast, Move::Overtaken));
+        let overtaken: Vec<_> = self.open.keys().filter_map(overtaken).collect();
+        for (id, cause) in overtaken {
+            // A proposal that is overtaken may always be superseded.
+            let superseded = |cast: &mut Cast<'_>| lifecycle::step(cast, Move::Overtaken(cause));
+            let _superseded = self.with_proposal(id, events, superseded);
         }
     }
 

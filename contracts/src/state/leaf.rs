@@ -34,7 +34,7 @@ pub enum LeafKey {
     Members,
     /// What changes about the members from this one on, up to the next such leaf: sequences and vetoes.
     Activity(MemberId),
-    /// The parameters in force.
+    /// The parameters in force, and when those of each track last changed.
     Constitution,
     /// The validators.
     Roster,
@@ -168,7 +168,9 @@ pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u
         LeafKey::Target(id) => Digest::of_object(Purpose::State, registry.targets.get(id)?),
         LeafKey::Members => members_digest(registry),
         LeafKey::Activity(first) => activity_digest(registry, first)?,
-        LeafKey::Constitution => Digest::of_object(Purpose::State, &registry.constitution),
+        LeafKey::Constitution => {
+            Digest::of_object(Purpose::State, &(&registry.constitution, &registry.amended))
+        }
         LeafKey::Roster => registry.roster.digest(),
         LeafKey::Ledger => ledger_digest(registry),
     };

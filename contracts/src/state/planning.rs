@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
+    act::{Act, PlannedAct},
     constitution::{Track, TrackParameters},
     document::{Action, ProposalDocument, StepDocument},
     event::Event,
@@ -18,7 +19,12 @@ impl Registry {
     pub(crate) fn plan(&self, document: &ProposalDocument) -> Result<Plan, Reject> {
         document.check()?;
         let steps = document.steps().map(|(stage, step)| self.plan_step(stage, step));
-        Ok(Plan { document: document.digest(), steps: steps.collect::<Result<_, _>>()? })
+        let acts = document.acts.iter().map(|act| PlannedAct { replaces: self.in_force(&act.subject()) });
+        Ok(Plan {
+            document: document.digest(),
+            steps: steps.collect::<Result<_, _>>()?,
+            acts: acts.collect(),
+        })
     }
 
     fn plan_step(&self, stage: usize, step: &StepDocument) -> Result<PlannedStep, Reject> {
@@ -50,7 +56,8 @@ impl Registry {
             let tier = self.targets.get(&step.target).map_or(Tier::High, |target| target.record.tier);
             (step.action.kind(), tier)
         });
-        self.constitution.classification.track_of(targets.len(), actions)
+        let of_steps = self.constitution.classification.track_of(targets.len(), actions);
+        document.acts.iter().map(Act::track).fold(of_steps, Track::max)
     }
 
     pub(crate) fn parameters(&self, track: Track) -> Result<Arc<TrackParameters>, Reject> {

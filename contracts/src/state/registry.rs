@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     certificate::{Roster, Validator},
-    constitution::{Constitution, Track, TrackParameters},
+    constitution::{Constitution, Holders, Track, TrackParameters},
     digest::Digest,
     genesis::{Genesis, MemberRecord, TargetRecord},
     name::{MemberId, TargetId},
@@ -35,6 +35,8 @@ pub struct Registry {
     pub(crate) events: EventSequence,
     pub(crate) fence: Fence,
     pub(crate) constitution: Arc<Constitution>,
+    /// The version of the constitution that last changed the rules of each track.
+    pub(crate) amended: BTreeMap<Track, u32>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) members: SharedMap<MemberId, Arc<Member>>,
     pub(crate) targets: SharedMap<TargetId, Arc<Target>>,
@@ -65,6 +67,7 @@ impl Registry {
             events: EventSequence::ZERO,
             fence: Fence::ZERO,
             constitution: Arc::new(genesis.constitution.clone()),
+            amended: BTreeMap::new(),
             roster: Arc::new(roster(genesis)),
             members: members.collect(),
             targets: targets.collect(),
@@ -96,6 +99,11 @@ impl Registry {
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         self.events = self.events.saturating_add(EventSequence::new(len));
         self.touched.ledger();
+    }
+
+    /// Who holds which role.
+    pub(crate) fn holders(&self) -> Holders<'_> {
+        Holders::new(self.members.iter().map(|(id, member)| (id, &member.keys, member.weight)))
     }
 
     /// Refuses who is not a member.

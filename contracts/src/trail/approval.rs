@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Found, ProposalTrail, Trail, ensure};
 use crate::{
-    constitution::{Cosign, Scheme, Threshold},
+    constitution::{Constitution, Cosign, Scheme, Threshold},
+    digest::Digest,
     event::Event,
     invariant::{Invariant, View},
     name::MemberId,
@@ -20,18 +21,21 @@ const G3: Invariant = Invariant::Approval;
 /// Judges one event.
 pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<(), Found> {
     match event {
-        Event::Submitted { proposal, .. } => check_pinned(block, *proposal),
+        Event::Submitted { proposal, .. } => check_pinned(trail, block, *proposal),
         Event::Tallied { proposal, tally } => check_tally(trail, block, *proposal, tally),
         Event::StageChanged { proposal, to: Stage::Queued, .. } => check_decision(trail, block, *proposal),
         Event::StepClaimed { proposal, undo: false, .. } => check_claim(trail, block, *proposal),
+        Event::Amended { proposal, version, constitution } => {
+            check_amendment(trail, block, *proposal, (*version, *constitution))
+        }
         _ => Ok(()),
     }
 }
 
 /// What is pinned at submission is what the constitution says about the proposal's class.
-fn check_pinned(block: &View<'_>, id: ProposalId) -> Result<(), Found> {
+fn check_pinned(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
     let Some(proposal) = block.after.proposal(id) else { return missing(id) };
-    let in_force = block.after.constitution().tracks.get(&proposal.track);
+    let in_force = trail.constitution().and_then(|rules| rules.tracks.get(&proposal.track));
     let pinned = in_force == Some(&*proposal.parameters);
     ensure(pinned, G3, id, || "its thresholds are not those of the constitution".to_owned())
 }
@@ -93,15 +97,40 @@ fn check_claim(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Fo
     let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
     let executes = matches!(trail.stage, Some(Stage::Queued | Stage::Canary | Stage::Rollout(_)));
     ensure(executes, G3, id, || format!("a step is claimed while it is {:?}", trail.stage))?;
+    check_release(trail, proposal, block)
+}
+
+/// The rules are changed by what was decided about exactly this text, one version after the other.
+fn check_amendment(
+    trail: &Trail,
+    block: &View<'_>,
+    id: ProposalId,
+    (version, constitution): (u32, Digest),
+) -> Result<(), Found> {
+    let before = trail.constitution().map_or(0, |rules| rules.version);
+    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    let follows = before.checked_add(1) == Some(version);
+    ensure(follows, G3, id, || format!("version {version} of the constitution follows {before}"))?;
+    let decided = proposal.amendment().map(Constitution::digest) == Some(constitution);
+    ensure(decided, G3, id, || "the constitution is another than was decided".to_owned())?;
+    ensure(trail.stage == Some(Stage::Queued), G3, id, || {
+        format!("the constitution is changed while it is {:?}", trail.stage)
+    })?;
+    check_release(trail, proposal, block)
+}
+
+/// What is carried out has waited for its timelock and its co-signers, under the plan that was voted on.
+fn check_release(trail: &ProposalTrail, proposal: &Proposal, block: &View<'_>) -> Result<(), Found> {
+    let id = proposal.id;
     let pinned = trail.queued_at.zip(trail.parameters.as_ref());
     let unlocked = pinned.map(|(queued, parameters)| queued.after(parameters.timelock));
     let elapsed = unlocked.is_some_and(|unlocked| block.header.time >= unlocked);
     ensure(elapsed, G3, id, || {
-        format!("a step is claimed at {} before its timelock ends", block.header.time)
+        format!("it is carried out at {} before its timelock ends", block.header.time)
     })?;
     let needed = trail.parameters.as_ref().and_then(|parameters| parameters.cosign);
     ensure(needed.is_none_or(|needed| is_cosigned(trail, needed)), G3, id, || {
-        format!("a step is claimed with the signatures of {} guardians", trail.cosigners.len())
+        format!("it is carried out with the signatures of {} guardians", trail.cosigners.len())
     })?;
     let voted_on = trail.plan_hash == Some(proposal.plan.hash());
     let planned = proposal.plan.document == proposal.document.digest();

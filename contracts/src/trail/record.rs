@@ -6,12 +6,13 @@ use std::{
 };
 
 use crate::{
-    constitution::TrackParameters,
+    constitution::{Constitution, TrackParameters},
     digest::Digest,
     document::Action,
     event::Event,
     invariant::View,
     name::{MemberId, Name, OrgId, TargetId},
+    proposal::Proposal,
     quantity::{Fence, Revision, TimeMs},
     stage::Stage,
     tally::TallyReport,
@@ -23,6 +24,8 @@ use crate::{
 pub struct Trail {
     proposals: BTreeMap<ProposalId, ProposalTrail>,
     fence: Fence,
+    /// The rules in force, as the decisions about them say; `None` before the first block.
+    constitution: Option<Arc<Constitution>>,
     /// The services that run on each target, by what was reported.
     services: BTreeMap<TargetId, BTreeSet<Name>>,
 }
@@ -98,6 +101,17 @@ impl Trail {
         self.fence
     }
 
+    /// The rules in force.
+    #[must_use]
+    pub fn constitution(&self) -> Option<&Constitution> {
+        self.constitution.as_deref()
+    }
+
+    /// Takes the rules at the beginning of the first block.
+    pub(super) fn begin(&mut self, block: &View<'_>) {
+        self.constitution.get_or_insert_with(|| Arc::new(block.before.constitution().clone()));
+    }
+
     /// One step's trail.
     #[must_use]
     pub fn step(&self, proposal: ProposalId, step: u16) -> Option<&StepTrail> {
@@ -164,6 +178,10 @@ impl Trail {
             Event::HealthAttested { proposal, stage, target, org, health, .. } => {
                 let judged = self.proposal_mut(*proposal).health.entry((*stage, target.clone())).or_default();
                 judged.insert(org.clone(), health.clone());
+            }
+            Event::Amended { proposal, .. } => {
+                let decided = block.after.proposal(*proposal).and_then(Proposal::amendment);
+                self.constitution = decided.map(|constitution| Arc::new(constitution.clone()));
             }
             Event::Cosigned { proposal, guardian } => {
                 self.proposal_mut(*proposal).cosigners.insert(guardian.clone());

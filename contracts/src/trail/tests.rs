@@ -54,10 +54,13 @@ impl Life {
     }
 
     fn submit(&mut self, document: ProposalDocument) -> ProposalId {
+        self.submit_as("acme/author", document)
+    }
+
+    fn submit_as(&mut self, author: &str, document: ProposalDocument) -> ProposalId {
         let plan = self.world.state.plan(&document).unwrap();
-        let author = member("acme/author");
-        let id = ProposalId::derive(self.world.network(), &author, Sequence::new(1), plan.document);
-        self.one("acme/author", Role::Author, Call::Submit { document, plan_hash: plan.hash() });
+        let id = ProposalId::derive(self.world.network(), &member(author), Sequence::new(1), plan.document);
+        self.one(author, Role::Author, Call::Submit { document, plan_hash: plan.hash() });
         id
     }
 
@@ -257,6 +260,62 @@ fn g3_a_step_that_too_few_guardians_have_signed_is_noticed() {
         }
     });
     assert_eq!(own, [Invariant::Approval]);
+}
+
+/// A life in which another constitution comes into force.
+fn amended() -> Life {
+    let mut life = Life { world: World::new(4), seen: Vec::new() };
+    let constitution = life.world.next_rules(|rules| {
+        let standard = rules.tracks.get_mut(&crate::constitution::Track::Standard).unwrap();
+        standard.voting = DurationMs::from_hours(100);
+    });
+    let id = life.submit(crate::testing::amend(constitution));
+    let review = life.world.review_call(id, ReviewVerdict::Approve);
+    let others = ["birch/author", "cedar/author", "delta/author"];
+    life.block(DurationMs::new(5), &others.map(|reviewer| (reviewer, Role::Reviewer, review.clone())));
+    let vote = life.world.vote_call(id, Choice::For);
+    let ballots = ["acme/author", "birch/author", "cedar/author"];
+    life.block(DurationMs::new(5), &ballots.map(|voter| (voter, Role::Voter, vote.clone())));
+    (0..2).for_each(|_| life.deadline());
+    let proposal = life.world.state.proposal(id).unwrap();
+    let (revision, plan_hash) = (proposal.revision, proposal.plan_hash);
+    let cosign = Call::Cosign { proposal: id, revision, plan_hash };
+    let guardians = ["birch/guardian", "cedar/guardian"];
+    life.block(DurationMs::new(5), &guardians.map(|guardian| (guardian, Role::Guardian, cosign.clone())));
+    life.deadline();
+    assert_eq!(life.world.state.constitution().version, 2);
+    life.submit_as("birch/author", deploy("2", STAGES));
+    life
+}
+
+#[test]
+fn g3_rules_that_were_not_decided_by_this_text_in_time_and_in_order_are_noticed() {
+    assert!(amended().judged().is_empty(), "{:?}", amended().judged());
+    let of = |change: fn(&mut u32, &mut Digest)| {
+        let broken = amended().broken(|events| {
+            for event in events {
+                if let Event::Amended { version, constitution, .. } = event {
+                    change(version, constitution);
+                }
+            }
+        });
+        assert_eq!(broken, [Invariant::Approval]);
+    };
+    of(|version, _| *version = 3);
+    of(|_, constitution| *constitution = Digest::ZERO);
+    let undecided = amended().broken(|events| {
+        events.retain(|event| !matches!(event, Event::StageChanged { to: Stage::Queued, .. }));
+    });
+    assert!(undecided.contains(&Invariant::Approval));
+    let unsigned = amended().broken(|events| events.retain(|event| !matches!(event, Event::Cosigned { .. })));
+    assert_eq!(unsigned, [Invariant::Approval]);
+    let silent = amended().broken(|events| events.retain(|event| !matches!(event, Event::Amended { .. })));
+    assert_eq!(silent, [Invariant::Approval], "the next proposal is pinned to rules that nobody decided");
+    let mut early = amended();
+    let at = early.seen.iter().position(|seen| matches!(seen.events.first(), Some(Event::Amended { .. })));
+    let queued = early.seen[at.unwrap() - 1].header.time;
+    early.seen[at.unwrap()].header.time = queued;
+    assert!(early.judged().iter().any(|found| found.message.ends_with("before its timelock ends")));
 }
 
 #[test]

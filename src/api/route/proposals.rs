@@ -127,7 +127,7 @@ pub(crate) async fn plan(shared: web::Data<Shared>, request: HttpRequest, payloa
         let view = backend.view();
         let plan = view.state.plan(&document)?;
         let report = PlanReport {
-            plan: PlanView::new(&plan, &document),
+            plan: PlanView::new(&view.state, &plan, &document),
             track: view::kebab(&view.state.track_of(&document)),
             findings: view.state.findings(&document).iter().map(FindingView::from).collect(),
         };
@@ -141,7 +141,7 @@ pub(crate) async fn plan(shared: web::Data<Shared>, request: HttpRequest, payloa
     responses((status = 200, body = PlanView)))]
 pub(crate) async fn plan_of(view: Pinned, id: web::Path<String>) -> Answer {
     let proposal = find(&view.state, &id)?;
-    Ok(HttpResponse::Ok().json(PlanView::new(&proposal.plan, &proposal.document)))
+    Ok(HttpResponse::Ok().json(PlanView::new(&view.state, &proposal.plan, &proposal.document)))
 }
 
 /// Shows the vote on the current revision.

@@ -7,6 +7,7 @@ use super::{Answer, Shared};
 use crate::api::{
     height::Pinned,
     view::{
+        constitution::ConstitutionView,
         node::{NodeView, PeerView},
         page::{Page, PageQuery},
         registry::{MemberView, TargetView},
@@ -21,6 +22,12 @@ pub(crate) async fn targets(view: Pinned, query: web::Query<PageQuery>) -> Answe
     let rest = view.state.targets().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
     let shown = rest.map(|(id, target)| (id.clone(), TargetView::new(id, target)));
     Ok(HttpResponse::Ok().json(Page::take(shown, size)))
+}
+
+/// Shows the rules in force.
+#[utoipa::path(get, path = "/v1/constitution", tag = "mesh", responses((status = 200, body = ConstitutionView)))]
+pub(crate) async fn constitution(view: Pinned) -> Answer {
+    Ok(HttpResponse::Ok().json(ConstitutionView::new(view.state.constitution())))
 }
 
 /// Lists members.

@@ -31,9 +31,26 @@ pub struct ProposalDocument {
     health: Option<HealthCheck>,
     /// What is done when a stage fails.
     rollback: Option<RollbackPlan>,
-    /// The stages in order; the first is the canary.
+    /// The stages in order; the first is the canary. Empty exactly when there are acts.
+    #[serde(default)]
     #[schema(max_items = 8)]
     stages: Vec<StageDocument>,
+    /// Changes of the rules themselves, which the ledger carries out; all of them or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 8)]
+    acts: Vec<Act>,
+}
+
+/// One change of the rules.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
+pub enum Act {
+    /// Puts another constitution in force.
+    Amend {
+        /// The whole of it, in the form that `GET /v1/constitution` shows.
+        #[schema(value_type = Object)]
+        constitution: serde_json::Value,
+    },
 }
 
 /// Estimated cost.
@@ -150,6 +167,8 @@ mod tests {
             version: name("1"),
             artefact: althing_contracts::digest::Digest::ZERO,
         };
+        let constitution = Box::new(althing_contracts::constitution::Constitution::default_genesis());
+        real.acts = vec![althing_contracts::act::Act::Amend { constitution }];
         let json = serde_json::to_value(&real).unwrap();
         let mirror: ProposalDocument = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(&mirror).unwrap(), json);

@@ -108,8 +108,8 @@ impl ExecutionView {
     /// Shows the execution of a proposal.
     pub fn new(proposal: &Proposal) -> Self {
         let progress = |index: u16| proposal.execution.steps.get(usize::from(index));
-        let plan = super::plan::PlanView::new(&proposal.plan, &proposal.document);
-        let steps = plan.steps.into_iter().map(|planned| StepView {
+        let planned = super::plan::steps(&proposal.plan, &proposal.document);
+        let steps = planned.into_iter().map(|planned| StepView {
             state: progress(planned.step).map_or("waiting", state_of).to_owned(),
             claim: progress(planned.step).and_then(|progress| progress.claim.as_ref()).map(ClaimView::from),
             failure: progress(planned.step).and_then(failure_of),

@@ -150,10 +150,15 @@ fn queued(proposal: &Proposal, now: TimeMs) -> Vec<ConditionView> {
         detail: "the timelock has to run out".to_owned(),
         until_ms: Some(eta.get()),
     };
+    let (name, detail) = if proposal.document.acts.is_empty() {
+        ("claim", "an executor of the first stage's targets has to claim a step")
+    } else {
+        ("enactment", "the ledger carries it out by itself when everything else is met")
+    };
     let claim = ConditionView {
-        name: "claim".to_owned(),
+        name: name.to_owned(),
         met: false,
-        detail: "an executor of the first stage's targets has to claim a step".to_owned(),
+        detail: detail.to_owned(),
         until_ms: Some(eta.after(proposal.parameters.execute_by).get()),
     };
     let signatures = proposal.parameters.cosign.map(|needed| {

@@ -1,14 +1,19 @@
 //! Owns how a plan is shown: each step with what it finds, what it does and what undoes it.
 
 use althing_contracts::{
+    act::{Act, PlannedAct},
     document::{Action, ProposalDocument},
     plan::Plan,
     rules::Finding,
+    state::State,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::document;
+use super::{
+    constitution::{ChangeView, changes},
+    document,
+};
 
 /// The dry run of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -19,6 +24,20 @@ pub struct PlanView {
     pub document: String,
     /// Steps in order.
     pub steps: Vec<PlannedStepView>,
+    /// Changes of the rules themselves in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<PlannedActView>,
+}
+
+/// One change of the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedActView {
+    /// Which kind: `amend`.
+    pub kind: String,
+    /// Digest of what it replaces; void when that has changed.
+    pub replaces: String,
+    /// What it changes, while what it replaces is in force.
+    pub changes: Vec<ChangeView>,
 }
 
 /// One step, fully decided.
@@ -75,26 +94,48 @@ pub struct PlanRequest {
 }
 
 impl PlanView {
-    /// Shows a plan with the names of its document's stages.
-    pub fn new(plan: &Plan, document: &ProposalDocument) -> Self {
-        let name_of = |stage: u8| {
-            document.stages.get(usize::from(stage)).map_or_else(String::new, |stage| stage.name.to_string())
-        };
-        let steps = (0_u16..).zip(&plan.steps).map(|(step, planned)| PlannedStepView {
-            step,
-            stage: planned.stage,
-            stage_name: name_of(planned.stage),
-            target: planned.target.to_string(),
-            owner: planned.owner.to_string(),
-            before: planned.before.clone(),
-            after: planned.action.clone(),
-            undo: planned.undo.clone(),
-        });
+    /// Shows a plan with the names of its document's stages, and what its acts change about the rules of `state`.
+    pub fn new(state: &State, plan: &Plan, document: &ProposalDocument) -> Self {
         Self {
             plan_hash: plan.hash().to_string(),
             document: plan.document.to_string(),
-            steps: steps.collect(),
+            steps: steps(plan, document),
+            acts: document
+                .acts
+                .iter()
+                .zip(&plan.acts)
+                .map(|(act, planned)| shown(state, act, planned))
+                .collect(),
         }
+    }
+}
+
+/// Shows the steps of a plan with the names of its document's stages.
+pub(super) fn steps(plan: &Plan, document: &ProposalDocument) -> Vec<PlannedStepView> {
+    let name_of = |stage: u8| {
+        document.stages.get(usize::from(stage)).map_or_else(String::new, |stage| stage.name.to_string())
+    };
+    let shown = (0_u16..).zip(&plan.steps).map(|(step, planned)| PlannedStepView {
+        step,
+        stage: planned.stage,
+        stage_name: name_of(planned.stage),
+        target: planned.target.to_string(),
+        owner: planned.owner.to_string(),
+        before: planned.before.clone(),
+        after: planned.action.clone(),
+        undo: planned.undo.clone(),
+    });
+    shown.collect()
+}
+
+fn shown(state: &State, act: &Act, planned: &PlannedAct) -> PlannedActView {
+    let Act::Amend { constitution } = act;
+    let in_force = state.constitution();
+    let is_replaced = in_force.digest() == planned.replaces;
+    PlannedActView {
+        kind: "amend".to_owned(),
+        replaces: planned.replaces.to_string(),
+        changes: if is_replaced { changes(in_force, constitution) } else { Vec::new() },
     }
 }
 

@@ -24,7 +24,7 @@ pub struct ProposalSummary {
     pub author: String,
     /// Which edition is current.
     pub revision: u32,
-    /// Its class: `routine`, `standard` or `high`.
+    /// Its class: `routine`, `standard`, `high` or `constitutional`.
     pub track: String,
     /// Where it stands, for example `voting` or `rollout`.
     pub stage: String,
@@ -138,7 +138,7 @@ impl ProposalView {
             submitted_at: proposal.submitted_at.get(),
             constitution: proposal.constitution,
             document: ProposalDocument::clone(&proposal.document),
-            plan: PlanView::new(&proposal.plan, &proposal.document),
+            plan: PlanView::new(state, &proposal.plan, &proposal.document),
             findings: proposal.findings.iter().map(FindingView::from).collect(),
             reviews: reviews.collect(),
             cosigned_by: proposal.cosigned_by.iter().map(ToString::to_string).collect(),

@@ -407,6 +407,65 @@ fn g12_notices_a_threshold_that_nobody_can_reach() {
 }
 
 #[test]
+fn g12_notices_rules_that_nobody_decided() {
+    let plant = |scene: &mut Scene| scene.after.tamper_with_rules(|rules| rules.version += 1);
+    ballots().notices(Invariant::Reachable, plant, "the constitution is 1 versions further by 0 decisions");
+}
+
+#[test]
+fn g12_notices_rules_that_the_members_cannot_meet() {
+    let plant = |scene: &mut Scene| {
+        scene.after.tamper_with_rules(|rules| {
+            rules.tracks.get_mut(&crate::constitution::Track::Constitutional).unwrap().reviewers = 4;
+        });
+    };
+    ballots().notices(Invariant::Reachable, plant, "needs 4 organisations with a reviewer besides");
+}
+
+/// A block in which another constitution comes into force and supersedes what is open.
+fn amendment() -> Scene {
+    let mut world = World::new(4);
+    let constitution = world.next_rules(|rules| {
+        let standard = rules.tracks.get_mut(&crate::constitution::Track::Standard).unwrap();
+        standard.voting = DurationMs::from_hours(100);
+    });
+    let id = world.submit("acme/author", crate::testing::amend(constitution)).unwrap();
+    for reviewer in ["birch/author", "cedar/author", "delta/author"] {
+        world.review(reviewer, id, ReviewVerdict::Approve).unwrap();
+    }
+    for voter in ["acme/author", "birch/author", "cedar/author"] {
+        world.vote(voter, id, Choice::For).unwrap();
+    }
+    (0..2).for_each(|_| drop(world.pass_to_deadline()));
+    for guardian in ["birch/guardian", "cedar/guardian"] {
+        world.cosign(guardian, id).unwrap();
+    }
+    world.block(DurationMs::new(1), &[]);
+    let left = world.state.next_deadline().unwrap().since(world.state.time());
+    world.block(left.saturating_sub(DurationMs::new(20)), &[]);
+    let open = world.submit("acme/author", deploy("2", &[&["acme-north"]])).unwrap();
+    world.block(DurationMs::new(10), &[]);
+    Scene::of(&mut world, open, &[])
+}
+
+#[test]
+fn g12_notices_what_stays_open_under_rules_that_have_changed() {
+    let stays = |change: fn(&mut Proposal)| {
+        move |scene: &mut Scene| {
+            let id = scene.id;
+            let before = scene.before.proposal(id).unwrap().clone();
+            scene.after.tamper(id, |proposal| {
+                *proposal = before;
+                change(proposal);
+            });
+        }
+    };
+    let message = "it is open under rules that are no longer in force";
+    amendment().notices(Invariant::Reachable, stays(|_| {}), message);
+    amendment().notices(Invariant::Reachable, stays(|proposal| proposal.stage = Stage::Queued), message);
+}
+
+#[test]
 fn g13_notices_a_proposal_that_waits_for_ever() {
     let plant = |scene: &mut Scene| {
         let id = scene.id;

@@ -1,0 +1,110 @@
+//! Owns whether the people whom a mesh has can meet what a constitution asks for: a rule that nobody can meet locks a track
+//! for ever.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    constitution::{Constitution, ConstitutionError, Cosign, Scheme, Track, TrackParameters},
+    name::MemberId,
+    proposal::Electorate,
+    quantity::Weight,
+    role::Role,
+    signature::PublicKey,
+    tally,
+};
+
+/// Who holds which role.
+pub(crate) struct Holders<'a> {
+    members: Vec<(&'a MemberId, &'a BTreeMap<Role, PublicKey>, Weight)>,
+}
+
+impl<'a> Holders<'a> {
+    pub(crate) fn new(
+        members: impl Iterator<Item = (&'a MemberId, &'a BTreeMap<Role, PublicKey>, Weight)>,
+    ) -> Self {
+        Self { members: members.collect() }
+    }
+
+    fn with(&self, role: Role) -> impl Iterator<Item = &'a MemberId> {
+        self.members.iter().filter(move |(_, keys, _)| keys.contains_key(&role)).map(|(member, ..)| *member)
+    }
+
+    fn organisations_with(&self, role: Role) -> BTreeSet<&'a str> {
+        self.with(role).map(MemberId::org_str).collect()
+    }
+
+    fn voters(&self) -> impl Iterator<Item = (&'a MemberId, Weight)> {
+        let voters = self.members.iter().filter(|(_, keys, _)| keys.contains_key(&Role::Voter));
+        voters.map(|(member, _, weight)| (*member, *weight))
+    }
+}
+
+impl Constitution {
+    /// Checks that every track can be passed by these members, with the caps applied, whoever the author is.
+    pub(crate) fn check_reach(&self, holders: &Holders<'_>) -> Result<(), ConstitutionError> {
+        let electorate = Electorate::of(holders.voters(), self.member_cap);
+        let best = tally::best_case(&electorate, self.organisation_cap);
+        for (track, parameters) in &self.tracks {
+            check_reviewers(*track, parameters, holders)?;
+            check_auditors(*track, parameters, holders)?;
+            parameters.cosign.map_or(Ok(()), |cosign| check_cosigners(*track, cosign, holders))?;
+            let Scheme::Majority { turnout, .. } = &parameters.scheme else { continue };
+            if !turnout.is_passed_by(best.get(), electorate.total.get()) {
+                return Err(ConstitutionError::Unreachable {
+                    field: format!("tracks.{track}.scheme.turnout"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every author needs enough other organisations that can sign a proposal off.
+fn check_reviewers(
+    track: Track,
+    parameters: &TrackParameters,
+    holders: &Holders<'_>,
+) -> Result<(), ConstitutionError> {
+    let reviewers = parameters.reviewers;
+    let with_reviewer = holders.organisations_with(Role::Reviewer);
+    for author in holders.organisations_with(Role::Author) {
+        let others = with_reviewer.iter().filter(|org| **org != author).count();
+        if others < usize::from(reviewers) {
+            let needs = format!("{reviewers} organisations with a reviewer besides {author}");
+            return short(track, "reviewers", needs);
+        }
+    }
+    Ok(())
+}
+
+/// Every author needs enough guardians of other organisations.
+fn check_cosigners(track: Track, cosign: Cosign, holders: &Holders<'_>) -> Result<(), ConstitutionError> {
+    let Cosign { guardians, organisations } = cosign;
+    for author in holders.organisations_with(Role::Author) {
+        let others: Vec<&str> =
+            holders.with(Role::Guardian).map(MemberId::org_str).filter(|org| *org != author).collect();
+        let breadth = others.iter().collect::<BTreeSet<_>>().len();
+        if others.len() < usize::from(guardians) || breadth < usize::from(organisations) {
+            let needs = format!("{guardians} guardians of {organisations} organisations besides {author}");
+            return short(track, "cosign", needs);
+        }
+    }
+    Ok(())
+}
+
+/// An execution that nobody can attest would be audited for ever.
+fn check_auditors(
+    track: Track,
+    parameters: &TrackParameters,
+    holders: &Holders<'_>,
+) -> Result<(), ConstitutionError> {
+    let attestations = parameters.attestations;
+    if holders.with(Role::Auditor).count() < usize::from(attestations) {
+        return short(track, "attestations", format!("{attestations} members with the role auditor"));
+    }
+    Ok(())
+}
+
+fn short(track: Track, field: &str, needs: String) -> Result<(), ConstitutionError> {
+    Err(ConstitutionError::Short { field: format!("tracks.{track}.{field}"), needs })
+}

@@ -1,0 +1,90 @@
+//! Owns the commands about the rules: what is in force, what a file would change, and a draft of a change.
+
+use std::path::{Path, PathBuf};
+
+use althing_contracts::{
+    act::Act,
+    constitution::Constitution,
+    document::{Cost, DOCUMENT_SCHEMA, ProposalDocument},
+    name::{Line, Prose},
+    quantity::AmountMilli,
+};
+use clap::Subcommand;
+
+use super::{
+    document,
+    failure::{Exit, Failure, Outcome},
+    session::Session,
+};
+use crate::api::view::constitution::{ChangeView, ConstitutionView, changes};
+
+/// What can be done with the rules.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Shows the constitution in force, in the form in which a change of it is written
+    Show,
+    /// Writes a proposal that holds the constitution in force as its next version, to be edited
+    #[command(before_help = "Examples:\n  \
+                             althing policy draft rules.toml\n  \
+                             althing policy diff rules.toml\n  \
+                             althing proposal plan rules.toml\n")]
+    Draft {
+        /// File to write; it must not exist
+        file: PathBuf,
+    },
+    /// Shows what a proposal would change about the constitution in force, parameter by parameter
+    Diff {
+        /// The proposal
+        file: PathBuf,
+    },
+}
+
+/// Carries a command out.
+pub(super) async fn run(command: PolicyCommand, session: &Session) -> Outcome {
+    let shown: ConstitutionView = session.client()?.get("/v1/constitution").await?;
+    match command {
+        PolicyCommand::Show => {
+            session.print(&shown)?;
+            session.suggest("althing policy draft rules.toml");
+            Ok(())
+        }
+        PolicyCommand::Draft { file } => draft(&file, shown.constitution, session),
+        PolicyCommand::Diff { file } => diff(&file, &shown.constitution, session),
+    }
+}
+
+fn draft(file: &Path, in_force: Constitution, session: &Session) -> Outcome {
+    let version = in_force.version.saturating_add(1);
+    let constitution = Box::new(Constitution { version, ..in_force });
+    let document = ProposalDocument {
+        schema: DOCUMENT_SCHEMA,
+        title: Line::shortened(&format!("version {version} of the constitution")),
+        reason: Prose::new("why the rules should change")
+            .map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?,
+        cost: Cost { monthly_milli: AmountMilli::ZERO },
+        slo: None,
+        data_classes: std::collections::BTreeSet::new(),
+        health: None,
+        rollback: None,
+        stages: Vec::new(),
+        acts: vec![Act::Amend { constitution }],
+    };
+    let text = toml::to_string(&document)
+        .map_err(|error| Failure::new(Exit::EndedBadly, format!("the rules have no text form: {error}")))?;
+    super::proposal::write_new(file, &text)?;
+    session.say(&format!("wrote {}", file.display()));
+    session.suggest(&format!("edit it, then althing policy diff {}", file.display()));
+    Ok(())
+}
+
+fn diff(file: &Path, in_force: &Constitution, session: &Session) -> Outcome {
+    let document = document::read(file)?;
+    let Some(Act::Amend { constitution }) = document.acts.first() else {
+        let detail = format!("{} does not change the constitution", file.display());
+        return Err(Failure::with_help(Exit::Usage, detail, "althing policy draft writes one that does"));
+    };
+    let found: Vec<ChangeView> = changes(in_force, constitution);
+    session.print(&found)?;
+    session.suggest(&format!("althing proposal plan {}", file.display()));
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The rules as a person reads and changes them: shown, drafted, compared, decided, signed, in force.
+
+use super::cli::{example, run, served};
+
+/// A draft of the next rules with one line changed, in the home of the person.
+fn edit(home: &std::path::Path, file: &str, from: &str, to: &str) {
+    let text = std::fs::read_to_string(home.join("rules.toml")).unwrap();
+    assert!(text.contains(from), "{text}");
+    std::fs::write(home.join(file), text.replacen(from, to, 1)).unwrap();
+}
+
+#[tokio::test]
+async fn a_person_changes_the_rules_by_a_decision() {
+    let served = served().await;
+    let home = served.dir.path();
+    assert_eq!(run(home, "policy draft rules.toml").await.code(), 0);
+    edit(home, "rules.toml", "vetoes_per_guardian = 3", "vetoes_per_guardian = 5");
+    let changes = run(home, "policy diff rules.toml -o json").await.json();
+    assert_eq!(changes[1]["parameter"], "vetoes_per_guardian");
+    assert_eq!((&changes[1]["before"], &changes[1]["after"]), (&"3".into(), &"5".into()));
+
+    let plan = run(home, "proposal plan rules.toml -o json").await.json();
+    assert_eq!((&plan["track"], &plan["plan"]["acts"][0]["changes"]), (&"constitutional".into(), &changes));
+    let hash = plan["plan"]["plan_hash"].as_str().unwrap().to_owned();
+    let submit = format!("proposal submit rules.toml --plan-hash {hash} --as acme/author -o json");
+    let id = run(home, &submit).await.json()["proposal"]["id"].as_str().unwrap()[..8].to_owned();
+    served.mesh.sign_off("delta/author");
+    let mut acts = Vec::new();
+    for org in ["birch", "cedar"] {
+        acts.push(format!("proposal review {id} approve --hash {hash} --as {org}/author"));
+    }
+    for org in ["acme", "birch", "cedar"] {
+        acts.push(format!("vote cast {id} yes --hash {hash} --as {org}/author"));
+    }
+    for words in acts {
+        let ran = run(home, &words).await;
+        assert_eq!(ran.code(), 0, "{words}: {}", ran.stderr());
+    }
+    served.mesh.pass_to_deadline();
+    served.mesh.pass_to_deadline();
+    for (words, code, message) in [
+        ("--as acme/guardian", 4, "acme/guardian belongs to the author's organisation"),
+        ("--as birch/author", 4, "birch/author does not hold the role guardian with this key"),
+        ("--as birch/guardian", 0, ""),
+        ("--as cedar/guardian", 0, ""),
+    ] {
+        let ran = run(home, &format!("proposal cosign {id} --hash {hash} {words} -o json")).await;
+        assert_eq!(ran.code(), code, "{words}: {}", ran.stderr());
+        assert!(code == 0 || ran.failure().starts_with(message), "{words}: {}", ran.failure());
+    }
+    let explained = run(home, &format!("vote explain {id}")).await.stdout().to_owned();
+    assert!(explained.contains("2 of 2 guardians have signed, of 2 of 2 organisations"), "{explained}");
+    served.mesh.pass_to_deadline();
+    let shown = run(home, "policy show -o json").await.json();
+    assert_eq!((&shown["version"], &shown["constitution"]["vetoes_per_guardian"]), (&2.into(), &5.into()));
+    served.api.stop().await;
+}
+
+#[tokio::test]
+async fn rules_that_may_not_be_in_force_are_refused_with_the_reason() {
+    let served = served().await;
+    let home = served.dir.path();
+    run(home, "policy draft rules.toml").await;
+    edit(home, "reviewers.toml", "reviewers = 3", "reviewers = 4");
+    edit(home, "typing.toml", "heartbeat", "heartbeet");
+    edit(home, "share.toml", "member_cap = \"1/3\"", "member_cap = \"4/3\"");
+    for (words, code, message) in [
+        ("policy draft rules.toml".to_owned(), 5, "rules.toml exists and is not overwritten"),
+        (
+            "proposal submit reviewers.toml --yes --as acme/author".to_owned(),
+            1,
+            "rejected by the hard rule constitution-sound: constitution: tracks.constitutional.reviewers needs 4",
+        ),
+        (
+            "proposal submit rules.toml --yes --as acme/author".to_owned(),
+            1,
+            "rejected by the hard rule constitution-sound: the constitution says what the one in force says",
+        ),
+        ("policy diff typing.toml".to_owned(), 2, "typing.toml is wrong at line "),
+        ("policy diff share.toml".to_owned(), 2, "share.toml is wrong at line "),
+        ("policy diff nothing.toml".to_owned(), 3, "cannot read nothing.toml"),
+        (
+            format!("policy diff {}", example("roll-greeter-2.toml")),
+            2,
+            &*format!("{} does not change", example("roll-greeter-2.toml")),
+        ),
+    ] {
+        let ran = run(home, &format!("{words} -o json")).await;
+        assert_eq!(ran.code(), code, "{words}: {}", ran.stderr());
+        assert!(ran.failure().starts_with(message), "{words}: {}", ran.failure());
+    }
+    served.api.stop().await;
+}
