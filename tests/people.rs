@@ -16,3 +16,5 @@ mod mesh;
 mod nodes;
 #[path = "people/policy.rs"]
 mod policy;
+#[path = "people/rehearsal.rs"]
+mod rehearsal;

@@ -21,6 +21,7 @@ pub mod name;
 pub mod plan;
 pub mod proposal;
 pub mod quantity;
+pub mod rehearsal;
 pub mod reject;
 pub mod role;
 pub mod rules;

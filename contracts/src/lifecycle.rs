@@ -25,7 +25,7 @@ mod review;
 mod rollback;
 mod submission;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod work;
 
 pub(crate) use ballot::may_vote;

@@ -439,6 +439,11 @@ impl UnverifiedTransaction {
 }
 
 impl VerifiedTransaction {
+    /// What a member would send, for a rehearsal on a copy of the state; nobody signed it, and it leaves no block.
+    pub(crate) fn rehearsed(key: PublicKey, body: TransactionBody) -> Self {
+        Self { id: Digest::of_object(Purpose::Transaction, &body), key, body: Arc::new(body) }
+    }
+
     /// The transaction's id.
     #[must_use]
     pub const fn id(&self) -> TransactionId {

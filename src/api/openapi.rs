@@ -28,6 +28,7 @@ use super::{
         proposals::list,
         proposals::show,
         proposals::plan,
+        proposals::rehearse,
         proposals::plan_of,
         proposals::votes,
         proposals::explain,

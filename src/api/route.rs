@@ -60,6 +60,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
     for reader in [
         list,
         resource("/v1/proposals/plan").post(proposals::plan),
+        resource("/v1/proposals/rehearse").post(proposals::rehearse),
         resource("/v1/proposals/{id}").get(proposals::show),
         resource("/v1/proposals/{id}/plan").get(proposals::plan_of),
         votes,

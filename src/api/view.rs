@@ -15,6 +15,7 @@ pub mod plan;
 pub mod progress;
 pub mod proposal;
 pub mod registry;
+pub mod rehearsal;
 pub mod time;
 pub mod vote;
 

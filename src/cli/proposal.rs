@@ -58,6 +58,10 @@ pub enum ProposalCommand {
         /// Proposal file
         file: PathBuf,
     },
+    /// Plays a proposal's whole life on a copy of the state, with ballots and failures of your choice; 1 unless it is executed
+    #[command(before_help = "Examples:\n  althing proposal rehearse change.toml --as acme/alice\n  \
+                             althing proposal rehearse change.toml --against birch --absent cedar/vera --fail-step 1\n")]
+    Rehearse(content::RehearseArguments),
     /// Submits a proposal whose plan is the one that you saw
     #[command(before_help = "Examples:\n  \
                              althing proposal submit change.toml --plan-hash HASH --as acme/alice\n")]
@@ -194,6 +198,7 @@ pub(super) async fn run(command: ProposalCommand, session: &Session) -> Outcome 
         ProposalCommand::Draft { file } => draft(&file, session),
         ProposalCommand::Validate { file } => validate(&file, session),
         ProposalCommand::Plan { file } => content::plan(&file, session).await,
+        ProposalCommand::Rehearse(arguments) => content::rehearse(arguments, session).await,
         ProposalCommand::Submit { file, plan_hash, member } => {
             content::submit(&file, plan_hash, member, session).await
         }

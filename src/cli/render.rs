@@ -1,7 +1,10 @@
 //! Owns how each view is shown to people.
 
 use althing_actors::auditor::bundle::{CertifiedSplit, NodeKeyUses, Report};
-use althing_contracts::{document::Action, quantity::TimeMs};
+use althing_contracts::{
+    document::Action,
+    quantity::{DurationMs, TimeMs},
+};
 
 use super::{
     context::Contexts,
@@ -17,7 +20,8 @@ use crate::api::view::{
     plan::{FindingView, PlanReport, PlanView},
     progress::{Progress, WaitView},
     proposal::{ProposalSummary, ProposalView},
-    time::{from_now, rfc3339},
+    rehearsal::RehearsalView,
+    time::{from_now, length, rfc3339},
     vote::{TestView, VoteView},
 };
 
@@ -205,6 +209,24 @@ impl Render for PlanReport {
 
     fn names(&self) -> Vec<String> {
         self.plan.names()
+    }
+}
+
+impl Render for RehearsalView {
+    fn table(&self, _: TimeMs) -> String {
+        let rows = self.scenes.iter().map(|scene| {
+            [length(DurationMs::new(scene.after_ms)), scene.event.clone(), scene.detail.clone()]
+        });
+        let end = fields([("ends", Some(self.ended.as_ref().unwrap_or(&self.stage).clone()))]);
+        table(["after", "what", "detail"], rows) + "\n" + &end
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.ended.as_ref().unwrap_or(&self.stage).clone()]
+    }
+
+    fn entries(&self) -> Option<Vec<serde_json::Value>> {
+        Some(values(&self.scenes))
     }
 }
 

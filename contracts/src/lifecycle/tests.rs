@@ -9,5 +9,5 @@ mod execution;
 mod moves;
 mod queue;
 mod rollback;
-mod story;
+pub(crate) mod story;
 mod submission;

@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, fmt, str::FromStr};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, web};
+use althing_actors::ledger::message::SubmitError;
 use althing_contracts::{
     proposal::Proposal,
     quantity::{EventSequence, Height},
@@ -26,6 +27,7 @@ use crate::api::{
         page::{Page, PageQuery},
         plan::{FindingView, PlanReport, PlanRequest, PlanView},
         proposal::{ProposalSummary, ProposalView},
+        rehearsal::{RehearsalView, RehearseRequest},
         vote::VoteView,
     },
 };
@@ -132,6 +134,28 @@ pub(crate) async fn plan(shared: web::Data<Shared>, request: HttpRequest, payloa
             findings: view.state.findings(&document).iter().map(FindingView::from).collect(),
         };
         Ok(Done::new(StatusCode::OK, view.state.height(), &report))
+    };
+    once(&shared, &request, payload, work).await
+}
+
+/// Plays the whole life of a document on a copy of the ledger's state; nothing is changed or recorded.
+#[utoipa::path(post, path = "/v1/proposals/rehearse", tag = "proposals", request_body = RehearseRequest,
+    responses((status = 200, body = RehearsalView)))]
+pub(crate) async fn rehearse(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    let backend = shared.backend.clone();
+    let work = |body: web::Bytes| async move {
+        let asked: RehearseRequest = parse(&body)?;
+        let view = backend.view();
+        let script = asked.script(&view.state)?;
+        // Thousands of ballots take their time, which no other request should wait for.
+        let state = view.state.clone();
+        let rehearsed = web::block(move || state.rehearse(&asked.document, &script)).await;
+        let rehearsal = rehearsed.map_err(|_| Problem::from(SubmitError::Stopping))??;
+        Ok(Done::new(StatusCode::OK, view.state.height(), &RehearsalView::new(&rehearsal)))
     };
     once(&shared, &request, payload, work).await
 }

@@ -1,9 +1,16 @@
 //! Owns the commands that bring a file's content before the members: its plan, a new proposal, a new revision. Refuses
 //! to submit a plan that nobody has seen.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use althing_contracts::{digest::Digest, document::ProposalDocument, name::MemberId, quantity::Revision};
+use althing_contracts::{
+    digest::Digest,
+    document::ProposalDocument,
+    name::{MemberId, OrgId},
+    quantity::Revision,
+    stage::Stage,
+};
+use clap::Args;
 
 use super::{parse_hash, path};
 use crate::{
@@ -11,6 +18,7 @@ use crate::{
         act::{AcceptedView, ReviseRequest, SubmitRequest},
         plan::{PlanReport, PlanRequest},
         proposal::ProposalView,
+        rehearsal::{RehearsalView, RehearseRequest},
     },
     cli::{
         client::Client,
@@ -33,6 +41,62 @@ pub(super) async fn plan(file: &Path, session: &Session) -> Outcome {
     let detail =
         format!("{} hard rules are broken; submitted, it would be rejected at once", report.findings.len());
     Err(Failure::new(Exit::EndedBadly, detail))
+}
+
+/// What is rehearsed, and what is not as it should be.
+#[derive(Debug, Args)]
+pub struct RehearseArguments {
+    /// Proposal file
+    file: PathBuf,
+    /// Voter, or organisation all of whose voters, who votes against; repeat for more
+    #[arg(long, value_name = "WHO")]
+    against: Vec<String>,
+    /// Voter or organisation who abstains; repeat for more
+    #[arg(long, value_name = "WHO")]
+    abstain: Vec<String>,
+    /// Voter or organisation who does not vote; repeat for more
+    #[arg(long, value_name = "WHO")]
+    absent: Vec<String>,
+    /// Organisation whose reviewer refuses; repeat for more
+    #[arg(long, value_name = "ORG")]
+    refuse: Vec<OrgId>,
+    /// No guardian signs
+    #[arg(long)]
+    unsigned: bool,
+    /// Step that fails without an effect
+    #[arg(long, value_name = "STEP")]
+    fail_step: Option<u16>,
+    /// Stage whose targets are found unhealthy; the number of stages stands for the final verification
+    #[arg(long, value_name = "STAGE")]
+    sick_stage: Option<u8>,
+    /// The author
+    #[arg(long = "as", value_name = "ORG/NAME")]
+    member: Option<MemberId>,
+}
+
+/// Plays the life of a file's content.
+pub(super) async fn rehearse(arguments: RehearseArguments, session: &Session) -> Outcome {
+    let RehearseArguments { file, against, abstain, absent, refuse, unsigned, fail_step, sick_stage, member } =
+        arguments;
+    let request = RehearseRequest {
+        member: session.member(member)?,
+        document: document::read(&file)?,
+        against,
+        abstain,
+        absent,
+        refuse,
+        unsigned,
+        failing_step: fail_step,
+        unhealthy_stage: sick_stage,
+    };
+    let rehearsal: RehearsalView = session.client()?.post("/v1/proposals/rehearse", &request).await?;
+    session.print(&rehearsal)?;
+    let ended = rehearsal.ended.as_deref().unwrap_or(&rehearsal.stage);
+    if ended == Stage::Executed.name() {
+        session.suggest(&format!("althing proposal plan {}", file.display()));
+        return Ok(());
+    }
+    Err(Failure::new(Exit::EndedBadly, format!("it would end {ended}")))
 }
 
 /// Opens a proposal with the content of a file.
