@@ -102,6 +102,11 @@ fn a_health_check_that_cannot_notice_a_failure_is_refused() {
     assert_eq!(found.len(), 3);
     assert_eq!(found[0], "the health check takes 4 samples, at least 5 are needed");
     assert_eq!(found[1], "the health check asks for 1/2 of the probes, at least 9/10 is needed");
+    let mut document = deploy("2", STAGES);
+    let health = document.health.as_mut().unwrap();
+    (health.samples, health.success) = (5, Ratio::NINE_TENTHS);
+    health.within_ms = DurationMs::new(1);
+    assert_eq!(World::new(4).state.findings(&document), []);
 }
 
 #[test]
