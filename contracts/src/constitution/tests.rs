@@ -187,3 +187,14 @@ fn a_breadth_that_is_high_before_it_is_standard_is_refused() {
     let found = constitution.check().unwrap_err().to_string();
     assert_eq!(found, "classification.standard_targets_max is 1; it must be from 2 to 65535");
 }
+
+#[test]
+fn the_periods_of_the_strict_tracks_are_those_of_the_document() {
+    let tracks = Constitution::default_genesis().tracks;
+    let days = |track: Track| {
+        let TrackParameters { voting, timelock, execute_by, .. } = tracks[&track];
+        [voting, timelock, execute_by].map(|period| period.get() / 86_400_000)
+    };
+    assert_eq!(days(Track::High), [5, 2, 7]);
+    assert_eq!(days(Track::Constitutional), [7, 7, 14]);
+}
