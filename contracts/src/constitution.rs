@@ -67,10 +67,11 @@ impl Constitution {
     /// The tracks whose proposals another constitution decides otherwise: those with other parameters, every one when a cap, a
     /// hard rule or the classification differs, and the routine one with the standard one, on which it falls back.
     pub(crate) fn touched_by(&self, other: &Self) -> BTreeSet<Track> {
-        let shared = |rules: &Self| {
-            (rules.classification.clone(), rules.member_cap, rules.organisation_cap, rules.hard_rules.clone())
-        };
-        if shared(self) != shared(other) {
+        let same_for_all = self.classification == other.classification
+            && self.member_cap == other.member_cap
+            && self.organisation_cap == other.organisation_cap
+            && self.hard_rules == other.hard_rules;
+        if !same_for_all {
             return Track::ALL.into();
         }
         let differs = |track: &Track| self.tracks.get(track) != other.tracks.get(track);

@@ -36,9 +36,7 @@ impl Constitution {
         period("clock_ahead_max", self.clock_ahead_max, MILLISECOND, DurationMs::from_hours(1))?;
         self.hard_rules.check()
     }
-}
 
-impl Constitution {
     /// What protects the rules may be made stricter and never weaker than this.
     fn check_floor(&self) -> Result<(), ConstitutionError> {
         let Some(Scheme::Majority { approval, organisations, .. }) =

@@ -33,7 +33,8 @@ impl<'a> Holders<'a> {
         self.with(role).map(MemberId::org_str).collect()
     }
 
-    fn voters(&self) -> impl Iterator<Item = (&'a MemberId, Weight)> {
+    /// The voters with their raw weights.
+    pub(crate) fn voters(&self) -> impl Iterator<Item = (&'a MemberId, Weight)> {
         let voters = self.members.iter().filter(|(_, keys, _)| keys.contains_key(&Role::Voter));
         voters.map(|(member, _, weight)| (*member, *weight))
     }

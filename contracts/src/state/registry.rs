@@ -85,9 +85,8 @@ impl Registry {
 
     /// Recomputes what is derived and never stored.
     pub(crate) fn derive(&mut self) {
-        let voters = self.members.iter().filter(|(_, member)| member.keys.contains_key(&Role::Voter));
-        let voters = voters.map(|(id, member)| (id, member.weight));
-        self.electorate = Arc::new(Electorate::of(voters, self.constitution.member_cap));
+        let electorate = Electorate::of(self.holders().voters(), self.constitution.member_cap);
+        self.electorate = Arc::new(electorate);
         self.electorate_digest = self.electorate.digest();
         self.ranges = Arc::new(leaf::ranges(self.members.keys()));
         let tracks = self.constitution.tracks.iter();
