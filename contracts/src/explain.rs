@@ -219,8 +219,7 @@ impl Scene<'_> {
     }
 
     fn members(&self, role: Role, may: impl Fn(&MemberId) -> bool) -> Vec<MemberId> {
-        let holders = self.registry.members.iter().filter(|(_, member)| member.keys.contains_key(&role));
-        holders.map(|(id, _)| id).filter(|id| may(id)).cloned().collect()
+        self.registry.members_with(role).filter(|id| may(id)).cloned().collect()
     }
 
     fn executors(&self) -> Vec<MemberId> {

@@ -235,8 +235,7 @@ impl<'a> Play<'a> {
     }
 
     fn with(&self, role: Role) -> Vec<MemberId> {
-        let holders = self.state.members().filter(|(_, member)| member.keys.contains_key(&role));
-        holders.map(|(id, _)| id.clone()).collect()
+        self.state.members_with(role).cloned().collect()
     }
 
     /// The first piece of work that is due.

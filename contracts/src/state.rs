@@ -246,6 +246,11 @@ impl State {
         self.registry.members.iter().map(|(id, member)| (id, member.as_ref()))
     }
 
+    /// The members that hold a role, by name.
+    pub fn members_with(&self, role: Role) -> impl Iterator<Item = &MemberId> {
+        self.registry.members_with(role)
+    }
+
     /// One target.
     #[must_use]
     pub fn target(&self, id: &TargetId) -> Option<&Target> {

@@ -100,6 +100,12 @@ impl Registry {
         self.touched.ledger();
     }
 
+    /// The members that hold a role, by name.
+    pub(crate) fn members_with(&self, role: Role) -> impl Iterator<Item = &MemberId> {
+        let holders = self.members.iter().filter(move |(_, member)| member.keys.contains_key(&role));
+        holders.map(|(id, _)| id)
+    }
+
     /// Who holds which role.
     pub(crate) fn holders(&self) -> Holders<'_> {
         Holders::new(self.members.iter().map(|(id, member)| (id, &member.keys, member.weight)))

@@ -110,8 +110,8 @@ impl RehearseRequest {
 }
 
 fn voters(state: &State, name: &str) -> Vec<MemberId> {
-    let voters = state.members().filter(|(_, member)| member.keys.contains_key(&Role::Voter));
-    voters.map(|(id, _)| id.clone()).filter(|id| id.as_str() == name || id.org_str() == name).collect()
+    let is_named = |id: &&MemberId| id.as_str() == name || id.org_str() == name;
+    state.members_with(Role::Voter).filter(is_named).cloned().collect()
 }
 
 impl RehearsalView {
