@@ -6,6 +6,7 @@ use crate::{
     block::Header,
     digest::Digest,
     event::Event,
+    genesis::Tier,
     invariant::{Invariant, View, check_all, check_cheap},
     proposal::Proposal,
     quantity::DurationMs,
@@ -82,10 +83,10 @@ fn pass_deadlines(world: &mut World, count: usize) {
     }
 }
 
-/// A world with the open optimistic vote of a change to one target of little weight.
-fn routine() -> (World, ProposalId) {
+/// A world with the open proposal of a change to one target of this tier.
+fn submitted_on(tier: Tier) -> (World, ProposalId) {
     let mut genesis = genesis(4);
-    genesis.targets.get_mut(&target("acme-north")).unwrap().tier = crate::genesis::Tier::Low;
+    genesis.targets.get_mut(&target("acme-north")).unwrap().tier = tier;
     let mut world = World::with(genesis);
     let document = deploy("2", &[&["acme-north"]]);
     let plan_hash = world.state.plan(&document).unwrap().hash();
@@ -93,6 +94,11 @@ fn routine() -> (World, ProposalId) {
     world.block(DurationMs::new(1), &[submitted]);
     let id = world.state.proposals().next().unwrap().id;
     (world, id)
+}
+
+/// A world with the open optimistic vote of a change on which little depends.
+fn routine() -> (World, ProposalId) {
+    submitted_on(Tier::Low)
 }
 
 /// A block in which an optimistic vote that nobody has seen becomes a full one.
@@ -117,14 +123,7 @@ fn promoted() -> Scene {
 
 /// A block with the first claim of a change of a target on which much depends.
 fn cosigned() -> Scene {
-    let mut genesis = genesis(4);
-    genesis.targets.get_mut(&target("acme-north")).unwrap().tier = crate::genesis::Tier::High;
-    let mut world = World::with(genesis);
-    let document = deploy("2", &[&["acme-north"]]);
-    let plan_hash = world.state.plan(&document).unwrap().hash();
-    let submitted = world.sign("acme/author", Role::Author, Call::Submit { document, plan_hash });
-    world.block(DurationMs::new(1), &[submitted]);
-    let id = world.state.proposals().next().unwrap().id;
+    let (mut world, id) = submitted_on(Tier::High);
     let others = ["birch/author", "cedar/author"];
     let reviews = others
         .map(|reviewer| world.sign(reviewer, Role::Reviewer, world.review_call(id, ReviewVerdict::Approve)));
@@ -133,7 +132,8 @@ fn cosigned() -> Scene {
         .map(|voter| world.sign(voter, Role::Voter, world.vote_call(id, Choice::For)));
     world.block(DurationMs::new(1), &cast);
     pass_deadlines(&mut world, 3);
-    let revision = world.state.proposal(id).unwrap().revision;
+    let proposal = world.state.proposal(id).unwrap();
+    let (revision, plan_hash) = (proposal.revision, proposal.plan_hash);
     let signatures = ["birch/guardian", "cedar/guardian"].map(|guardian| {
         world.sign(guardian, Role::Guardian, Call::Cosign { proposal: id, revision, plan_hash })
     });
