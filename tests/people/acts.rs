@@ -1,6 +1,6 @@
 //! The acts that change or stop a proposal on its way, as a person runs them, each with what it refuses.
 
-use super::cli::{Ran, example, run, served};
+use super::cli::{Ran, example, run, run_all, served};
 use super::mesh::Served;
 
 /// A proposal in review, with its plan hash.
@@ -21,10 +21,7 @@ async fn queued(served: &Served) -> String {
     for org in ["acme", "birch", "cedar"] {
         acts.push(format!("vote cast {id} yes --hash {hash} --as {org}/author"));
     }
-    for words in acts {
-        let ran = run(home, &words).await;
-        assert_eq!(ran.code(), 0, "{words}: {}", ran.stderr());
-    }
+    run_all(home, &acts).await;
     served.mesh.pass_to_deadline();
     served.mesh.pass_to_deadline();
     let reached = run(home, &format!("proposal wait {id} --for queued --timeout 20s")).await;

@@ -24,6 +24,14 @@ pub(crate) async fn run(home: &Path, words: &str) -> Ran {
     Ran(command(home).args(words.split(' ')).output().await.unwrap())
 }
 
+/// Runs commands that all have to work.
+pub(crate) async fn run_all(home: &Path, all: &[String]) {
+    for words in all {
+        let ran = run(home, words).await;
+        assert_eq!(ran.code(), 0, "{words}: {}", ran.stderr());
+    }
+}
+
 pub(crate) struct Ran(Output);
 
 impl Ran {

@@ -1,6 +1,6 @@
 //! The rules as a person reads and changes them: shown, drafted, compared, decided, signed, in force.
 
-use super::cli::{example, run, served};
+use super::cli::{example, run, run_all, served};
 
 /// A draft of the next rules with one line changed, in the home of the person.
 fn edit(home: &std::path::Path, file: &str, from: &str, to: &str) {
@@ -32,10 +32,7 @@ async fn a_person_changes_the_rules_by_a_decision() {
     for org in ["acme", "birch", "cedar"] {
         acts.push(format!("vote cast {id} yes --hash {hash} --as {org}/author"));
     }
-    for words in acts {
-        let ran = run(home, &words).await;
-        assert_eq!(ran.code(), 0, "{words}: {}", ran.stderr());
-    }
+    run_all(home, &acts).await;
     served.mesh.pass_to_deadline();
     served.mesh.pass_to_deadline();
     for (words, code, message) in [
