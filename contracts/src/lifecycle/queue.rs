@@ -41,8 +41,7 @@ pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
         cast.go(Stage::Expired, cause);
         return Ok(());
     }
-    if let Some(finding) = rules::findings(&cast.proposal.document, cast.registry).first() {
-        cast.go(Stage::Superseded, finding.message.as_str());
+    if !keeps_the_rules(cast) {
         return Ok(());
     }
     if enact::is_due(cast.proposal, now) {
@@ -67,10 +66,19 @@ pub(super) fn cosign(
     }
     cast.proposal.cosigned_by.insert(sender.clone());
     cast.events.push(Event::Cosigned { proposal: cast.proposal.id, guardian: sender.clone() });
-    if enact::is_due(cast.proposal, cast.registry.time) {
+    if enact::is_due(cast.proposal, cast.registry.time) && keeps_the_rules(cast) {
         enact::enact(cast);
     }
     Ok(())
+}
+
+/// Whether no hard rule refuses it by now; what one refuses is superseded.
+fn keeps_the_rules(cast: &mut Cast<'_>) -> bool {
+    let findings = rules::findings(&cast.proposal.document, cast.registry);
+    if let Some(finding) = findings.first() {
+        cast.go(Stage::Superseded, finding.message.as_str());
+    }
+    findings.is_empty()
 }
 
 /// Refuses to begin what too few guardians have signed.

@@ -216,6 +216,19 @@ fn the_last_signature_after_the_timelock_puts_an_amendment_in_force_and_without_
 }
 
 #[test]
+fn the_hard_rules_are_asked_again_before_the_last_signature_puts_an_amendment_in_force() {
+    let mut world = World::new(4);
+    let constitution = world.next_rules(longer_votes);
+    let id = decide(&mut world, constitution);
+    pass_timelock(&mut world, id);
+    world.cosign("birch/guardian", id).unwrap();
+    world.state.tamper_with_rules(|rules| rules.version = 7);
+    let Ok(Applied::New(events)) = world.cosign("delta/guardian", id) else { panic!("it is signed") };
+    assert_eq!(cause_of(&events, id), "the constitution has version 2; the next one is 8");
+    assert_eq!(world.state.constitution().version, 7);
+}
+
+#[test]
 fn of_two_amendments_the_one_that_is_in_force_first_overtakes_the_other() {
     let mut world = World::new(4);
     let (one, other) =
