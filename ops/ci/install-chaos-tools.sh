@@ -4,8 +4,8 @@
 set -euo pipefail
 
 [ "$(id -u)" -eq 0 ] || exit 0
-# A command of each package, and the package; libfaketime has a library alone.
-wanted=(ip:iproute2 unshare:util-linux mount:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs faketime:faketime strace:strace)
+# A command of each package, and the package; libfaketime has a library alone, and libFuzzer is compiled here.
+wanted=(ip:iproute2 unshare:util-linux mount:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs faketime:faketime strace:strace c++:g++)
 missing=()
 for entry in "${wanted[@]}"; do
     command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command with the pinned tools for fuzzing, coverage and mutants first on its PATH, and installs them once:
+# Runs a command with the pinned tools for coverage and mutants first on its PATH, and installs them once:
 # wheels checked by digest, and cargo-mutants, of which there is none, from source.
 set -euo pipefail
 
@@ -11,7 +11,7 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/althing"
 mkdir -p "$cache" 2>/dev/null || cache="$here/../../target"
 tools="$cache/proof-tools-$key"
 
-if [ ! -x "$tools/bin/cargo-fuzz" ]; then
+if [ ! -x "$tools/bin/cargo-llvm-cov" ]; then
     fresh=$(mktemp -d)
     trap 'rm -rf "$fresh"' EXIT
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
