@@ -26,6 +26,8 @@ pub mod event;
 pub mod execution;
 pub mod failure;
 pub mod heights;
+mod key;
+mod mesh;
 pub mod node;
 pub mod output;
 pub mod policy;
@@ -110,6 +112,12 @@ pub enum Command {
     /// Casts, lists and explains votes
     #[command(subcommand)]
     Vote(vote::VoteCommand),
+    /// Shows who takes part, and drafts changes of that
+    #[command(subcommand)]
+    Mesh(mesh::MeshCommand),
+    /// Makes keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Shows the rules in force, and what a change of them would change
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -169,6 +177,8 @@ async fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Node(command) => node::run(command, session).await,
         Command::Proposal(command) => proposal::run(command, session).await,
         Command::Vote(command) => vote::run(command, session).await,
+        Command::Mesh(command) => mesh::run(command, session).await,
+        Command::Key(command) => key::run(&command, session),
         Command::Policy(command) => policy::run(command, session).await,
         Command::Execution(command) => execution::run(command, session).await,
         Command::Event(command) => event::run(command, session).await,

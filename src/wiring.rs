@@ -49,6 +49,7 @@ use self::{
 };
 use crate::api::{Api, ApiConfig, listen::ListenError};
 
+mod admission;
 mod backend;
 mod clock;
 mod evidence;
@@ -169,6 +170,8 @@ impl Node {
         let signer = part("signer", signer::actor::start(&watcher, signer_options))?;
         failpoint::reach("daemon.start.signer");
         proposal::stages::follow(ledger.feed().events.subscribe());
+        let dialled = config.p2p.bootstrap.iter().map(|known| known.node).collect();
+        admission::follow(ledger.feed().view, mesh.clone(), dialled);
         let bound = Arc::new(BoundLedger(ledger.clone()));
         let submitter_options = SubmitterOptions {
             signer: signer.clone(),

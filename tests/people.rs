@@ -10,10 +10,14 @@ mod cli;
 mod examples;
 #[path = "people/height.rs"]
 mod height;
+#[path = "people/join.rs"]
+mod join;
 #[path = "people/mesh.rs"]
 mod mesh;
 #[path = "people/nodes.rs"]
 mod nodes;
+#[path = "people/parties.rs"]
+mod parties;
 #[path = "people/policy.rs"]
 mod policy;
 #[path = "people/rehearsal.rs"]

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod ledger;
 pub mod port;
 pub mod proposal;
+pub mod rosters;
 mod signatures;
 pub mod signer;
 mod span;

@@ -6,6 +6,7 @@ mod approval;
 mod effects;
 mod history;
 mod keys;
+mod parties;
 mod rules;
 pub mod status;
 #[cfg(test)]
@@ -62,7 +63,7 @@ pub struct Evidence<'a> {
     /// The key uses of all nodes, each node's in order; `None` when there are none to read.
     pub key_uses: Option<&'a [KeyUseRecord]>,
     /// How the ledger says that each vote or execution ended: what was voted down, was carried out, or is being undone.
-    pub ended: &'a BTreeMap<ProposalId, Stage>,
+    pub ended: &'a BTreeMap<ProposalId, Ended>,
     /// Transactions of which a user was told that they are final.
     pub acknowledged: &'a BTreeSet<TransactionId>,
     /// What clients were told, in the order of real time; `None` when it is judged elsewhere.
@@ -123,12 +124,21 @@ impl std::fmt::Display for Invariant {
     }
 }
 
+/// How a vote or an execution ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// In which stage.
+    pub stage: Stage,
+    /// In which block; 0 for what is not over, or was voted down.
+    pub height: Height,
+}
+
 /// How a vote or an execution ended, as [`Evidence::ended`] has it.
 #[must_use]
-pub fn how_it_ended(proposal: &Proposal) -> Option<Stage> {
+pub fn how_it_ended(proposal: &Proposal) -> Option<Ended> {
     let says_it_itself = matches!(proposal.stage, Stage::RollingBack | Stage::Defeated);
-    let ended = proposal.ended.as_ref().map(|ending| ending.stage);
-    ended.or(says_it_itself.then_some(proposal.stage))
+    let ended = proposal.ended.as_ref().map(|ending| Ended { stage: ending.stage, height: ending.height });
+    ended.or(says_it_itself.then_some(Ended { stage: proposal.stage, height: Height::ZERO }))
 }
 
 /// Judges a run; nothing was found when it is sound.

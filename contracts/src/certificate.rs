@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     canonical,
     digest::{Digest, Purpose},
+    genesis::OrganisationRecord,
     name::OrgId,
     quantity::{Height, Round, Weight},
     signature::{PublicKey, Signature, Signed, SigningMessage, SigningPurpose},
@@ -80,7 +81,7 @@ pub struct Validator {
 }
 
 /// The validators of a height, in the order of their consensus keys.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Roster(Vec<Validator>);
 
@@ -90,6 +91,17 @@ impl Roster {
     pub fn new(mut validators: Vec<Validator>) -> Self {
         validators.sort_by_key(|validator| validator.consensus);
         Self(validators)
+    }
+
+    /// The validators of organisations, by name.
+    pub(crate) fn of<'a>(organisations: impl Iterator<Item = (&'a OrgId, &'a OrganisationRecord)>) -> Self {
+        let validators = organisations.map(|(org, record)| Validator {
+            org: org.clone(),
+            node: record.validator.node,
+            consensus: record.validator.consensus,
+            weight: record.weight,
+        });
+        Self::new(validators.collect())
     }
 
     /// The validators in order.
@@ -109,6 +121,13 @@ impl Roster {
     #[must_use]
     pub fn total_weight(&self) -> Weight {
         self.0.iter().fold(Weight::ZERO, |sum, validator| sum.saturating_add(validator.weight))
+    }
+
+    /// The weight here of the validators that another roster has too.
+    #[must_use]
+    pub fn weight_on(&self, other: &Self) -> Weight {
+        let stay = self.0.iter().filter(|validator| other.by_consensus_key(validator.consensus).is_some());
+        stay.fold(Weight::ZERO, |sum, validator| sum.saturating_add(validator.weight))
     }
 
     /// The digest that headers carry.

@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    act::Subject,
     digest::Digest,
     name::{Line, MemberId, OrgId, TargetId},
     quantity::{EventSequence, Fence, Height, Revision, TimeMs},
@@ -200,6 +201,15 @@ pub enum Event {
         /// Its digest.
         constitution: Digest,
     },
+    /// The ledger changed what it knows of the mesh.
+    Enacted {
+        /// The proposal that decided it.
+        proposal: ProposalId,
+        /// What was changed.
+        subject: Subject,
+        /// Digest of what is in force about it now.
+        record: Digest,
+    },
 }
 
 impl Event {
@@ -223,7 +233,8 @@ impl Event {
             | Self::Warned { proposal, .. }
             | Self::TimelockElapsed { proposal, .. }
             | Self::Cosigned { proposal, .. }
-            | Self::Amended { proposal, .. } => Some(*proposal),
+            | Self::Amended { proposal, .. }
+            | Self::Enacted { proposal, .. } => Some(*proposal),
             Self::Equivocated { .. } => None,
         }
     }

@@ -18,7 +18,7 @@ const GENESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/genesis-v2.
 const TRANSACTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/transaction-v2.hex");
 const BLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/block-v1.hex");
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/certificate-v1.hex");
-const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/snapshot-v3.hex");
+const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/snapshot-v4.hex");
 
 /// The bytes of a fixture, which are what `fresh` makes when it is made anew.
 fn bytes(path: &str, fresh: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
@@ -89,7 +89,7 @@ fn a_certificate_has_the_bytes_of_version_1() {
 }
 
 #[test]
-fn a_snapshot_has_the_bytes_of_version_3() {
+fn a_snapshot_has_the_bytes_of_version_4() {
     let (world, _, block) = one_block();
     let fixture = bytes(SNAPSHOT, || world.state.encode_snapshot());
     assert_eq!(world.state.encode_snapshot(), fixture);

@@ -7,16 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-mod check;
 #[cfg(test)]
 mod tests;
-
-pub use check::{ENDPOINTS_MAX, OBSERVERS_MAX, WEIGHT_MAX};
 
 use crate::{
     constitution::Constitution,
     digest::{Digest, Purpose},
     name::{Line, MemberId, Name, OrgId, TargetId},
+    parties::{Parties, PartiesError},
     quantity::{TimeMs, Weight},
     role::Role,
     signature::PublicKey,
@@ -24,11 +22,11 @@ use crate::{
 
 /// Version of the genesis form.
 pub const GENESIS_SCHEMA: u16 = 2;
-/// Most organisations at genesis.
+/// Most organisations.
 pub const ORGANISATIONS_MAX: usize = 100;
-/// Most members at genesis.
+/// Most members, those who left among them.
 pub const MEMBERS_MAX: usize = 10_000;
-/// Most targets at genesis.
+/// Most targets.
 pub const TARGETS_MAX: usize = 10_000;
 
 /// The beginning of a mesh.
@@ -53,7 +51,7 @@ pub struct Genesis {
     pub targets: BTreeMap<TargetId, TargetRecord>,
 }
 
-/// An organisation at genesis.
+/// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrganisationRecord {
@@ -83,7 +81,7 @@ pub struct ObserverRecord {
     pub node: PublicKey,
 }
 
-/// A member at genesis.
+/// A member.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberRecord {
@@ -93,7 +91,7 @@ pub struct MemberRecord {
     pub keys: BTreeMap<Role, PublicKey>,
 }
 
-/// A governed thing at genesis.
+/// A governed thing.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetRecord {
@@ -145,54 +143,9 @@ pub enum GenesisError {
         /// As given.
         found: u16,
     },
-    /// A count outside its bounds.
-    #[error("{found} {what} are given; from {min} to {max} are allowed")]
-    Count {
-        /// Of what.
-        what: &'static str,
-        /// As given.
-        found: usize,
-        /// Lower bound.
-        min: usize,
-        /// Upper bound.
-        max: usize,
-    },
-    /// A reference to something that does not exist.
-    #[error("{whose} names {missing}, which the genesis does not define")]
-    Missing {
-        /// Who refers.
-        whose: String,
-        /// To what.
-        missing: String,
-    },
-    /// Two roles or parties share one key.
-    #[error("{first} and {second} share one key; every role needs its own")]
-    SharedKey {
-        /// One of them.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// A member is both a voter and an executor, or an auditor with another role.
-    #[error("{member} holds {first} and {second}, which must be separate people or machines")]
-    RoleConflict {
-        /// Who.
-        member: MemberId,
-        /// One role.
-        first: Role,
-        /// The other.
-        second: Role,
-    },
-    /// A weight of zero, or a sum above the range.
-    #[error("{whose} has weight {found}; it must be from 1 to {max}")]
-    Weight {
-        /// Whose.
-        whose: String,
-        /// As given.
-        found: Weight,
-        /// Upper bound.
-        max: Weight,
-    },
+    /// Those who take part do not form a mesh.
+    #[error(transparent)]
+    Parties(#[from] PartiesError),
     /// The rules cannot be in force.
     #[error("the constitution cannot be in force")]
     Constitution(#[from] crate::constitution::ConstitutionError),
@@ -203,5 +156,19 @@ impl Genesis {
     #[must_use]
     pub fn network(&self) -> Digest {
         Digest::of_object(Purpose::Genesis, self)
+    }
+
+    /// Checks everything that the rules later rely on.
+    ///
+    /// # Errors
+    /// Names the first thing that does not hold.
+    pub fn check(&self) -> Result<(), GenesisError> {
+        if self.schema != GENESIS_SCHEMA {
+            return Err(GenesisError::Schema { found: self.schema });
+        }
+        self.constitution.check()?;
+        let parties = Parties::of_genesis(self);
+        parties.check()?;
+        Ok(self.constitution.check_reach(&parties.holders())?)
     }
 }

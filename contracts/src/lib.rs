@@ -18,6 +18,7 @@ pub mod invariant;
 pub mod ledger;
 mod lifecycle;
 pub mod name;
+pub mod parties;
 pub mod plan;
 pub mod proposal;
 pub mod quantity;

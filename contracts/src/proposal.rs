@@ -287,7 +287,7 @@ impl Proposal {
     /// The constitution that it puts in force, if it does.
     #[must_use]
     pub fn amendment(&self) -> Option<&Constitution> {
-        self.document.acts.iter().map(|Act::Amend { constitution }| &**constitution).next()
+        self.document.acts.iter().find_map(Act::amendment)
     }
 
     /// From how many organisations guardians have signed the decision.

@@ -9,6 +9,7 @@ mod blast_radius;
 mod constitution;
 mod cost;
 mod health;
+mod parties;
 mod residency;
 mod rollback;
 mod slo;
@@ -43,6 +44,10 @@ pub enum RuleId {
     BlastRadius,
     /// A new constitution may be in force.
     ConstitutionSound,
+    /// Members, organisations, nodes and targets hold together.
+    PartiesSound,
+    /// Enough validators stay.
+    RosterOverlap,
 }
 
 /// One broken rule.
@@ -67,8 +72,12 @@ const OF_STEPS: &[(RuleId, Rule)] = &[
     (RuleId::BlastRadius, blast_radius::check),
 ];
 /// Those for a change of the rules themselves.
-const OF_ACTS: &[(RuleId, Rule)] =
-    &[(RuleId::CostCeiling, cost::check), (RuleId::ConstitutionSound, constitution::check)];
+const OF_ACTS: &[(RuleId, Rule)] = &[
+    (RuleId::CostCeiling, cost::check),
+    (RuleId::PartiesSound, parties::check),
+    (RuleId::RosterOverlap, parties::check_roster),
+    (RuleId::ConstitutionSound, constitution::check),
+];
 
 /// Everything in a document that breaks a hard rule.
 #[must_use]

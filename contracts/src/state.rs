@@ -3,14 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    act::Subject,
     certificate::Roster,
     constitution::{Constitution, Track},
     digest::Digest,
     document::{Action, ProposalDocument},
     event::Event,
-    genesis::{Genesis, GenesisError, TargetRecord},
+    genesis::{Genesis, GenesisError, ObserverRecord, OrganisationRecord, TargetRecord},
     lifecycle,
-    name::{MemberId, Name, TargetId},
+    name::{MemberId, Name, OrgId, TargetId},
     plan::Plan,
     proposal::{Order, Proposal},
     quantity::{EventSequence, Height, Sequence, TimeMs, Weight},
@@ -75,8 +76,8 @@ pub enum Applied {
     Same,
 }
 
-/// A registered member.
-#[derive(Debug, Clone, PartialEq, Eq, borsh::BorshSerialize, borsh::BorshDeserialize)]
+/// A registered member; one that left has no key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Member {
     /// Voting weight.
     pub weight: Weight,
@@ -99,7 +100,20 @@ pub struct Target {
     pub busy: Option<ProposalId>,
 }
 
+impl Member {
+    /// Whether nothing is left but what keeps old signatures from counting again.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
 impl Target {
+    /// One to which nothing was applied.
+    pub(crate) fn new(record: &TargetRecord) -> Self {
+        Self { record: record.clone(), applied: BTreeMap::new(), busy: None }
+    }
+
     /// How many of its endpoints a deployed service answers on; 0 once the last service is removed.
     #[must_use]
     pub fn serving_endpoints(&self) -> usize {
@@ -172,9 +186,9 @@ impl State {
     /// The authenticated root over everything touched since the last call.
     pub fn root(&mut self) -> Digest {
         let touched = self.registry.touched.take();
-        let leaves = touched.into_iter().filter_map(|key| {
-            let value = self.leaf_value(&key)?;
-            Some((key, value))
+        let leaves = touched.into_iter().map(|key| {
+            let value = self.leaf_value(&key);
+            (key, value)
         });
         let leaves = leaves.collect();
         self.tree.put(leaves)
@@ -218,10 +232,26 @@ impl State {
         &self.registry.constitution
     }
 
-    /// The validators.
+    /// The validators of the next block.
     #[must_use]
-    pub fn roster(&self) -> &Roster {
+    pub fn roster(&self) -> &Arc<Roster> {
         &self.registry.roster
+    }
+
+    /// Names what is in force about a subject, or that there is nothing.
+    #[must_use]
+    pub fn in_force(&self, subject: &Subject) -> Digest {
+        self.registry.in_force(subject)
+    }
+
+    /// Every organisation, by name.
+    pub fn organisations(&self) -> impl Iterator<Item = (&OrgId, &OrganisationRecord)> {
+        self.registry.organisations.iter()
+    }
+
+    /// Every node that reads without deciding, by name.
+    pub fn observers(&self) -> impl Iterator<Item = (&Name, &ObserverRecord)> {
+        self.registry.observers.iter()
     }
 
     /// One proposal.

@@ -334,7 +334,9 @@ pub fn org(index: usize) -> OrgId {
     }
 }
 
-fn organisation(org: &OrgId) -> OrganisationRecord {
+/// An organisation's record with its known keys.
+#[must_use]
+pub fn organisation(org: &OrgId) -> OrganisationRecord {
     let (node, consensus) = (node_key(org.as_str()).public(), consensus_key(org.as_str()).public());
     OrganisationRecord { weight: Weight::new(1), validator: ValidatorRecord { node, consensus } }
 }
@@ -404,14 +406,19 @@ pub fn deploy(version: &str, stages: &[&[&str]]) -> ProposalDocument {
 /// A document that puts another constitution in force.
 #[must_use]
 pub fn amend(constitution: Constitution) -> ProposalDocument {
-    let act = Act::Amend { constitution: Box::new(constitution) };
+    acts(vec![Act::Amend { constitution: Box::new(constitution) }])
+}
+
+/// A document of acts.
+#[must_use]
+pub fn acts(acts: Vec<Act>) -> ProposalDocument {
     ProposalDocument {
         title: line("other rules"),
         cost: Cost { monthly_milli: AmountMilli::ZERO },
         slo: None,
         health: None,
         rollback: None,
-        acts: vec![act],
+        acts,
         ..deploy("0", &[])
     }
 }

@@ -134,6 +134,16 @@ impl KeyPurpose {
     }
 }
 
+impl std::str::FromStr for KeyPurpose {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let roles = Role::ALL.map(Role::name).join(", ");
+        Self::parse(text)
+            .ok_or_else(|| format!("no key is for `{text}`; keys are for node, consensus, {roles}"))
+    }
+}
+
 impl fmt::Display for KeyPurpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

@@ -63,7 +63,7 @@ pub struct MeshConfig {
     pub listen: Vec<Multiaddr>,
     /// Nodes that are dialled and dialled again until they are connected.
     pub bootstrap: Vec<(NodeId, Multiaddr)>,
-    /// Nodes that may connect: the roster and the observers. The node itself may be among them.
+    /// Nodes that may connect until [`MeshHandle::allow`] says otherwise. The node itself may be among them.
     pub allow: Vec<NodeId>,
     /// Most nodes connected at once.
     pub peers_max: u32,
@@ -245,6 +245,14 @@ impl MeshHandle {
         let asked = self.commands.send(Command::Request(to, request, reply)).await;
         asked.map_err(|_| RequestError::NotConnected)?;
         answer.await.unwrap_or(Err(RequestError::NotConnected))
+    }
+
+    /// Lets these nodes in from now on and nobody else, and closes the connections to others. A name without a valid key is
+    /// left out: no node can prove it.
+    pub async fn allow(&self, nodes: impl Iterator<Item = NodeId>) {
+        let peers = nodes.filter(|node| *node != self.local).filter_map(|node| identity::peer_id(node).ok());
+        let peers: HashSet<PeerId> = peers.collect();
+        self.tell(|done| Command::Allow(peers, done)).await;
     }
 
     /// Closes the connections to a node and refuses new ones in both directions, until [`Self::uncordon`].

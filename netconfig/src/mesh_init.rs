@@ -296,6 +296,7 @@ fn node_config(
             org: org.clone(),
             role,
             data_dir: "data".into(),
+            joined_later: false,
             genesis: "../genesis.toml".into(),
         },
         identity: IdentitySection { node_key_file: "keys/node.key".into(), consensus_key_file: consensus },

@@ -48,6 +48,7 @@ use super::{
         registry::constitution,
         registry::targets,
         registry::members,
+        registry::organisations,
         registry::peers,
         registry::node,
         events::tail,

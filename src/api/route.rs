@@ -72,6 +72,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
         resource("/v1/constitution").get(registry::constitution),
         resource("/v1/targets").get(registry::targets),
         resource("/v1/members").get(registry::members),
+        resource("/v1/organisations").get(registry::organisations),
         resource("/v1/peers").get(registry::peers),
         resource("/v1/node").get(registry::node),
         resource("/v1/events").get(events::tail),

@@ -79,7 +79,7 @@ fn draft(file: &Path, in_force: Constitution, session: &Session) -> Outcome {
 
 fn diff(file: &Path, in_force: &Constitution, session: &Session) -> Outcome {
     let document = document::read(file)?;
-    let Some(Act::Amend { constitution }) = document.acts.first() else {
+    let Some(constitution) = document.acts.iter().find_map(Act::amendment) else {
         let detail = format!("{} does not change the constitution", file.display());
         return Err(Failure::with_help(Exit::Usage, detail, "althing policy draft writes one that does"));
     };

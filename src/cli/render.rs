@@ -6,6 +6,8 @@ use althing_contracts::{
     quantity::{DurationMs, TimeMs},
 };
 
+mod mesh;
+
 use super::{
     context::Contexts,
     output::{Render, fields, table},

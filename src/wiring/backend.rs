@@ -71,6 +71,14 @@ impl NodeBackend {
         Check { name: "validators", failure: why.as_deref().map(line) }
     }
 
+    fn check_admission(&self) -> Check {
+        let is_named = super::admission::named(&self.view().state).contains(&self.facts.node);
+        let failure = (!is_named).then(|| {
+            line("the ledger, as far as it is here, names no such node; a proposal has to admit it")
+        });
+        Check { name: "admission", failure }
+    }
+
     fn check_head(&self) -> Check {
         let view = self.view();
         let why = readiness::head(view.state.height(), view.highest_seen);
@@ -130,11 +138,12 @@ impl Backend for NodeBackend {
 
     fn peers(&self) -> Vec<Peer> {
         let connected = self.mesh.peers();
-        let validators = self.genesis.organisations.iter().filter_map(|(org, record)| {
+        let view = self.view();
+        let validators = view.state.organisations().filter_map(|(org, record)| {
             let name = Name::new(org.as_str()).ok()?;
             Some((record.validator.node, name, org.clone(), NodeRole::Validator))
         });
-        let observers = self.genesis.observers.iter();
+        let observers = view.state.observers();
         let observers = observers
             .map(|(name, record)| (record.node, name.clone(), record.org.clone(), NodeRole::Auditor));
         let others = validators.chain(observers).filter(|(node, ..)| *node != self.facts.node);
@@ -164,6 +173,7 @@ impl Backend for NodeBackend {
     fn checks(&self) -> Vec<Check> {
         vec![
             self.check_validators(),
+            self.check_admission(),
             self.check_head(),
             self.check_log(),
             self.check_clock(),

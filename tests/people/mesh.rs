@@ -21,6 +21,7 @@ use althing_contracts::{
     quantity::{DurationMs, EventSequence, Height, TimeMs},
     reject::Reject,
     role::Role,
+    stage::Stage,
     testing::{self, World},
     transaction::{Call, ProposalId, Transaction},
 };
@@ -111,7 +112,8 @@ impl Mesh {
     pub(crate) fn sign_off(&self, reviewer: &str) {
         let review = {
             let inside = self.lock();
-            let id = inside.world.state.proposals().next().expect("there is one").id;
+            let mut open = inside.world.state.proposals().filter(|proposal| proposal.stage == Stage::Review);
+            let id = open.next().expect("there is one").id;
             inside.world.review_call(id, althing_contracts::transaction::ReviewVerdict::Approve)
         };
         self.act(reviewer, Role::Reviewer, review).unwrap();

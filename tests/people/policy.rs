@@ -1,12 +1,54 @@
 //! The rules as a person reads and changes them: shown, drafted, compared, decided, signed, in force.
 
-use super::cli::{example, run, run_all, served};
+use super::{
+    cli::{example, run, run_all, served},
+    mesh::Served,
+};
 
 /// A draft of the next rules with one line changed, in the home of the person.
 fn edit(home: &std::path::Path, file: &str, from: &str, to: &str) {
     let text = std::fs::read_to_string(home.join("rules.toml")).unwrap();
     assert!(text.contains(from), "{text}");
     std::fs::write(home.join(file), text.replacen(from, to, 1)).unwrap();
+}
+
+/// Has a proposal of acts submitted, reviewed and decided; yields its id and the hash of its plan.
+async fn bring_to_queue(served: &Served, file: &str) -> (String, String) {
+    let home = served.dir.path();
+    let hash = run(home, &format!("proposal plan {file} -o name")).await.stdout().trim().to_owned();
+    let submit = format!("proposal submit {file} --plan-hash {hash} --as acme/author -o json");
+    let id = run(home, &submit).await.json()["proposal"]["id"].as_str().unwrap()[..8].to_owned();
+    served.mesh.sign_off("delta/author");
+    let mut acts = Vec::new();
+    for org in ["birch", "cedar"] {
+        acts.push(format!("proposal review {id} approve --hash {hash} --as {org}/author"));
+    }
+    for org in ["acme", "birch", "cedar"] {
+        acts.push(format!("vote cast {id} yes --hash {hash} --as {org}/author"));
+    }
+    run_all(home, &acts).await;
+    pass_until(served, &id, "queued").await;
+    (id, hash)
+}
+
+/// Has a proposal of acts decided, signed and carried out.
+pub(crate) async fn decide(served: &Served, file: &str) {
+    let (id, hash) = bring_to_queue(served, file).await;
+    let sign = |org| format!("proposal cosign {id} --hash {hash} --as {org}/guardian");
+    run_all(served.dir.path(), &["birch", "cedar"].map(sign)).await;
+    pass_until(served, &id, "auditing").await;
+}
+
+/// Goes on from deadline to deadline until a proposal is in a stage.
+async fn pass_until(served: &Served, id: &str, stage: &str) {
+    for _ in 0..8 {
+        served.mesh.pass_to_deadline();
+        let shown = run(served.dir.path(), &format!("proposal show {id} -o json")).await.json();
+        if shown["stage"] == stage {
+            return;
+        }
+    }
+    panic!("{id} is not {stage}");
 }
 
 #[tokio::test]
@@ -21,20 +63,7 @@ async fn a_person_changes_the_rules_by_a_decision() {
 
     let plan = run(home, "proposal plan rules.toml -o json").await.json();
     assert_eq!((&plan["track"], &plan["plan"]["acts"][0]["changes"]), (&"constitutional".into(), &changes));
-    let hash = plan["plan"]["plan_hash"].as_str().unwrap().to_owned();
-    let submit = format!("proposal submit rules.toml --plan-hash {hash} --as acme/author -o json");
-    let id = run(home, &submit).await.json()["proposal"]["id"].as_str().unwrap()[..8].to_owned();
-    served.mesh.sign_off("delta/author");
-    let mut acts = Vec::new();
-    for org in ["birch", "cedar"] {
-        acts.push(format!("proposal review {id} approve --hash {hash} --as {org}/author"));
-    }
-    for org in ["acme", "birch", "cedar"] {
-        acts.push(format!("vote cast {id} yes --hash {hash} --as {org}/author"));
-    }
-    run_all(home, &acts).await;
-    served.mesh.pass_to_deadline();
-    served.mesh.pass_to_deadline();
+    let (id, hash) = bring_to_queue(&served, "rules.toml").await;
     for (words, code, message) in [
         ("--as acme/guardian", 4, "acme/guardian belongs to the author's organisation"),
         ("--as birch/author", 4, "birch/author does not hold the role guardian with this key"),

@@ -94,6 +94,7 @@ fn a_key_that_the_genesis_does_not_name_is_shown() {
     assert_eq!(refusal.exit, 8);
     let start = "the genesis names no validator node of acme with the key ed25519:";
     assert!(refusal.detail.starts_with(start), "{refusal:?}");
-    let remedy = "; check `node.org`, `node.role`, `node.genesis` and the files in `[identity]`";
+    let remedy = "; check `node.org`, `node.role`, `node.genesis` and the files in `[identity]`; a node that a later \
+                  decision admits sets `node.joined_later`";
     assert!(refusal.detail.ends_with(remedy), "{refusal:?}");
 }

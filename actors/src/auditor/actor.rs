@@ -244,7 +244,7 @@ fn judge_heads(state: &mut AuditorState, heads: Vec<ObserveHead>) -> Result<(), 
         failpoint::reach("auditor.head");
         let outcome = match state.observe(certificate) {
             Ok(Observed::Agrees) => HeadOutcome::Agrees,
-            Ok(Observed::Old) => HeadOutcome::Old,
+            Ok(Observed::Old | Observed::Unknown) => HeadOutcome::Old,
             Ok(Observed::Split(_)) => HeadOutcome::Split,
             Err(ObserveError::Certificate(error)) => {
                 warn!(%from, %error, "a head proves nothing");

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 
 use althing_contracts::{
-    certificate::{Certificate, CertificateError, Roster},
+    certificate::{Certificate, CertificateError},
     digest::Digest,
     quantity::Height,
     signature::PublicKey,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::rosters::{Judged, Rosters};
 
 /// Heights kept: gossip shows recent heads, and older ones are on the witness list.
 pub const HEADS_MAX: usize = 1_024;
@@ -47,6 +49,8 @@ pub enum Observed {
     Agrees,
     /// It is below the window; nothing is known about it here.
     Old,
+    /// Who decides its height is not known here.
+    Unknown,
     /// Another block is certified at its height.
     Split(Box<SplitView>),
 }
@@ -65,13 +69,14 @@ impl HeadBook {
     pub fn observe(
         &mut self,
         network: Digest,
-        roster: &Roster,
+        rosters: &Rosters,
         shown: Certificate,
     ) -> Result<Observed, CertificateError> {
         match self.certificates.get(&shown.height) {
             Some(known) if known.block == shown.block => return Ok(Observed::Agrees),
             None if self.is_below_window(shown.height) => return Ok(Observed::Old),
-            _ => shown.verify(network, roster)?,
+            _ if rosters.judge(network, &shown)? == Judged::Unknown => return Ok(Observed::Unknown),
+            _ => {}
         }
         let Some(known) = self.certificates.get(&shown.height) else {
             self.remember(shown);

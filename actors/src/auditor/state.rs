@@ -205,7 +205,7 @@ impl AuditorState {
     /// The certificate proves nothing, or the disk fails.
     pub fn observe(&mut self, head: Certificate) -> Result<Observed, ObserveError> {
         let state = self.replay.state();
-        let observed = self.heads.observe(state.network(), state.roster(), head)?;
+        let observed = self.heads.observe(state.network(), self.replay.rosters(), head)?;
         if let Observed::Split(split) = &observed {
             self.broken = true;
             self.raise(Alarm::SplitView(SplitView::clone(split)))?;

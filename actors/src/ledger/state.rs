@@ -50,6 +50,7 @@ use crate::{
         wire::{LedgerMessage, Message, SignedProposal, Status},
     },
     port::NodeId,
+    rosters::Rosters,
     sync::SyncState,
 };
 
@@ -68,10 +69,10 @@ pub struct LedgerState<D> {
     timing: LedgerTiming,
     log: Log<D>,
     head: Head,
-    roster: Roster,
-    /// Consensus keys of the validators, by node.
+    rosters: Rosters,
+    /// Consensus keys of the validators of the running height, by node.
     validators: BTreeMap<NodeId, PublicKey>,
-    /// Only on a validator.
+    /// Only on a node that has a key to decide with; idle while the roster does not name it.
     driver: Option<Driver>,
     own_key: Option<PublicKey>,
     /// This validator's last proposal of a new block at the running height.
@@ -326,6 +327,17 @@ impl<D: Disk> LedgerState<D> {
             round: self.round(),
             clock_offset_ms: self.clock_offset_ms(),
         }
+    }
+
+    /// The validators of the running height.
+    fn roster(&self) -> &Roster {
+        self.head.state.roster()
+    }
+
+    /// Whether this node is one of them.
+    #[must_use]
+    pub fn is_seated(&self) -> bool {
+        self.own_key.is_some() && self.validators.get(&self.node).copied() == self.own_key
     }
 
     /// The time of a block that is made at this moment.

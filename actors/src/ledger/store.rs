@@ -75,8 +75,9 @@ impl StoreError {
                     | DataDirError::NotWritable { .. }
             ),
             Self::Log(error) => matches!(error, LogError::OtherNetwork { .. } | LogError::Newer { .. }),
-            Self::Ledger(error) => matches!(error, Fatal::NotOnRoster),
-            Self::Disk(_) | Self::Index(_) | Self::Snapshot(_) | Self::State { .. } => false,
+            Self::Ledger(_) | Self::Disk(_) | Self::Index(_) | Self::Snapshot(_) | Self::State { .. } => {
+                false
+            }
         }
     }
 }

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use althing_actors::ledger::message::CertifiedBlock;
 use althing_contracts::{
-    constitution::{Constitution, Cosign, Scheme, Threshold, Track, TrackParameters},
+    constitution::{Cosign, Scheme, Threshold, Track, TrackParameters},
     document::{Action, ActionKind, StepDocument},
-    genesis::Genesis,
     name::OrgId,
-    quantity::{Revision, TimeMs},
-    role::Role,
+    quantity::{Height, Revision, TimeMs},
     stage::Stage,
     transaction::Choice,
 };
@@ -17,12 +16,12 @@ use althing_contracts::{
 use super::{
     EffectEntry, Evidence, Findings, Invariant,
     history::{Ballot, Edition, History, Review, StepMark, Story},
-    rules::Rules,
+    rules::{Law, Rules},
 };
 
 pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut Findings) {
     let rules = Rules::read(evidence, history, findings);
-    let genesis = evidence.genesis;
+    judge_certificates(evidence, &rules, findings);
     for effect in evidence.effects {
         if let Err(what) = judge_effect(evidence, history, &rules, effect) {
             findings.add(Invariant::Approval, format!("{}: {what}", effect.idempotency_key));
@@ -32,15 +31,31 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
         let claimed = story
             .claims
             .first()
-            .map_or(Ok(()), |first| rules.any(story, |pinned| judge_decision(genesis, pinned, story, first)));
-        let is_defeated = evidence.ended.get(id) == Some(&Stage::Defeated);
-        let defeated = if is_defeated {
-            rules.any(story, |pinned| judge_defeat(genesis, pinned, story))
-        } else {
-            Ok(())
-        };
+            .map_or(Ok(()), |first| rules.any(story, |law| judge_decision(law, story, first)));
+        let is_defeated = evidence.ended.get(id).is_some_and(|ended| ended.stage == Stage::Defeated);
+        let defeated = if is_defeated { rules.any(story, |law| judge_defeat(law, story)) } else { Ok(()) };
         for what in [claimed, defeated].into_iter().filter_map(Result::err) {
             findings.add(Invariant::Approval, format!("{id}: {what}"));
+        }
+    }
+}
+
+/// More than two thirds of the weight that the block before left behind have signed each block.
+fn judge_certificates(evidence: &Evidence<'_>, rules: &Rules<'_>, findings: &mut Findings) {
+    for CertifiedBlock { certificate, .. } in evidence.blocks {
+        let before = Height::new(certificate.height.get().saturating_sub(1));
+        let weighed = rules.parties_after(before).and_then(|it| it.weigh(certificate.precommits.keys()));
+        match weighed {
+            None => {
+                let what = format!("height {}: a stranger certifies it", certificate.height);
+                findings.add(Invariant::Chain, what);
+            }
+            Some((signed, total)) if signed * 3 <= total * 2 => {
+                let block = certificate.block.short();
+                let what = format!("height {}: {signed} of {total} certify {block}", certificate.height);
+                findings.add(Invariant::Chain, what);
+            }
+            Some(_) => {}
         }
     }
 }
@@ -71,8 +86,8 @@ fn judge_effect(
     if document.rollback.is_none() || document.health.is_none() || document.slo.is_none() {
         return Err("its document has no rollback, health check or service level".to_owned());
     }
-    rules.any(story, |pinned| {
-        let is_within = document.cost.monthly_milli <= pinned.hard_rules.cost_ceiling_monthly_milli;
+    rules.any(story, |law| {
+        let is_within = document.cost.monthly_milli <= law.constitution.hard_rules.cost_ceiling_monthly_milli;
         is_within.then_some(()).ok_or_else(|| "it costs more than the ceiling".to_owned())
     })?;
     judge_claim(evidence, story, step, effect)
@@ -96,13 +111,8 @@ fn judge_claim(
 }
 
 /// The proposal was reviewed, passed and waited when its first step was claimed, or when it changed the rules.
-pub(super) fn judge_decision(
-    genesis: &Genesis,
-    pinned: &Constitution,
-    story: &Story,
-    first: &StepMark,
-) -> Result<(), String> {
-    let case = Case::of(genesis, pinned, story)?;
+pub(super) fn judge_decision(law: &Law<'_>, story: &Story, first: &StepMark) -> Result<(), String> {
+    let case = Case::of(law, story)?;
     let Case { track, full, sums, .. } = &case;
     let is_signed_off = case.signed_off.len() >= usize::from(track.reviewers);
     let has_passed = is_signed_off && sums.pass(&track.scheme);
@@ -141,8 +151,8 @@ fn judge_signatures(
 }
 
 /// Every ballot was in when it was voted down, and they did not pass it.
-fn judge_defeat(genesis: &Genesis, pinned: &Constitution, story: &Story) -> Result<(), String> {
-    let Case { track, full, sums, .. } = Case::of(genesis, pinned, story)?;
+fn judge_defeat(law: &Law<'_>, story: &Story) -> Result<(), String> {
+    let Case { track, full, sums, .. } = Case::of(law, story)?;
     // Nobody says here whether it became a full vote: what both pass was passed by either.
     let has_passed = sums.pass(&track.scheme) && full.is_none_or(|full| sums.pass(&full.scheme));
     if has_passed { Err(format!("it was voted down and had passed: {sums:?}")) } else { Ok(()) }
@@ -164,14 +174,14 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn of(genesis: &Genesis, pinned: &'a Constitution, story: &'a Story) -> Result<Self, String> {
+    fn of(law: &Law<'a>, story: &'a Story) -> Result<Self, String> {
         let edition = story.editions.last().ok_or("no edition")?;
         let revision = Revision::new(u32::try_from(story.editions.len()).unwrap_or(u32::MAX));
         let parameters = |track: Track| {
-            let found = pinned.tracks.get(&track);
+            let found = law.constitution.tracks.get(&track);
             found.ok_or_else(|| format!("no {track} track"))
         };
-        let class = track_of(genesis, pinned, edition);
+        let class = track_of(law, edition);
         let track = parameters(class)?;
         let (standard, routine) = (parameters(Track::Standard)?, (class == Track::Routine).then_some(track));
         let author = edition.author.org();
@@ -183,23 +193,23 @@ impl<'a> Case<'a> {
         // Whoever has seen it by the earliest end of its vote has seen it by any end.
         let was_unseen = |routine: &TrackParameters| {
             let early = |ballot: &Ballot| ballot.time < begun.after(routine.voting);
-            !Sums::of(genesis, pinned, story, revision, early).is_seen(&routine.scheme)
+            !Sums::of(law, story, revision, early).is_seen(&routine.scheme)
         };
         let full = routine.is_some_and(was_unseen).then_some(standard);
-        let sums = Sums::of(genesis, pinned, story, revision, |_| true);
+        let sums = Sums::of(law, story, revision, |_| true);
         Ok(Self { edition, revision, track, full, signed_off, begun, sums })
     }
 }
 
-/// Constitutional when it changes the rules; routine when everything about it is, high when anything is, standard otherwise.
-fn track_of(genesis: &Genesis, pinned: &Constitution, edition: &Edition) -> Track {
+/// That of its acts; without any, routine when everything about it is, high when anything is, standard otherwise.
+fn track_of(law: &Law<'_>, edition: &Edition) -> Track {
     if !edition.document.acts.is_empty() {
-        return Track::Constitutional;
+        return law.parties.track_of(&edition.document.acts);
     }
-    let table = &pinned.classification;
+    let table = &law.constitution.classification;
     let targets: BTreeSet<_> = edition.document.steps().map(|(_, step)| &step.target).collect();
     let listed = |step: &StepDocument| {
-        let tier = genesis.targets.get(&step.target)?.tier;
+        let tier = law.parties.tier(&step.target)?;
         let kind = match step.action {
             Action::Deploy { .. } => ActionKind::Deploy,
             Action::Configure { .. } => ActionKind::Configure,
@@ -235,22 +245,14 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(
-        genesis: &Genesis,
-        pinned: &Constitution,
-        story: &Story,
-        revision: Revision,
-        counts: impl Fn(&Ballot) -> bool,
-    ) -> Self {
-        let voters: BTreeMap<_, u128> = (genesis.members.iter())
-            .filter(|(_, record)| record.keys.contains_key(&Role::Voter))
-            .map(|(id, record)| (id, u128::from(record.weight.get())))
-            .collect();
+    fn of(law: &Law<'_>, story: &Story, revision: Revision, counts: impl Fn(&Ballot) -> bool) -> Self {
+        let voters = law.parties.voters();
         let total: u128 = voters.values().sum();
         let cap = |ratio: althing_contracts::quantity::Ratio| {
             total * u128::from(ratio.numerator()) / u128::from(ratio.denominator())
         };
-        let (member_cap, org_cap) = (cap(pinned.member_cap), cap(pinned.organisation_cap));
+        let (member_cap, org_cap) =
+            (cap(law.constitution.member_cap), cap(law.constitution.organisation_cap));
         let mut by_org: BTreeMap<OrgId, [u128; 3]> = BTreeMap::new();
         for ballot in story.ballots.iter().filter(|it| it.revision == revision && counts(it)) {
             let slot = match ballot.choice {

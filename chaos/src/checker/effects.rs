@@ -46,7 +46,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
     }
     judge_order(evidence, findings);
     for (id, ended) in evidence.ended {
-        judge_end(id, *ended, evidence, history, findings);
+        judge_end(id, ended.stage, evidence, history, findings);
     }
     for (id, story) in &history.stories {
         judge_receipts(id, story, evidence, findings);
@@ -56,7 +56,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut F
         }
         // A receipt does not say in which direction: a rollback, over or not, may find that there is nothing to undo.
         let is_undone = evidence.ended.get(id).is_some_and(|ended| {
-            matches!(ended, Stage::RollingBack | Stage::RolledBack | Stage::RollbackFailed)
+            matches!(ended.stage, Stage::RollingBack | Stage::RolledBack | Stage::RollbackFailed)
         });
         for (step, heights) in done {
             let happened =

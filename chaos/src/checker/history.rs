@@ -24,6 +24,8 @@ pub(super) struct History {
     pub(super) transactions: Vec<Entry>,
     /// Each change of the constitution's version.
     pub(super) versions: Vec<Version>,
+    /// When each block was.
+    pub(super) times: BTreeMap<Height, TimeMs>,
     /// How often each transaction is in a block.
     counts: BTreeMap<TransactionId, usize>,
 }
@@ -111,10 +113,6 @@ impl History {
     pub(super) fn read(evidence: &Evidence<'_>, findings: &mut Findings) -> Self {
         let mut history = Self::default();
         let network = evidence.genesis.network();
-        let weights: BTreeMap<_, u64> = (evidence.genesis.organisations.values())
-            .map(|org| (org.validator.consensus, org.weight.get()))
-            .collect();
-        let total: u64 = weights.values().sum();
         let (mut parent, mut height, mut time) = (Digest::ZERO, Height::ZERO, evidence.genesis.time);
         let mut constitution = evidence.genesis.constitution.version;
         for certified in evidence.blocks {
@@ -136,11 +134,8 @@ impl History {
                 history.versions.push(Version { number: constitution, at });
             }
             let certificate = &certified.certificate;
-            let signed: u64 = (certificate.precommits.keys()).filter_map(|key| weights.get(key)).sum();
-            let is_of_block = certificate.block == digest && certificate.height == header.height;
-            if !is_of_block || u128::from(signed) * 3 <= u128::from(total) * 2 {
-                let what =
-                    format!("height {}: {signed} of {total} certify {}", header.height, digest.short());
+            if certificate.block != digest || certificate.height != header.height {
+                let what = format!("height {}: its certificate is of another block", header.height);
                 findings.add(Invariant::Chain, what);
             }
             let statement = VoteStatement {
@@ -158,6 +153,7 @@ impl History {
                 }
             }
             (parent, height, time) = (digest, header.height, header.time);
+            history.times.insert(height, time);
             for bytes in block.transactions() {
                 match UnverifiedTransaction::decode(bytes, network) {
                     Ok(transaction) => {

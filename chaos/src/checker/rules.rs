@@ -1,5 +1,7 @@
-//! Owns which rules were in force when: the constitution of the genesis, and those that decisions put in its place. A version
-//! that no decision explains is found.
+//! Owns which rules were in force when, and who took part: those of the genesis, and what decisions put in their place. A
+//! version that no decision explains is found.
+
+use std::sync::Arc;
 
 use althing_contracts::{
     act::Act, constitution::Constitution, quantity::Height, stage::Stage, transaction::ProposalId,
@@ -8,33 +10,54 @@ use althing_contracts::{
 use super::{
     Evidence, Findings, Invariant, approval,
     history::{History, StepMark, Story},
+    parties::Parties,
 };
 
-/// The constitutions, each with the height from which on it is in force.
-pub(super) struct Rules<'a>(Vec<(Height, &'a Constitution)>);
+/// What decides at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Law<'a> {
+    pub(super) constitution: &'a Constitution,
+    pub(super) parties: Arc<Parties>,
+}
+
+/// What was in force, each with the height from which on it was.
+pub(super) struct Rules<'a>(Vec<(Height, Law<'a>)>);
 
 impl<'a> Rules<'a> {
-    /// Reads them off the headers, and judges the decision behind each.
+    /// Reads the versions off the headers, and who took part off what the ledger says that it carried out; judges the decision
+    /// behind each.
     pub(super) fn read(evidence: &Evidence<'a>, history: &'a History, findings: &mut Findings) -> Self {
-        let mut rules = Self(vec![(Height::ZERO, &evidence.genesis.constitution)]);
+        let founding = Law {
+            constitution: &evidence.genesis.constitution,
+            parties: Arc::new(Parties::founding(evidence.genesis)),
+        };
+        let mut rules = Self(vec![(Height::ZERO, founding)]);
+        let mut changes: Vec<Change<'a>> = enacted(evidence, history).collect();
         for version in &history.versions {
-            let decisions: Vec<_> = decisions(evidence, history, version.number).collect();
-            let [(id, story, constitution)] = decisions[..] else {
+            let mut found = changes.iter_mut().filter(|change| change.version() == Some(version.number));
+            let (Some(change), None) = (found.next(), found.next()) else {
+                let times = changes.iter().filter(|change| change.version() == Some(version.number)).count();
                 let what = format!(
-                    "height {} has version {} of the constitution by {} decisions",
-                    version.at.height,
-                    version.number,
-                    decisions.len()
+                    "height {} has version {} of the constitution by {times} decisions",
+                    version.at.height, version.number,
                 );
                 findings.add(Invariant::Approval, what);
                 return rules;
             };
-            let judged = rules
-                .any(story, |pinned| approval::judge_decision(evidence.genesis, pinned, story, &version.at));
+            change.at = version.at;
+        }
+        changes.sort_by_key(|change| change.at.height);
+        for change in changes {
+            let judged =
+                rules.any(change.story, |law| approval::judge_decision(law, change.story, &change.at));
             if let Err(what) = judged {
-                findings.add(Invariant::Approval, format!("{id} changed the constitution: {what}"));
+                findings.add(Invariant::Approval, format!("{} changed the rules: {what}", change.id));
             }
-            rules.0.push((version.at.height, constitution));
+            let Some((_, law)) = rules.0.last() else { break };
+            let mut parties = Parties::clone(&law.parties);
+            change.acts.iter().for_each(|act| parties.carry_out(act));
+            let constitution = change.acts.iter().find_map(Act::amendment).unwrap_or(law.constitution);
+            rules.0.push((change.at.height, Law { constitution, parties: Arc::new(parties) }));
         }
         rules
     }
@@ -44,29 +67,47 @@ impl<'a> Rules<'a> {
     pub(super) fn any(
         &self,
         story: &Story,
-        question: impl Fn(&'a Constitution) -> Result<(), String>,
+        question: impl Fn(&Law<'a>) -> Result<(), String>,
     ) -> Result<(), String> {
         let height = story.editions.last().ok_or("no edition")?.height;
         let until = self.0.partition_point(|(from, _)| *from <= height);
-        let changed_there = self.0[until.saturating_sub(1)].0 == height;
-        let first = until.saturating_sub(if changed_there { 2 } else { 1 });
-        let mut answers = self.0[first..until].iter().map(|(_, constitution)| question(constitution));
+        let first = self.0.partition_point(|(from, _)| *from < height).saturating_sub(1);
+        let mut answers = self.0[first..until].iter().map(|(_, law)| question(law));
         let answer = answers.next().unwrap_or_else(|| Err("no rules were in force".to_owned()));
         answers.fold(answer, Result::or)
     }
+
+    /// Who took part after a block.
+    pub(super) fn parties_after(&self, height: Height) -> Option<&Parties> {
+        let until = self.0.partition_point(|(from, _)| *from <= height);
+        self.0[..until].last().map(|(_, law)| &*law.parties)
+    }
 }
 
-/// What was carried out and puts this version in force.
-fn decisions<'a>(
-    evidence: &Evidence<'_>,
-    history: &'a History,
-    version: u32,
-) -> impl Iterator<Item = (ProposalId, &'a Story, &'a Constitution)> {
-    let executed = |id: &ProposalId| evidence.ended.get(id) == Some(&Stage::Executed);
-    (history.stories.iter()).filter(move |(id, _)| executed(id)).filter_map(move |(id, story)| {
-        let acts = &story.editions.last()?.document.acts;
-        let constitution = acts.iter().map(|Act::Amend { constitution }| &**constitution).next()?;
-        (constitution.version == version).then_some((*id, story, constitution))
+/// Acts that were carried out.
+struct Change<'a> {
+    id: ProposalId,
+    story: &'a Story,
+    acts: &'a [Act],
+    at: StepMark,
+}
+
+impl Change<'_> {
+    /// The version of the constitution that it puts in force.
+    fn version(&self) -> Option<u32> {
+        self.acts.iter().find_map(Act::amendment).map(|constitution| constitution.version)
+    }
+}
+
+/// What the ledger says that it carried out itself.
+fn enacted<'a>(evidence: &Evidence<'_>, history: &'a History) -> impl Iterator<Item = Change<'a>> {
+    let executed = evidence.ended.iter().filter(|(_, ended)| ended.stage == Stage::Executed);
+    executed.filter_map(|(id, ended)| {
+        let story = history.stories.get(id)?;
+        let acts = story.editions.last()?.document.acts.as_slice();
+        let time = *history.times.get(&ended.height)?;
+        let at = StepMark { step: 0, height: ended.height, time };
+        (!acts.is_empty()).then_some(Change { id: *id, story, acts, at })
     })
 }
 

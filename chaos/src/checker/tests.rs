@@ -26,7 +26,7 @@ struct Run {
     disturbed: BTreeSet<TargetId>,
     key_uses: Vec<KeyUseRecord>,
     acknowledged: BTreeSet<TransactionId>,
-    ended: BTreeMap<ProposalId, Stage>,
+    ended: BTreeMap<ProposalId, Ended>,
     told: History,
     /// How the proposal stands in the end.
     stage: Stage,
@@ -158,8 +158,14 @@ fn amended() -> Run {
     scribe.block(SECOND, &guardians.map(|guardian| (guardian, Role::Guardian, cosign.clone())));
     scribe.deadline();
     assert_eq!(scribe.world.state.constitution().version, 2);
-    scribe.run.ended.insert(proposal, Stage::Executed);
+    let height = scribe.world.state.height();
+    scribe.run.ended.insert(proposal, Ended { stage: Stage::Executed, height });
     scribe.run
+}
+
+/// An end whose block nobody asks for.
+const fn at_once(stage: Stage) -> Ended {
+    Ended { stage, height: Height::ZERO }
 }
 
 /// The invariants that do not hold after a falsehood.
@@ -253,7 +259,7 @@ fn a_rollback_that_finds_nothing_to_undo_is_none() {
     for stage in [Stage::RollingBack, Stage::RolledBack] {
         let nothing = broken(|run| {
             run.effects.clear();
-            run.ended.extend([(run.proposal, stage)]);
+            run.ended.extend([(run.proposal, at_once(stage))]);
         });
         assert_eq!(nothing, []);
     }
@@ -261,7 +267,7 @@ fn a_rollback_that_finds_nothing_to_undo_is_none() {
 
 #[test]
 fn an_effect_that_stays_after_a_rollback_is_found() {
-    let stays = broken(|run| run.ended.extend([(run.proposal, Stage::RolledBack)]));
+    let stays = broken(|run| run.ended.extend([(run.proposal, at_once(Stage::RolledBack))]));
     assert_eq!(stays, [Invariant::Effects]);
 }
 
@@ -289,7 +295,7 @@ fn an_effect_before_the_time_of_the_constitution_is_found() {
 #[test]
 fn a_vote_that_passed_and_was_voted_down_is_found() {
     let denied = broken(|run| {
-        run.ended.extend([(run.proposal, Stage::Defeated)]);
+        run.ended.extend([(run.proposal, at_once(Stage::Defeated))]);
     });
     assert_eq!(denied, [Invariant::Approval]);
 }

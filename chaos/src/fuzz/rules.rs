@@ -4,18 +4,22 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use althing_contracts::{
+    act::Act,
     block::Header,
     digest::Digest,
     document::ProposalDocument,
     event::{Event, EventRecord},
+    genesis::OrganisationRecord,
     invariant::{View, check_all},
     ledger::{self, BlockContext},
-    name::{Line, MemberId},
-    quantity::{DurationMs, EventSequence, Fence, Height, Revision, Round, Sequence, TimeMs},
+    name::{Line, MemberId, OrgId},
+    quantity::{DurationMs, EventSequence, Fence, Height, Revision, Round, Sequence, TimeMs, Weight},
     role::Role,
     signature::{PublicKey, Signature},
     state::State,
-    testing::{self, World, amend, deploy, healthy, member, member_key, record, unhealthy},
+    testing::{
+        self, World, acts, amend, deploy, healthy, member, member_key, organisation, record, unhealthy,
+    },
     transaction::{
         AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome, Transaction, TransactionBody,
         UnverifiedTransaction, VerifiedTransaction,
@@ -162,7 +166,11 @@ impl Ledger {
         let kind = spoken.byte() % 16;
         let proposals: Vec<ProposalId> = self.state.proposals().map(|proposal| proposal.id).collect();
         if kind == 0 || proposals.is_empty() {
-            let document = if spoken.byte() == 0 { self.amendment(spoken) } else { document(spoken) };
+            let document = match spoken.byte() {
+                0 => self.amendment(spoken),
+                1 => parties(spoken),
+                _ => document(spoken),
+            };
             let plan_hash = self.state.plan(&document).map_or(Digest::ZERO, |plan| plan.hash());
             return Some(Call::Submit { document, plan_hash });
         }
@@ -233,6 +241,27 @@ impl Ledger {
         }
         amend(rules)
     }
+}
+
+/// Other members, organisations or targets, of which the mesh needs some.
+fn parties(spoken: &mut Spoken<'_>) -> ProposalDocument {
+    let id = member(spoken.one(&["acme/author", "birch/executor", "cedar/new", "echo/author"]));
+    let roles: Vec<Role> = Role::ALL.into_iter().filter(|_| spoken.is()).collect();
+    let org = OrgId::new(spoken.one(&["acme", "delta", "echo"])).expect("a name");
+    let seat = OrganisationRecord { weight: Weight::new(spoken.byte().into()), ..organisation(&org) };
+    let site = testing::target(spoken.one(&["acme-north", "delta-south", "echo-west"]));
+    let mut drawn = Vec::new();
+    for _ in 0..=spoken.byte() % 2 {
+        drawn.push(match spoken.byte() % 6 {
+            0 => Act::SetMember { record: record(&id, spoken.byte().into(), &roles), member: id.clone() },
+            1 => Act::RemoveMember { member: id.clone() },
+            2 => Act::SetOrganisation { organisation: org.clone(), record: seat.clone() },
+            3 => Act::RemoveOrganisation { organisation: org.clone() },
+            4 => Act::RemoveTarget { target: site.clone() },
+            _ => Act::RemoveObserver { observer: testing::name("watch") },
+        });
+    }
+    acts(drawn)
 }
 
 fn document(spoken: &mut Spoken<'_>) -> ProposalDocument {

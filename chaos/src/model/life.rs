@@ -163,7 +163,7 @@ impl Life {
                 ensure(self.cosigners.insert(guardian.clone()), || format!("{guardian} signed twice"))?;
                 self.in_stage(&[Stage::Queued], "a guardian signed it")
             }
-            Event::Amended { .. } => self.enacted(periods, time),
+            Event::Amended { .. } | Event::Enacted { .. } => self.enacted(periods, time),
             Event::Equivocated { .. } => Ok(()),
         }
     }
@@ -197,7 +197,9 @@ impl Life {
 
     fn enacted(&mut self, periods: Periods, time: TimeMs) -> Result<(), Deviation> {
         self.in_stage(&[Stage::Queued], "it changed the rules")?;
-        ensure(self.enacted.is_none(), || "it changed the rules twice".to_owned())?;
+        ensure(self.enacted.is_none_or(|before| before == time), || {
+            "it changed the rules at two times".to_owned()
+        })?;
         let since = self.queued.ok_or_else(|| Deviation { what: "it was never queued".to_owned() })?;
         let ended = since.after(periods.timelock);
         ensure(time >= ended, || {

@@ -18,13 +18,13 @@ use althing_contracts::{
     document::Action,
     genesis::Genesis,
     name::{Name, TargetId},
-    quantity::Fence,
+    quantity::{Fence, Height},
     stage::Stage,
     transaction::ProposalId,
 };
 
 use super::{effects::Effect, evidence::Story, ground::GroundError};
-use crate::checker::{self, EffectEntry};
+use crate::checker::{self, EffectEntry, Ended};
 
 /// Length of a bundle's header, and of the chain after each record; `docs/bundle.md` §2.
 const HEADER_LEN: usize = 10;
@@ -110,7 +110,7 @@ fn entries(effects: &[Effect]) -> Result<Vec<EffectEntry>, GroundError> {
 }
 
 /// How the ledger says that each vote or execution ended, or that it is being undone.
-fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Stage>, GroundError> {
+fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Ended>, GroundError> {
     let mut ended = BTreeMap::new();
     for (id, story) in stories {
         let is_end = |stage: &Stage| {
@@ -125,7 +125,9 @@ fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Stage
             )
         };
         if let Some(stage) = story.stages().rfind(is_end) {
-            ended.insert(serde_json::from_value(id.as_str().into())?, stage);
+            // A run proposes no acts, so that nobody asks for the block.
+            let end = Ended { stage, height: Height::ZERO };
+            ended.insert(serde_json::from_value(id.as_str().into())?, end);
         }
     }
     Ok(ended)

@@ -1,6 +1,9 @@
 //! Owns the invariants of a run, judged from outside: by what the nodes hand out, never by what they hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use althing_actors::ledger::{
     message::LedgerView,
@@ -172,7 +175,8 @@ type SignedKey = (PublicKey, Height, Round, Option<VoteKind>);
 /// What the nodes have handed out so far.
 pub(super) struct Checker {
     network: Digest,
-    roster: Roster,
+    /// Who decides which height, by the first node that made the one before final.
+    rosters: BTreeMap<Height, Arc<Roster>>,
     blocks: BTreeMap<Height, (Digest, Digest)>,
     heights: Vec<Height>,
     /// Heights that the nodes have made durable.
@@ -191,7 +195,7 @@ impl Checker {
     pub(super) fn new(genesis: &State, nodes: usize) -> Self {
         Self {
             network: genesis.network(),
-            roster: genesis.roster().clone(),
+            rosters: BTreeMap::from([(genesis.height().next(), Arc::clone(genesis.roster()))]),
             blocks: BTreeMap::new(),
             heights: vec![Height::ZERO; nodes],
             durable: vec![Height::ZERO; nodes],
@@ -227,6 +231,14 @@ impl Checker {
         if expected != found {
             return Err(Violation::Fork { node, height, found: found.0, expected: expected.0 });
         }
+        let next = self.rosters.entry(height.next()).or_insert_with(|| Arc::clone(block.state.roster()));
+        if next.digest() != block.header.roster {
+            return Err(Violation::Certificate {
+                node,
+                height,
+                problem: "its header names other validators than its state".to_owned(),
+            });
+        }
         self.round_max = self.round_max.max(block.certificate.round);
         self.high_rounds += u64::from(block.certificate.round >= HIGH_ROUND);
         self.final_us.entry(height).or_insert(now_us);
@@ -246,11 +258,12 @@ impl Checker {
 
     /// Enough validators signed, counted here; the first node to hand a height out shows every signature.
     fn check_certificate(&self, certificate: &Certificate) -> Result<(), String> {
+        let roster = self.rosters.get(&certificate.height).ok_or("nobody has the block before it")?;
         let weight_of =
-            |key| self.roster.by_consensus_key(key).map(|validator| u128::from(validator.weight.get()));
+            |key| roster.by_consensus_key(key).map(|validator| u128::from(validator.weight.get()));
         let signed = certificate.precommits.keys().map(|key| weight_of(*key)).sum::<Option<u128>>();
         let signed = signed.ok_or("a stranger signed it")?;
-        let total = u128::from(self.roster.total_weight().get());
+        let total = u128::from(roster.total_weight().get());
         if 3 * signed <= 2 * total {
             return Err(format!("it has {signed} of {total} weight"));
         }

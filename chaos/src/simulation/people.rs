@@ -3,18 +3,24 @@
 
 use althing_contracts::digest::Digest;
 use althing_contracts::{
+    act::Act,
     constitution::Track,
     document::{Action, ProposalDocument},
+    genesis::{MemberRecord, ObserverRecord, OrganisationRecord, TargetRecord, Tier},
     name::{MemberId, OrgId},
     proposal::Proposal,
-    quantity::{AmountMilli, DurationMs, Fence, Ratio, Revision},
+    quantity::{AmountMilli, DurationMs, Fence, Ratio, Revision, Weight},
     role::Role,
     stage::Stage,
     state::State,
-    testing::{amend, deploy, line, name},
+    testing::{acts, amend, deploy, line, member, name, node_key, record},
     transaction::{AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome},
 };
-use rand::{Rng, rngs::StdRng, seq::IndexedRandom as _};
+use rand::{
+    Rng,
+    rngs::StdRng,
+    seq::{IndexedRandom as _, IteratorRandom as _},
+};
 use serde::{Deserialize, Serialize};
 
 use super::target::SICK;
@@ -117,10 +123,10 @@ fn author(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
             Some(Call::Revise { proposal: open.id, replaces: open.revision, document, plan_hash })
         }
         (_, 20..) => {
-            let document = if random.random_bool(0.06) {
-                amendment(random, state)
-            } else {
-                draw(random, state, &member.org())
+            let document = match random.random_range(0..100) {
+                0..6 => amendment(random, state),
+                6..14 => parties(random, state, &member.org()),
+                _ => draw(random, state, &member.org()),
             };
             let plan_hash = state.plan(&document).ok()?.hash();
             Some(Call::Submit { document, plan_hash })
@@ -209,6 +215,49 @@ fn amendment(random: &mut StdRng, state: &State) -> ProposalDocument {
         }
     }
     amend(rules)
+}
+
+/// Other members, nodes and targets: most of them sound, some whom the rules do not let in or out.
+fn parties(random: &mut StdRng, state: &State, org: &OrgId) -> ProposalDocument {
+    let number = random.random_range(0..5);
+    let helper = || member(&format!("{org}/helper-{number}"));
+    let voter = state.members_with(Role::Voter).choose(random).cloned();
+    let mut drawn = Vec::new();
+    match random.random_range(0..10) {
+        0..3 => drawn.extend(voter.and_then(|id| {
+            let held = state.member(&id)?;
+            let weight = Weight::new(held.weight.get().saturating_add(number + 1));
+            Some(Act::SetMember { record: MemberRecord { weight, keys: held.keys.clone() }, member: id })
+        })),
+        3 => {
+            drawn.push(Act::SetMember { record: record(&helper(), 1, &[Role::Reviewer]), member: helper() });
+        }
+        4 => drawn.push(Act::RemoveMember { member: helper() }),
+        5 => {
+            let both = record(&helper(), 1, &[Role::Voter, Role::Executor]);
+            drawn.push(Act::SetMember { record: both, member: helper() });
+        }
+        6 => drawn.extend(state.targets().choose(random).map(|(id, target)| {
+            let tier = [Tier::Low, Tier::Medium, Tier::High].choose(random).copied();
+            let record = TargetRecord { tier: tier.unwrap_or(Tier::Medium), ..target.record.clone() };
+            Act::SetTarget { target: id.clone(), record }
+        })),
+        7 => {
+            let node = node_key(&format!("watch-{org}")).public();
+            let observer = name(&format!("watch-{org}"));
+            drawn.push(Act::SetObserver { observer, record: ObserverRecord { org: org.clone(), node } });
+        }
+        8 => drawn.push(Act::RemoveObserver { observer: name(&format!("watch-{org}")) }),
+        // The weight of a validator: its organisation is of this mesh, or the rules refuse it.
+        _ => drawn.extend(state.organisations().choose(random).map(|(id, record)| {
+            let weight = Weight::new(1 + number % 2);
+            Act::SetOrganisation {
+                organisation: id.clone(),
+                record: OrganisationRecord { weight, ..record.clone() },
+            }
+        })),
+    }
+    acts(drawn)
 }
 
 fn review(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Option<Call> {

@@ -48,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 35] = [
+    pub const KINDS: [&str; 36] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -84,6 +84,7 @@ impl Coverage {
         PROMOTED,
         COSIGNED,
         AMENDED,
+        ENACTED,
     ];
 
     /// Notes that something happened.
@@ -141,6 +142,7 @@ impl Coverage {
             Event::Promoted { .. } => self.count(PROMOTED),
             Event::Cosigned { .. } => self.count(COSIGNED),
             Event::Amended { .. } => self.count(AMENDED),
+            Event::Enacted { .. } => self.count(ENACTED),
             Event::Tallied { tally, .. } => {
                 let objects = |test: &TallyTest| test.kind == TallyTestKind::Objection && !test.holds;
                 if tally.tests.iter().any(objects) {
@@ -291,6 +293,8 @@ pub(super) const OBJECTED: &str = "counts with enough objections";
 pub(super) const PROMOTED: &str = "votes that became full ones";
 /// Other rules are in force from there on.
 pub(super) const AMENDED: &str = "changes of the constitution";
+/// Members, nodes or targets are others from there on.
+pub(super) const ENACTED: &str = "changes of who takes part";
 /// What much depends on waits for them.
 pub(super) const COSIGNED: &str = "signatures of guardians under decisions";
 

@@ -43,11 +43,11 @@ fn references_to_nothing_are_refused() {
     let found = refusal(|genesis| {
         genesis.members.insert(member("echo/author"), record(&member("echo/author"), 1, &[Role::Author]));
     });
-    assert_eq!(found, "member echo/author names echo, which the genesis does not define");
+    assert_eq!(found, "member echo/author names echo, which the mesh does not have");
     let found = refusal(|genesis| {
         genesis.targets.get_mut(&target("acme-north")).unwrap().owner = OrgId::new("echo").unwrap();
     });
-    assert_eq!(found, "target acme-north names echo, which the genesis does not define");
+    assert_eq!(found, "target acme-north names echo, which the mesh does not have");
     let found = refusal(|genesis| {
         let executors = &mut genesis.targets.get_mut(&target("acme-north")).unwrap().executors;
         executors.insert(member("birch/executor"));

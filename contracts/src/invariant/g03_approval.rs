@@ -14,7 +14,8 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
         let begins = match event {
             Event::StageChanged { proposal, to: Stage::Canary, .. }
             | Event::StepClaimed { proposal, undo: false, .. }
-            | Event::Amended { proposal, .. } => *proposal,
+            | Event::Amended { proposal, .. }
+            | Event::Enacted { proposal, .. } => *proposal,
             _ => continue,
         };
         let Some(proposal) = view.after.proposal(begins) else {

@@ -2,9 +2,11 @@
 //! decided by another.
 
 use crate::{
+    certificate::{Roster, is_quorum},
     constitution::Track,
     event::Event,
     invariant::{Broken, View, ensure, ensure_of},
+    parties::Parties,
     proposal::Proposal,
     stage::Stage,
     tally,
@@ -18,6 +20,7 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     let checked =
         constitution.check().and_then(|()| constitution.check_reach(&view.after.registry().holders()));
     ensure(checked.is_ok(), || checked.err().map(|error| error.to_string()).unwrap_or_default())?;
+    check_parties(view)?;
     let amended = view.events.iter().filter(|event| matches!(event, Event::Amended { .. })).count();
     let versions = constitution.version.saturating_sub(view.before.constitution().version);
     ensure(usize::try_from(versions) == Ok(amended), || {
@@ -34,6 +37,21 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     submitted.try_for_each(|proposal| {
         let best = tally::best_case(&proposal.electorate, proposal.organisation_cap);
         ensure(best.get() > 0, || format!("nobody can decide proposal {}", proposal.id))
+    })
+}
+
+/// Who takes part changes only by what was decided, into a mesh that holds together and whose validators mostly stay.
+fn check_parties(view: &View<'_>) -> Result<(), Broken> {
+    let (before, after) = (view.before.registry(), view.after.registry());
+    if !view.events.iter().any(|event| matches!(event, Event::Enacted { .. })) {
+        let same = before.organisations == after.organisations && before.observers == after.observers;
+        return ensure(same, || "organisations or observers changed without a decision".to_owned());
+    }
+    let checked = Parties::of_registry(after).check();
+    ensure(checked.is_ok(), || checked.err().map(|error| error.to_string()).unwrap_or_default())?;
+    let stay = |of: &Roster, and: &Roster| is_quorum(of.weight_on(and), of.total_weight());
+    ensure(stay(&before.roster, &after.roster) && stay(&after.roster, &before.roster), || {
+        "too many validators changed at once".to_owned()
     })
 }
 

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use crate::{
     lifecycle::{Cast, execution},
     proposal::Proposal,
-    quantity::TimeMs,
     stage::Stage,
+    state::Registry,
 };
 
 /// Whether a queued proposal has acts and everything that they wait for.
-pub(super) fn is_due(proposal: &Proposal, now: TimeMs) -> bool {
-    !proposal.document.acts.is_empty() && proposal.is_cosigned() && proposal.eta.is_some_and(|eta| eta <= now)
+pub(super) fn is_due(proposal: &Proposal, registry: &Registry) -> bool {
+    !proposal.document.acts.is_empty()
+        && proposal.is_cosigned()
+        && proposal.eta.is_some_and(|eta| eta <= registry.time)
+        && registry.busy_target(&proposal.document.acts).is_none()
 }
 
 /// Carries every act out. What they replace is as it was planned: a proposal under which it moved was superseded then.

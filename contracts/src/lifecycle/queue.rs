@@ -44,8 +44,13 @@ pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
     if !keeps_the_rules(cast) {
         return Ok(());
     }
-    if enact::is_due(cast.proposal, now) {
+    if enact::is_due(cast.proposal, cast.registry) {
         enact::enact(cast);
+        return Ok(());
+    }
+    if cast.registry.busy_target(&cast.proposal.document.acts).is_some() {
+        // Whoever acts on the target holds it for some leases; this comes back after each.
+        cast.wait_until(last.min(now.after(cast.proposal.parameters.lease)));
         return Ok(());
     }
     cast.wait_until(last);
@@ -66,7 +71,7 @@ pub(super) fn cosign(
     }
     cast.proposal.cosigned_by.insert(sender.clone());
     cast.events.push(Event::Cosigned { proposal: cast.proposal.id, guardian: sender.clone() });
-    if enact::is_due(cast.proposal, cast.registry.time) && keeps_the_rules(cast) {
+    if enact::is_due(cast.proposal, cast.registry) && keeps_the_rules(cast) {
         enact::enact(cast);
     }
     Ok(())

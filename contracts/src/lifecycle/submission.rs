@@ -13,6 +13,7 @@ use crate::{
     proposal::{Execution, Proposal, StepProgress, Vote},
     quantity::Revision,
     reject::Reject,
+    role::Role,
     rules,
     stage::Stage,
     state::{Registry, State},
@@ -56,10 +57,19 @@ pub(super) fn revise(
     Ok(())
 }
 
-/// Withdraws a proposal before it is queued.
+/// Withdraws a proposal before it is queued: its author, or any other when that one has left.
 pub(super) fn cancel(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> Result<(), Reject> {
-    cast.check_author(sender)?;
-    cast.go(Stage::Cancelled, &format!("withdrawn by its author: {reason}"));
+    let author = &cast.proposal.author;
+    let stands = cast.registry.members.get(author).is_some_and(|it| it.keys.contains_key(&Role::Author));
+    if stands || sender == author {
+        cast.check_author(sender)?;
+        cast.go(Stage::Cancelled, &format!("withdrawn by its author: {reason}"));
+    } else {
+        cast.go(
+            Stage::Cancelled,
+            &format!("withdrawn by {sender}, as {author} is an author no more: {reason}"),
+        );
+    }
     Ok(())
 }
 

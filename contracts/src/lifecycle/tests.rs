@@ -7,6 +7,7 @@ mod ballot;
 mod cosign;
 mod execution;
 mod moves;
+mod parties;
 mod queue;
 mod rollback;
 pub(crate) mod story;

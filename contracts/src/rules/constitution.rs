@@ -1,15 +1,12 @@
-//! Constitution: a new one follows the one in force, may be in force itself, and leaves no track that nobody can pass.
+//! Constitution: a new one follows the one in force and may be in force itself, and no act leaves a track that nobody can pass.
 
 use crate::{
-    act::Act,
-    constitution::{Constitution, ConstitutionError},
-    document::ProposalDocument,
-    state::Registry,
+    act::Act, constitution::Constitution, document::ProposalDocument, parties::Parties, state::Registry,
 };
 
 pub(super) fn check(document: &ProposalDocument, registry: &Registry, found: &mut Vec<String>) {
-    for act in &document.acts {
-        let Act::Amend { constitution } = act;
+    let amended = document.acts.iter().find_map(Act::amendment);
+    if let Some(constitution) = amended {
         let (given, next) = (constitution.version, registry.constitution.version.saturating_add(1));
         if given != next {
             found.push(format!("the constitution has version {given}; the next one is {next}"));
@@ -17,13 +14,11 @@ pub(super) fn check(document: &ProposalDocument, registry: &Registry, found: &mu
         if is_same(constitution, &registry.constitution) {
             found.push("the constitution says what the one in force says".to_owned());
         }
-        found.extend(check_sound(constitution, registry).err().map(|error| format!("constitution: {error}")));
     }
-}
-
-fn check_sound(constitution: &Constitution, registry: &Registry) -> Result<(), ConstitutionError> {
-    constitution.check()?;
-    constitution.check_reach(&registry.holders())
+    let holders = Parties::of_registry(registry).after(&document.acts).holders();
+    let sound = amended.map_or(Ok(()), Constitution::check);
+    let sound = sound.and_then(|()| amended.unwrap_or(&registry.constitution).check_reach(&holders));
+    found.extend(sound.err().map(|error| format!("constitution: {error}")));
 }
 
 fn is_same(given: &Constitution, in_force: &Constitution) -> bool {

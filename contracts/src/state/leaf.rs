@@ -36,7 +36,7 @@ pub enum LeafKey {
     Activity(MemberId),
     /// The parameters in force, and when those of each track last changed.
     Constitution,
-    /// The validators.
+    /// The organisations with their validators, and the observers.
     Roster,
     /// Network, height, time, counters, known blocks, proofs of equivocation.
     Ledger,
@@ -171,7 +171,7 @@ pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u
         LeafKey::Constitution => {
             Digest::of_object(Purpose::State, &(&registry.constitution, &registry.amended))
         }
-        LeafKey::Roster => registry.roster.digest(),
+        LeafKey::Roster => Digest::of_object(Purpose::State, &(&registry.organisations, &registry.observers)),
         LeafKey::Ledger => ledger_digest(registry),
     };
     Some(canonical::encode(&digest))

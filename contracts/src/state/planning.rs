@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    act::{Act, PlannedAct},
+    act::PlannedAct,
     constitution::{Track, TrackParameters},
     document::{Action, ProposalDocument, StepDocument},
     event::Event,
@@ -57,7 +57,7 @@ impl Registry {
             (step.action.kind(), tier)
         });
         let of_steps = self.constitution.classification.track_of(targets.len(), actions);
-        document.acts.iter().map(Act::track).fold(of_steps, Track::max)
+        document.acts.iter().map(|act| self.track_of_act(act)).fold(of_steps, Track::max)
     }
 
     pub(crate) fn parameters(&self, track: Track) -> Result<Arc<TrackParameters>, Reject> {
@@ -71,7 +71,10 @@ impl Registry {
 
     /// The first step of a plan that would not find what the plan found.
     pub(crate) fn first_moved<'a>(&self, plan: &'a Plan) -> Option<&'a PlannedStep> {
-        plan.steps.iter().find(|step| self.applied(step) != step.before.as_ref())
+        plan.steps.iter().find(|step| {
+            let owner = self.targets.get(&step.target).map(|target| &target.record.owner);
+            owner != Some(&step.owner) || self.applied(step) != step.before.as_ref()
+        })
     }
 
     /// Keeps what a step left on its target.

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
-    certificate::{Roster, Validator},
+    certificate::Roster,
     constitution::{Constitution, Holders, Track, TrackParameters},
     digest::Digest,
-    genesis::{Genesis, MemberRecord, TargetRecord},
-    name::{MemberId, TargetId},
+    genesis::{Genesis, MemberRecord, ObserverRecord, OrganisationRecord},
+    name::{MemberId, Name, OrgId, TargetId},
     proposal::Electorate,
     quantity::{EventSequence, Fence, Height, Sequence, TimeMs},
     reject::Reject,
@@ -37,12 +37,19 @@ pub struct Registry {
     pub(crate) constitution: Arc<Constitution>,
     /// The version of the constitution that last changed the rules of each track.
     pub(crate) amended: BTreeMap<Track, u32>,
-    pub(crate) roster: Arc<Roster>,
+    pub(crate) organisations: BTreeMap<OrgId, OrganisationRecord>,
+    pub(crate) observers: BTreeMap<Name, ObserverRecord>,
     pub(crate) members: SharedMap<MemberId, Arc<Member>>,
     pub(crate) targets: SharedMap<TargetId, Arc<Target>>,
     pub(crate) blocks: SharedMap<Height, Digest>,
     /// The first proof against each validator that signed twice.
     pub(crate) equivocations: BTreeMap<PublicKey, Equivocation>,
+    /// The validators of the next block.
+    #[borsh(skip)]
+    pub(crate) roster: Arc<Roster>,
+    /// The validators of this block.
+    #[borsh(skip)]
+    pub(crate) deciding: Arc<Roster>,
     #[borsh(skip)]
     pub(crate) electorate: Arc<Electorate>,
     /// Digest of the electorate.
@@ -59,7 +66,7 @@ pub struct Registry {
 impl Registry {
     pub(crate) fn genesis(genesis: &Genesis) -> Self {
         let members = genesis.members.iter().map(|(id, record)| (id.clone(), Arc::new(member(record))));
-        let targets = genesis.targets.iter().map(|(id, record)| (id.clone(), Arc::new(target(record))));
+        let targets = genesis.targets.iter().map(|(id, record)| (id.clone(), Arc::new(Target::new(record))));
         let mut registry = Self {
             network: genesis.network(),
             height: Height::ZERO,
@@ -68,11 +75,14 @@ impl Registry {
             fence: Fence::ZERO,
             constitution: Arc::new(genesis.constitution.clone()),
             amended: BTreeMap::new(),
-            roster: Arc::new(roster(genesis)),
+            organisations: genesis.organisations.clone(),
+            observers: genesis.observers.clone(),
             members: members.collect(),
             targets: targets.collect(),
             blocks: SharedMap::default(),
             equivocations: BTreeMap::new(),
+            roster: Arc::default(),
+            deciding: Arc::default(),
             electorate: Arc::default(),
             electorate_digest: Digest::ZERO,
             ranges: Arc::default(),
@@ -80,11 +90,16 @@ impl Registry {
             touched: Touched::default(),
         };
         registry.derive();
+        registry.deciding = Arc::clone(&registry.roster);
         registry
     }
 
     /// Recomputes what is derived and never stored.
     pub(crate) fn derive(&mut self) {
+        let roster = Roster::of(self.organisations.iter());
+        if *self.roster != roster {
+            self.roster = Arc::new(roster);
+        }
         let electorate = Electorate::of(self.holders().voters(), self.constitution.member_cap);
         self.electorate = Arc::new(electorate);
         self.electorate_digest = self.electorate.digest();
@@ -152,19 +167,5 @@ impl Registry {
 }
 
 fn member(record: &MemberRecord) -> Member {
-    Member { weight: record.weight, keys: record.keys.clone(), sequences: BTreeMap::new(), vetoes: 0 }
-}
-
-fn target(record: &TargetRecord) -> Target {
-    Target { record: record.clone(), applied: BTreeMap::new(), busy: None }
-}
-
-fn roster(genesis: &Genesis) -> Roster {
-    let validators = genesis.organisations.iter().map(|(org, record)| Validator {
-        org: org.clone(),
-        node: record.validator.node,
-        consensus: record.validator.consensus,
-        weight: record.weight,
-    });
-    Roster::new(validators.collect())
+    Member { weight: record.weight, keys: record.keys.clone(), ..Member::default() }
 }

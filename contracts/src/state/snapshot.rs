@@ -21,7 +21,7 @@ pub const SNAPSHOT_LEN_MAX: usize = 1024 * 1024 * 1024;
 #[borsh(use_discriminant = true)]
 #[repr(u8)]
 enum Snapshot {
-    V3 { registry: Registry, electorates: BTreeMap<Digest, Arc<Electorate>>, proposals: Proposals } = 2,
+    V4 { registry: Registry, electorates: BTreeMap<Digest, Arc<Electorate>>, proposals: Proposals } = 3,
 }
 
 type Proposals = SharedMap<ProposalId, Arc<Proposal>>;
@@ -33,7 +33,7 @@ impl State {
         let electorates = self.proposals.values();
         let electorates =
             electorates.map(|proposal| (proposal.electorate_digest, Arc::clone(&proposal.electorate)));
-        canonical::encode(&Snapshot::V3 {
+        canonical::encode(&Snapshot::V4 {
             registry: self.registry.clone(),
             electorates: electorates.collect(),
             proposals: self.proposals.clone(),
@@ -45,7 +45,7 @@ impl State {
     /// # Errors
     /// Refuses malformed bytes and a record whose parts contradict each other.
     pub fn decode_snapshot(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let Snapshot::V3 { mut registry, electorates, proposals } =
+        let Snapshot::V4 { mut registry, electorates, proposals } =
             canonical::decode(bytes, SNAPSHOT_LEN_MAX)?;
         if !electorates.iter().all(|(digest, electorate)| electorate.digest() == *digest) {
             return Err(contradiction("an electorate and its digest"));
@@ -59,6 +59,7 @@ impl State {
         });
         let proposals = proposals.collect::<Result<_, DecodeError>>()?;
         registry.derive();
+        registry.deciding = Arc::clone(&registry.roster);
         Ok(Self::assemble(registry, proposals))
     }
 }

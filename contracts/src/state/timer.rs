@@ -1,5 +1,7 @@
 //! Owns the beginning of a block: time moves, and everything that fell due happens in the order (deadline, id).
 
+use std::sync::Arc;
+
 use crate::{
     digest::Digest,
     event::Event,
@@ -20,6 +22,7 @@ impl State {
             return Err(Reject::OutOfOrder { height, time, last, last_time });
         }
         self.registry.height = height;
+        self.registry.deciding = Arc::clone(&self.registry.roster);
         self.registry.time = time;
         self.registry.remember_block(last, parent);
         self.registry.touched.ledger();

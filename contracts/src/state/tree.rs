@@ -48,12 +48,12 @@ impl TreeReader for Nodes {
 }
 
 impl Tree {
-    /// Puts leaves and yields the new root.
-    pub(crate) fn put(&mut self, leaves: Vec<(LeafKey, Vec<u8>)>) -> Digest {
+    /// Puts leaves, takes those without a value away, and yields the new root.
+    pub(crate) fn put(&mut self, leaves: Vec<(LeafKey, Option<Vec<u8>>)>) -> Digest {
         if leaves.is_empty() {
             return self.root;
         }
-        let values = leaves.into_iter().map(|(key, value)| (key_hash(&key), Some(value)));
+        let values = leaves.into_iter().map(|(key, value)| (key_hash(&key), value));
         let tree = JellyfishMerkleTree::<_, Sha256>::new(&self.nodes);
         // An error means that a node is missing, which a complete store cannot have. The zero root that it
         // leaves behind is one that no other validator finds, so the block is refused.
@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_tree_that_lost_a_node_yields_the_root_that_nobody_finds() {
-        let leaf = |n: u8| (LeafKey::Proposal(ProposalId::from_digest(Digest::from_bytes([n; 32]))), vec![n]);
+        let key = |n: u8| LeafKey::Proposal(ProposalId::from_digest(Digest::from_bytes([n; 32])));
+        let leaf = |n: u8| (key(n), Some(vec![n]));
         let mut tree = Tree::default();
         assert_ne!(tree.put(vec![leaf(1), leaf(2)]), Digest::ZERO);
         let kept = tree.nodes.0.iter().filter(|(_, node)| matches!(***node, Node::Internal(_)));

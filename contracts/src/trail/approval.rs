@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Found, ProposalTrail, Trail, ensure};
 use crate::{
+    act::Subject,
     constitution::{Constitution, Cosign, Scheme, Threshold},
     digest::Digest,
     event::Event,
@@ -27,6 +28,9 @@ pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<()
         Event::StepClaimed { proposal, undo: false, .. } => check_claim(trail, block, *proposal),
         Event::Amended { proposal, version, constitution } => {
             check_amendment(trail, block, *proposal, (*version, *constitution))
+        }
+        Event::Enacted { proposal, subject, record } => {
+            check_enacted(trail, block, *proposal, (subject, *record))
         }
         _ => Ok(()),
     }
@@ -115,6 +119,23 @@ fn check_amendment(
     ensure(decided, G3, id, || "the constitution is another than was decided".to_owned())?;
     ensure(trail.stage == Some(Stage::Queued), G3, id, || {
         format!("the constitution is changed while it is {:?}", trail.stage)
+    })?;
+    check_release(trail, proposal, block)
+}
+
+/// What the ledger knows of the mesh is changed by what was decided about exactly this record.
+fn check_enacted(
+    trail: &Trail,
+    block: &View<'_>,
+    id: ProposalId,
+    (subject, record): (&Subject, Digest),
+) -> Result<(), Found> {
+    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    let mut acts = proposal.document.acts.iter();
+    let decided = acts.any(|act| act.subject() == *subject && act.leaves() == record);
+    ensure(decided, G3, id, || format!("{subject} is made other than was decided"))?;
+    ensure(trail.stage == Some(Stage::Queued), G3, id, || {
+        format!("{subject} is changed while it is {:?}", trail.stage)
     })?;
     check_release(trail, proposal, block)
 }

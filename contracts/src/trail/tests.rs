@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    act::{Act, Subject},
     block::Header,
     digest::Digest,
     document::Action,
@@ -264,12 +265,21 @@ fn g3_a_step_that_too_few_guardians_have_signed_is_noticed() {
 
 /// A life in which another constitution comes into force.
 fn amended() -> Life {
-    let mut life = Life { world: World::new(4), seen: Vec::new() };
-    let constitution = life.world.next_rules(|rules| {
+    let world = World::new(4);
+    let constitution = world.next_rules(|rules| {
         let standard = rules.tracks.get_mut(&crate::constitution::Track::Standard).unwrap();
         standard.voting = DurationMs::from_hours(100);
     });
-    let id = life.submit(crate::testing::amend(constitution));
+    let mut life = enacted(crate::testing::amend(constitution));
+    assert_eq!(life.world.state.constitution().version, 2);
+    life.submit_as("birch/author", deploy("2", STAGES));
+    life
+}
+
+/// A life in which acts of the constitutional track are carried out.
+fn enacted(document: ProposalDocument) -> Life {
+    let mut life = Life { world: World::new(4), seen: Vec::new() };
+    let id = life.submit(document);
     let review = life.world.review_call(id, ReviewVerdict::Approve);
     let others = ["birch/author", "cedar/author", "delta/author"];
     life.block(DurationMs::new(5), &others.map(|reviewer| (reviewer, Role::Reviewer, review.clone())));
@@ -283,8 +293,6 @@ fn amended() -> Life {
     let guardians = ["birch/guardian", "cedar/guardian"];
     life.block(DurationMs::new(5), &guardians.map(|guardian| (guardian, Role::Guardian, cosign.clone())));
     life.deadline();
-    assert_eq!(life.world.state.constitution().version, 2);
-    life.submit_as("birch/author", deploy("2", STAGES));
     life
 }
 
@@ -316,6 +324,30 @@ fn g3_rules_that_were_not_decided_by_this_text_in_time_and_in_order_are_noticed(
     let queued = early.seen[at.unwrap() - 1].header.time;
     early.seen[at.unwrap()].header.time = queued;
     assert!(early.judged().iter().any(|found| found.message.ends_with("before its timelock ends")));
+}
+
+#[test]
+fn g3_a_change_of_who_takes_part_that_was_not_decided_like_this_is_noticed() {
+    let joined = || {
+        let voter = member("acme/voter");
+        let record = crate::testing::record(&voter, 5, &[Role::Voter]);
+        enacted(crate::testing::acts(vec![Act::SetMember { member: voter, record }]))
+    };
+    assert!(joined().judged().is_empty(), "{:?}", joined().judged());
+    let of = |change: fn(&mut Subject, &mut Digest)| {
+        let broken = joined().broken(|events| {
+            for event in events {
+                if let Event::Enacted { subject, record, .. } = event {
+                    change(subject, record);
+                }
+            }
+        });
+        assert_eq!(broken, [Invariant::Approval]);
+    };
+    of(|subject, _| *subject = Subject::Member(member("birch/voter")));
+    of(|_, record| *record = Digest::ZERO);
+    let unsigned = joined().broken(|events| events.retain(|event| !matches!(event, Event::Cosigned { .. })));
+    assert_eq!(unsigned, [Invariant::Approval]);
 }
 
 #[test]

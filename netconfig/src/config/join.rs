@@ -1,5 +1,5 @@
 //! Owns the step from a node's configuration and its genesis to the mesh that it joins. Refuses a node that the
-//! genesis does not name in its role: the others would refuse it anyway, with less to say.
+//! genesis does not name in its role, unless it says that it joined later: the others would refuse it anyway, with less to say.
 
 use althing_contracts::genesis::Genesis;
 
@@ -20,7 +20,7 @@ pub enum JoinError {
     /// The genesis knows another key or none.
     #[error(
         "the genesis names no {role} of {org} with the key {key}; check `node.org`, `node.role`, \
-         `node.genesis` and the files in `[identity]`"
+         `node.genesis` and the files in `[identity]`; a node that a later decision admits sets `node.joined_later`"
     )]
     NotNamed {
         /// In which role.
@@ -36,7 +36,7 @@ impl Config {
     /// Loads the node's key and says how it joins the mesh of `genesis`.
     ///
     /// # Errors
-    /// The key cannot be loaded, or the genesis does not name it in this role.
+    /// The key cannot be loaded, or the genesis does not name it in this role and it did not join later.
     pub fn mesh(&self, genesis: &Genesis) -> Result<MeshConfig, JoinError> {
         let key = keys::load(&self.identity.node_key_file, KeyPurpose::Node)?;
         let org = &self.node.org;
@@ -50,6 +50,7 @@ impl Config {
                 ("observer node", own.any(|observer| observer.node == key.public()))
             }
         };
+        let named = named || self.node.joined_later;
         let identity = key.identity().filter(|_| named).ok_or_else(|| self.not_named(role, &key))?;
         Ok(MeshConfig {
             identity,
@@ -64,12 +65,13 @@ impl Config {
     /// Loads the validator's consensus key; `None` for an auditor.
     ///
     /// # Errors
-    /// The key cannot be loaded, or the genesis does not name it.
+    /// The key cannot be loaded, or the genesis does not name it and the node did not join later.
     pub fn consensus_key(&self, genesis: &Genesis) -> Result<Option<SecretKey>, JoinError> {
         let Some(path) = &self.identity.consensus_key_file else { return Ok(None) };
         let key = keys::load(path, KeyPurpose::Consensus)?;
         let organisation = genesis.organisations.get(&self.node.org);
-        if organisation.is_some_and(|organisation| organisation.validator.consensus == key.public()) {
+        let named = organisation.is_some_and(|known| known.validator.consensus == key.public());
+        if named || self.node.joined_later {
             return Ok(Some(key));
         }
         Err(self.not_named("validator", &key))

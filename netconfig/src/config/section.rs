@@ -48,6 +48,9 @@ pub struct NodeSection {
     pub data_dir: PathBuf,
     /// The genesis document of its mesh.
     pub genesis: PathBuf,
+    /// Whether it joined by a decision of the mesh, so that the genesis does not name it or its keys.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined_later: bool,
 }
 
 /// What a node does.

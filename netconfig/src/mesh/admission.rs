@@ -81,6 +81,19 @@ impl Behaviour {
         }
     }
 
+    /// Puts another allow-list in force; whoever is connected and not on it is disconnected.
+    pub(super) fn allow<'a>(
+        &mut self,
+        allowed: HashSet<PeerId>,
+        connected: impl Iterator<Item = &'a PeerId>,
+    ) {
+        self.allowed = allowed;
+        let strangers: Vec<PeerId> = connected.filter(|peer| !self.allowed.contains(peer)).copied().collect();
+        for peer in strangers {
+            self.close(peer);
+        }
+    }
+
     /// Closes the connections to a node and refuses new ones, in both directions.
     pub(super) fn cordon(&mut self, peer: PeerId) {
         self.cordoned.insert(peer);
@@ -201,6 +214,16 @@ mod tests {
     fn one_allowed() -> (Behaviour, PeerId) {
         let peer = PeerId::random();
         (Behaviour::new(HashSet::from([peer])), peer)
+    }
+
+    #[test]
+    fn another_allow_list_closes_the_door_to_who_is_not_on_it() {
+        let (mut admission, peer) = one_allowed();
+        let other = PeerId::random();
+        admission.allow(HashSet::from([other]), [peer, other].iter());
+        assert_eq!(admission.admit(&peer, Instant::now()), Err(Refused::Stranger));
+        assert_eq!(admission.admit(&other, Instant::now()), Ok(()));
+        assert_eq!(admission.closing, [peer]);
     }
 
     #[test]

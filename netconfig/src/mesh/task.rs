@@ -3,7 +3,7 @@
 //! It never waits for the node: what the node has no room for is refused and counted.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -51,6 +51,7 @@ const GOODBYE_MAX: Duration = Duration::from_millis(500);
 pub(super) enum Command {
     Publish(Topic, Bytes),
     Request(NodeId, Bytes, oneshot::Sender<Result<Bytes, RequestError>>),
+    Allow(HashSet<PeerId>, oneshot::Sender<()>),
     Cordon(NodeId, oneshot::Sender<()>),
     Uncordon(NodeId, oneshot::Sender<()>),
     Misbehaviour(NodeId),
@@ -184,6 +185,10 @@ impl Task {
         match command {
             Command::Publish(topic, message) => self.publish(topic, message),
             Command::Request(to, request, reply) => self.request(to, request, reply),
+            Command::Allow(peers, done) => {
+                self.swarm.behaviour_mut().admission.allow(peers, self.links.keys());
+                let _gone = done.send(());
+            }
             Command::Cordon(node, done) => self.cordon(node, done),
             Command::Uncordon(node, done) => self.uncordon(node, done),
             Command::Misbehaviour(node) => self.on_misbehaviour(node),

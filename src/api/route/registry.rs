@@ -1,7 +1,7 @@
 //! Owns the routes that read who and what is in the mesh.
 
 use actix_web::{HttpResponse, web};
-use althing_contracts::name::{MemberId, TargetId};
+use althing_contracts::name::{MemberId, OrgId, TargetId};
 
 use super::{Answer, Shared};
 use crate::api::{
@@ -10,7 +10,7 @@ use crate::api::{
         constitution::ConstitutionView,
         node::{NodeView, PeerView},
         page::{Page, PageQuery},
-        registry::{MemberView, TargetView},
+        registry::{MemberView, OrganisationView, TargetView},
     },
 };
 
@@ -35,8 +35,19 @@ pub(crate) async fn constitution(view: Pinned) -> Answer {
     responses((status = 200, body = Page<MemberView>)))]
 pub(crate) async fn members(view: Pinned, query: web::Query<PageQuery>) -> Answer {
     let (size, after) = (query.size()?, query.after::<MemberId>()?);
-    let rest = view.state.members().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+    let members = view.state.members().filter(|(_, member)| !member.has_left());
+    let rest = members.filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
     let shown = rest.map(|(id, member)| (id.clone(), MemberView::new(id, member)));
+    Ok(HttpResponse::Ok().json(Page::take(shown, size)))
+}
+
+/// Lists organisations with their nodes.
+#[utoipa::path(get, path = "/v1/organisations", tag = "mesh", params(PageQuery),
+    responses((status = 200, body = Page<OrganisationView>)))]
+pub(crate) async fn organisations(view: Pinned, query: web::Query<PageQuery>) -> Answer {
+    let (size, after) = (query.size()?, query.after::<OrgId>()?);
+    let rest = view.state.organisations().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+    let shown = rest.map(|(id, record)| (id.clone(), OrganisationView::new(&view.state, id, record)));
     Ok(HttpResponse::Ok().json(Page::take(shown, size)))
 }
 

@@ -17,10 +17,10 @@ pub struct ConstitutionView {
     pub constitution: Constitution,
 }
 
-/// A parameter of which two texts say something else.
+/// A parameter or field of which two texts say something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangeView {
-    /// Path of the parameter, for example `tracks.standard.voting`.
+    /// Its path, for example `tracks.standard.voting`.
     pub parameter: String,
     /// What the first text says; absent when it says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,13 +42,18 @@ impl ConstitutionView {
 }
 
 /// Every parameter of which two constitutions say something else, in the order of the paths.
+pub fn changes(before: &Constitution, after: &Constitution) -> Vec<ChangeView> {
+    differences(Some(before), Some(after))
+}
+
+/// Every field of which two records say something else, in the order of the paths.
 ///
 /// # Panics
-/// Never: a constitution has only string keys.
-pub fn changes(before: &Constitution, after: &Constitution) -> Vec<ChangeView> {
-    let value = |rules| serde_json::to_value(rules).expect("a constitution has only string keys");
+/// Never: what is on the ledger has only string keys.
+pub(super) fn differences<T: Serialize>(before: Option<&T>, after: Option<&T>) -> Vec<ChangeView> {
+    let value = |record: &T| serde_json::to_value(record).expect("a record has only string keys");
     let mut found = Vec::new();
-    compare("", Some(&value(before)), Some(&value(after)), &mut found);
+    compare("", before.map(value).as_ref(), after.map(value).as_ref(), &mut found);
     found
 }
 

@@ -9,7 +9,7 @@ use super::time::rfc3339;
 /// Prefix of every event's type, a reverse domain name as `CloudEvents` asks for.
 pub const TYPE_PREFIX: &str = "io.althing.";
 /// The names of all events, as they follow [`TYPE_PREFIX`] and are filtered by.
-pub const TYPES: [&str; 18] = [
+pub const TYPES: [&str; 19] = [
     "submitted",
     "stage-changed",
     "rules-broken",
@@ -19,6 +19,7 @@ pub const TYPES: [&str; 18] = [
     "tallied",
     "promoted",
     "cosigned",
+    "enacted",
     "amended",
     "timelock-elapsed",
     "step-claimed",

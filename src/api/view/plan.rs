@@ -3,6 +3,7 @@
 use althing_contracts::{
     act::{Act, PlannedAct},
     document::{Action, ProposalDocument},
+    genesis::MemberRecord,
     plan::Plan,
     rules::Finding,
     state::State,
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    constitution::{ChangeView, changes},
+    constitution::{ChangeView, changes, differences},
     document,
 };
 
@@ -24,16 +25,18 @@ pub struct PlanView {
     pub document: String,
     /// Steps in order.
     pub steps: Vec<PlannedStepView>,
-    /// Changes of the rules themselves in order.
+    /// Changes of the rules, or of who takes part, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<PlannedActView>,
 }
 
-/// One change of the rules.
+/// One change of the rules, or of who takes part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlannedActView {
-    /// Which kind: `amend`.
+    /// Which kind: `amend`, or `set-` or `remove-` with what it is about.
     pub kind: String,
+    /// What it changes, for example `member acme/alice`.
+    pub subject: String,
     /// Digest of what it replaces; void when that has changed.
     pub replaces: String,
     /// What it changes, while what it replaces is in force.
@@ -129,13 +132,49 @@ pub(super) fn steps(plan: &Plan, document: &ProposalDocument) -> Vec<PlannedStep
 }
 
 fn shown(state: &State, act: &Act, planned: &PlannedAct) -> PlannedActView {
-    let Act::Amend { constitution } = act;
-    let in_force = state.constitution();
-    let is_replaced = in_force.digest() == planned.replaces;
+    let subject = act.subject();
+    let is_replaced = state.in_force(&subject) == planned.replaces;
     PlannedActView {
-        kind: "amend".to_owned(),
+        kind: kind(act).to_owned(),
+        subject: subject.to_string(),
         replaces: planned.replaces.to_string(),
-        changes: if is_replaced { changes(in_force, constitution) } else { Vec::new() },
+        changes: if is_replaced { act_changes(state, act) } else { Vec::new() },
+    }
+}
+
+const fn kind(act: &Act) -> &'static str {
+    match act {
+        Act::Amend { .. } => "amend",
+        Act::SetOrganisation { .. } => "set-organisation",
+        Act::RemoveOrganisation { .. } => "remove-organisation",
+        Act::SetMember { .. } => "set-member",
+        Act::RemoveMember { .. } => "remove-member",
+        Act::SetObserver { .. } => "set-observer",
+        Act::RemoveObserver { .. } => "remove-observer",
+        Act::SetTarget { .. } => "set-target",
+        Act::RemoveTarget { .. } => "remove-target",
+    }
+}
+
+/// What an act would put in the place of what is known now.
+fn act_changes(state: &State, act: &Act) -> Vec<ChangeView> {
+    let organisation = |org| state.organisations().find(|(id, _)| *id == org).map(|(_, record)| record);
+    let observer = |name| state.observers().find(|(id, _)| *id == name).map(|(_, record)| record);
+    let target = |id| state.target(id).map(|target| &target.record);
+    let member = |id| {
+        let held = state.member(id).filter(|member| !member.has_left());
+        held.map(|held| MemberRecord { weight: held.weight, keys: held.keys.clone() })
+    };
+    match act {
+        Act::Amend { constitution } => changes(state.constitution(), constitution),
+        Act::SetOrganisation { organisation: org, record } => differences(organisation(org), Some(record)),
+        Act::RemoveOrganisation { organisation: org } => differences(organisation(org), None),
+        Act::SetMember { member: id, record } => differences(member(id).as_ref(), Some(record)),
+        Act::RemoveMember { member: id } => differences(member(id).as_ref(), None),
+        Act::SetObserver { observer: name, record } => differences(observer(name), Some(record)),
+        Act::RemoveObserver { observer: name } => differences(observer(name), None),
+        Act::SetTarget { target: id, record } => differences(target(id), Some(record)),
+        Act::RemoveTarget { target: id } => differences(target(id), None),
     }
 }
 

@@ -1,11 +1,12 @@
-//! Owns how members and targets are shown.
+//! Owns how organisations, members and targets are shown.
 
 use std::collections::BTreeMap;
 
 use althing_contracts::{
     document::Action,
-    name::{MemberId, TargetId},
-    state::{Member, Target},
+    genesis::OrganisationRecord,
+    name::{MemberId, OrgId, TargetId},
+    state::{Member, State, Target},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,8 +22,25 @@ pub struct MemberView {
     pub weight: u64,
     /// Roles held.
     pub roles: Vec<String>,
+    /// The public key of each role.
+    pub keys: BTreeMap<String, String>,
     /// Vetoes used.
     pub vetoes: u16,
+}
+
+/// An organisation with its nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrganisationView {
+    /// Its name.
+    pub id: String,
+    /// Consensus weight of its validator.
+    pub weight: u64,
+    /// Public key of its validator's node.
+    pub node: String,
+    /// Public key of its validator.
+    pub consensus: String,
+    /// Its nodes that read the ledger, by name, each with its public key.
+    pub observers: BTreeMap<String, String>,
 }
 
 /// A governed target.
@@ -58,7 +76,24 @@ impl MemberView {
             org: id.org_str().to_owned(),
             weight: member.weight.get(),
             roles: member.keys.keys().map(ToString::to_string).collect(),
+            keys: member.keys.iter().map(|(role, key)| (role.to_string(), key.to_string())).collect(),
             vetoes: member.vetoes,
+        }
+    }
+}
+
+impl OrganisationView {
+    /// Shows an organisation of `state`.
+    pub fn new(state: &State, id: &OrgId, record: &OrganisationRecord) -> Self {
+        let observers = state.observers().filter(|(_, observer)| observer.org == *id);
+        Self {
+            id: id.to_string(),
+            weight: record.weight.get(),
+            node: record.validator.node.to_string(),
+            consensus: record.validator.consensus.to_string(),
+            observers: observers
+                .map(|(name, observer)| (name.to_string(), observer.node.to_string()))
+                .collect(),
         }
     }
 }

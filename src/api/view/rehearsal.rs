@@ -170,6 +170,7 @@ fn detail(event: &Event) -> String {
         Event::Attested { auditor, verdict, .. } => format!("{auditor}: {}", super::kebab(verdict)),
         Event::Warned { warning, .. } => warning.to_string(),
         Event::Amended { version, .. } => format!("version {version} of the constitution is in force"),
+        Event::Enacted { subject, .. } => format!("{subject} is changed"),
         Event::Promoted { .. }
         | Event::Resumed { .. }
         | Event::Equivocated { .. }

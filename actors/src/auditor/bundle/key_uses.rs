@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use althing_contracts::{
+    act::Act,
     canonical,
     digest::{Digest, Purpose},
-    genesis::Genesis,
+    genesis::{Genesis, MemberRecord, OrganisationRecord},
     name::{MemberId, OrgId},
     quantity::{Sequence, TimeMs},
     role::Role,
@@ -184,9 +185,9 @@ pub enum KeyUseFlaw {
 /// What is known of the uses after some records.
 #[derive(Debug, Default)]
 pub(super) struct KeyUses {
-    /// Every node of the network with its organisation.
+    /// Every node that the network has or had, with its organisation.
     known: BTreeMap<PublicKey, OrgId>,
-    /// Every key of every member.
+    /// Every role that a member has or had a key for.
     members: BTreeSet<(MemberId, Role)>,
     nodes: Vec<Testimony>,
     /// Which node testifies about a key; the first when several hold it.
@@ -198,7 +199,6 @@ pub(super) struct KeyUses {
 #[derive(Debug)]
 struct Testimony {
     node: PublicKey,
-    org: OrgId,
     keys: BTreeSet<(MemberId, Role)>,
     stated: Tip,
     read: Tip,
@@ -226,40 +226,77 @@ impl OpenUse {
 
 impl KeyUses {
     pub(super) fn new(genesis: &Genesis) -> Self {
-        let validators = genesis.organisations.iter().map(|(org, known)| (known.validator.node, org.clone()));
-        let observers = genesis.observers.values().map(|known| (known.node, known.org.clone()));
-        let members = genesis.members.iter();
-        Self {
-            known: validators.chain(observers).collect(),
-            members: members
-                .flat_map(|(member, known)| known.keys.keys().map(|role| (member.clone(), *role)))
-                .collect(),
-            ..Self::default()
+        let mut uses = Self::default();
+        for (org, record) in &genesis.organisations {
+            uses.learn_organisation(org, record);
+        }
+        for record in genesis.observers.values() {
+            uses.known.insert(record.node, record.org.clone());
+        }
+        for (member, record) in &genesis.members {
+            uses.learn_member(member, record);
+        }
+        uses
+    }
+
+    fn learn_organisation(&mut self, org: &OrgId, record: &OrganisationRecord) {
+        self.known.insert(record.validator.node, org.clone());
+    }
+
+    fn learn_member(&mut self, member: &MemberId, record: &MemberRecord) {
+        self.members.extend(record.keys.keys().map(|role| (member.clone(), *role)));
+    }
+
+    /// Learns who joined by what a block carried out.
+    pub(super) fn learn(&mut self, acts: &[Act]) {
+        for act in acts {
+            match act {
+                Act::SetOrganisation { organisation, record } => {
+                    self.learn_organisation(organisation, record);
+                }
+                Act::SetObserver { record, .. } => {
+                    self.known.insert(record.node, record.org.clone());
+                }
+                Act::SetMember { member, record } => self.learn_member(member, record),
+                Act::Amend { .. }
+                | Act::RemoveOrganisation { .. }
+                | Act::RemoveMember { .. }
+                | Act::RemoveObserver { .. }
+                | Act::SetTarget { .. }
+                | Act::RemoveTarget { .. } => {}
+            }
         }
     }
 
-    /// Takes a node's statement; its uses follow.
+    /// Takes a node's statement; its uses follow. Whether the network has such a node, and its organisation such keys, shows
+    /// at the latest when every block was read.
     pub(super) fn state(&mut self, network: Digest, signed: SignedKeyUses) -> Result<(), KeyUseFlaw> {
         self.close()?;
         let is_signed = signed.signed(network).verify().is_ok();
         let KeyUseStatement::V1 { node, keys, uses, head } = signed.statement;
-        let org = self.known.get(&node).cloned().ok_or(KeyUseFlaw::Stranger { node })?;
         if self.nodes.iter().any(|known| known.node == node) {
             return Err(KeyUseFlaw::Twice { node });
         }
         if !is_signed {
             return Err(KeyUseFlaw::Signature { node });
         }
-        let is_foreign = |key: &&(MemberId, Role)| key.0.org() != org || !self.members.contains(*key);
-        if let Some((member, role)) = keys.iter().find(is_foreign).cloned() {
-            return Err(KeyUseFlaw::ForeignKey { node, org, member, role });
-        }
         for key in &keys {
             self.holders.entry(key.clone()).or_insert(self.nodes.len());
         }
         let stated = Tip { records: uses, head };
-        self.nodes.push(Testimony { node, org, keys, stated, read: Tip::START, decided: 0 });
+        self.nodes.push(Testimony { node, keys, stated, read: Tip::START, decided: 0 });
         Ok(())
+    }
+
+    /// The organisation of a node, if its statement is of that organisation's members alone.
+    fn org_of(&self, testimony: &Testimony) -> Result<OrgId, KeyUseFlaw> {
+        let node = testimony.node;
+        let org = self.known.get(&node).cloned().ok_or(KeyUseFlaw::Stranger { node })?;
+        let is_foreign = |key: &&(MemberId, Role)| key.0.org() != org || !self.members.contains(*key);
+        match testimony.keys.iter().find(is_foreign).cloned() {
+            Some((member, role)) => Err(KeyUseFlaw::ForeignKey { node, org, member, role }),
+            None => Ok(org),
+        }
     }
 
     /// Takes some uses of the node that stated last.
@@ -337,21 +374,23 @@ impl KeyUses {
         Ok(())
     }
 
-    /// What there is to say of each node that testified, in the order of the bundle.
-    pub(super) fn report(self) -> Vec<NodeKeyUses> {
+    /// What there is to say of each node that testified, in the order of the bundle, once every block was read.
+    pub(super) fn report(self) -> Result<Vec<NodeKeyUses>, KeyUseFlaw> {
+        let orgs = self.nodes.iter().map(|testimony| self.org_of(testimony));
+        let orgs = orgs.collect::<Result<Vec<_>, _>>()?;
         let mut undecided: Vec<Vec<UndecidedUse>> = self.nodes.iter().map(|_| Vec::new()).collect();
         for (transaction, OpenUse { node, number, record }) in self.open {
             let KeyUseRecord::V1 { time, purpose, member, role, sequence, .. } = record;
             let purpose = purpose.name();
             undecided[node].push(UndecidedUse { number, time, purpose, member, role, sequence, transaction });
         }
-        let nodes = self.nodes.into_iter().zip(undecided);
-        let report = |(by, mut undecided): (Testimony, Vec<UndecidedUse>)| {
+        let nodes = self.nodes.into_iter().zip(orgs).zip(undecided);
+        let report = |((by, org), mut undecided): ((Testimony, OrgId), Vec<UndecidedUse>)| {
             undecided.sort_by_key(|used| used.number);
             undecided.truncate(UNDECIDED_NAMED_MAX);
-            let (node, org, keys) = (by.node, by.org, by.keys.len() as u64);
+            let (node, keys) = (by.node, by.keys.len() as u64);
             NodeKeyUses { node, org, keys, uses: by.read.records, decided: by.decided, undecided }
         };
-        nodes.map(report).collect()
+        Ok(nodes.map(report).collect())
     }
 }

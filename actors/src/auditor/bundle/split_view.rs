@@ -1,14 +1,13 @@
 //! Owns the proof that a network's validators certified two histories, which an outsider checks by the roster alone.
 
-use althing_contracts::{
-    certificate::{CertificateError, Roster},
-    digest::Digest,
-    quantity::Height,
-};
+use althing_contracts::{certificate::CertificateError, digest::Digest, quantity::Height};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Serialize;
 
-use crate::auditor::heads::SplitView;
+use crate::{
+    auditor::heads::SplitView,
+    rosters::{Judged, Rosters},
+};
 
 /// A split view in a bundle. The variant is the version of the layout.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -39,20 +38,30 @@ pub enum SplitViewFlaw {
         "the certificates are not of two blocks at one height, the lower digest first: they prove no split view"
     )]
     Same,
+    /// The blocks do not say who decides the height.
+    #[error("the split view is of height {height}, whose validators do not follow from the blocks before it")]
+    Unknown {
+        /// Where.
+        height: Height,
+    },
     /// One of them proves nothing.
     #[error("a certificate of the split view proves nothing")]
     Certificate(#[source] CertificateError),
 }
 
 impl SplitViewRecord {
-    pub(super) fn verify(&self, network: Digest, roster: &Roster) -> Result<CertifiedSplit, SplitViewFlaw> {
+    pub(super) fn verify(&self, network: Digest, rosters: &Rosters) -> Result<CertifiedSplit, SplitViewFlaw> {
         let Self::V1(split) = self;
         let SplitView { first, second } = split;
         if first.height != second.height || first.block >= second.block {
             return Err(SplitViewFlaw::Same);
         }
-        first.verify(network, roster).map_err(SplitViewFlaw::Certificate)?;
-        second.verify(network, roster).map_err(SplitViewFlaw::Certificate)?;
+        for certificate in [first, second] {
+            let judged = rosters.judge(network, certificate).map_err(SplitViewFlaw::Certificate)?;
+            if judged == Judged::Unknown {
+                return Err(SplitViewFlaw::Unknown { height: first.height });
+            }
+        }
         Ok(CertifiedSplit {
             height: first.height,
             first: first.block,

@@ -133,6 +133,13 @@ impl Verifier {
             return Err(Flaw::Invariant(violation));
         }
         self.key_uses.decide(&block.transactions)?;
+        for event in &block.events {
+            if let Event::Enacted { proposal, .. } = event
+                && let Some(decided) = self.replay.state().proposal(*proposal)
+            {
+                self.key_uses.learn(&decided.document.acts);
+            }
+        }
         self.counts.add(&block, certified.certificate.precommits.len());
         self.evidence_named.extend(block.events.iter().filter_map(|event| match event {
             Event::StepReported { evidence, .. } => Some(*evidence),
@@ -183,7 +190,7 @@ impl Verifier {
 
     fn split_view(&mut self, payload: &[u8]) -> Result<(), Flaw> {
         let record: SplitViewRecord = decode(Kind::SplitView, payload)?;
-        self.split_views.push(record.verify(self.network, self.replay.state().roster())?);
+        self.split_views.push(record.verify(self.network, self.replay.rosters())?);
         Ok(())
     }
 
@@ -216,7 +223,7 @@ impl Verifier {
             audits: self.counts.audits,
             evidence: self.counts.evidence,
             stage_proofs: self.counts.stage_proofs,
-            key_uses: self.key_uses.report(),
+            key_uses: self.key_uses.report()?,
             split_views: self.split_views,
             invariants: Judge::ids(),
             exporter: trailer.exporter,

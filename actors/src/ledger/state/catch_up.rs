@@ -77,10 +77,13 @@ impl<D: Disk> LedgerState<D> {
     fn follow_all(&mut self, blocks: Vec<CertifiedBlock>) -> Result<bool, Fatal> {
         let mut blocks = blocks.into_iter();
         while !blocks.as_slice().is_empty() {
+            let roster = self.roster().digest();
             let mut read = Vec::new();
             let mut signatures = 0_usize;
             let mut are_all_read = true;
+            let mut is_same_roster = true;
             while signatures < SIGNATURES_PER_BATCH
+                && is_same_roster
                 && let Some(block) = blocks.next()
             {
                 let Some(fetched) = self.read_fetched(block) else {
@@ -88,6 +91,8 @@ impl<D: Disk> LedgerState<D> {
                     break;
                 };
                 signatures = signatures.saturating_add(fetched.signed.len());
+                // What comes after it is decided by others, whom this node knows when it has followed so far.
+                is_same_roster = fetched.header.roster == roster;
                 read.push(fetched);
             }
             let signed: Vec<Signed> = read.iter().flat_map(|fetched| &fetched.signed).copied().collect();
@@ -108,7 +113,7 @@ impl<D: Disk> LedgerState<D> {
     fn read_fetched(&self, certified: CertifiedBlock) -> Option<Fetched> {
         let CertifiedBlock { block: bytes, certificate } = certified;
         let block = Block::decode(&bytes).ok()?;
-        certificate.verify_shape(&self.roster).ok()?;
+        certificate.verify_shape(self.roster()).ok()?;
         let mut signed = certificate.signed(self.network).collect();
         let transactions = self.read_transactions(block.transactions(), &mut signed)?;
         let (header, digest) = (block.header().clone(), block.digest());
@@ -125,7 +130,7 @@ impl<D: Disk> LedgerState<D> {
         }
         let is_next = header.height == next && header.parent == self.head.digest;
         let is_certified = certificate.height == next && certificate.block == digest;
-        let has_turn = proposer(&self.roster, header.height, header.round) == Some(header.proposer);
+        let has_turn = proposer(self.roster(), header.height, header.round) == Some(header.proposer);
         if !(is_next && is_certified && has_turn) {
             return Ok(false);
         }

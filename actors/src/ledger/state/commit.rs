@@ -13,6 +13,7 @@ use althing_contracts::{
 
 use super::{
     CommittedBlock, Fatal, Filed, Head, LedgerOutput, LedgerState, Misbehaviour, candidates::Candidate,
+    open::by_node,
 };
 use crate::{
     disk::Disk,
@@ -79,7 +80,7 @@ impl<D: Disk> LedgerState<D> {
         if certificate.height != self.height().next() || self.candidates.get(&certificate.block).is_none() {
             return Ok(());
         }
-        if certificate.verify(self.network, &self.roster).is_err() {
+        if certificate.verify(self.network, self.roster()).is_err() {
             self.blame(from, Misbehaviour::InvalidHistory);
             return Ok(());
         }
@@ -125,6 +126,10 @@ impl<D: Disk> LedgerState<D> {
             committed_us: self.now.monotonic_us,
             len: block.outcomes.len(),
         };
+        if self.rosters.follow(&block.state) {
+            self.validators = by_node(block.state.roster());
+            tracing::info!(height = %block.header.height.next(), seated = self.is_seated(), "other validators decide");
+        }
         for (id, _) in &block.outcomes {
             self.mempool.remove(id);
             self.scratch.forget(id);
@@ -144,7 +149,7 @@ impl<D: Disk> LedgerState<D> {
     /// Tells the nodes that do not vote; validators know by their own votes. A node that does not vote itself tells
     /// those that may have no other neighbour, once it is level.
     fn announce(&mut self) {
-        if self.driver.is_none() && self.sync.highest_seen() > self.height() {
+        if !self.is_seated() && self.sync.highest_seen() > self.height() {
             return;
         }
         let message = LedgerMessage::encode(Message::Status(self.status()));

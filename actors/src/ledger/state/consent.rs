@@ -32,8 +32,9 @@ impl<D: Disk> LedgerState<D> {
     pub(super) fn start_height(&mut self, recovered: &[LoggedInput]) -> Result<(), Fatal> {
         let height = self.height().next();
         let now_us = self.now.monotonic_us;
-        let Some(driver) = &mut self.driver else { return Ok(()) };
-        let acts = driver.start(now_us, height, &self.roster, recovered, &mut self.log)?;
+        let is_seated = self.is_seated();
+        let Some(driver) = self.driver.as_mut().filter(|_| is_seated) else { return Ok(()) };
+        let acts = driver.start(now_us, height, self.head.state.roster(), recovered, &mut self.log)?;
         self.acts.extend(acts);
         for (from, message) in self.ahead.take(height) {
             self.admit(from, message)?;
@@ -94,7 +95,7 @@ impl<D: Disk> LedgerState<D> {
         let EarlyBlock { from, round, block, bytes } = early;
         let header = block.header();
         let digest = block.digest();
-        let Some(sender) = proposer(&self.roster, header.height, round) else { return Ok(()) };
+        let Some(sender) = proposer(self.roster(), header.height, round) else { return Ok(()) };
         let executed = if self.has_turn(header, round) { self.verify_and_execute(&block) } else { None };
         let valid = executed.is_some() && self.is_timely(header, round);
         if let Some(executed) = executed {
@@ -131,7 +132,7 @@ impl<D: Disk> LedgerState<D> {
     fn has_turn(&self, header: &Header, round: Round) -> bool {
         header.height == self.height().next()
             && header.round <= round
-            && proposer(&self.roster, header.height, header.round) == Some(header.proposer)
+            && proposer(self.roster(), header.height, header.round) == Some(header.proposer)
     }
 
     fn verify_and_execute(&mut self, block: &Block) -> Option<Executed> {

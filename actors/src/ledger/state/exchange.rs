@@ -227,11 +227,6 @@ pub enum Fatal {
         /// Which.
         block: Digest,
     },
-    /// The key is not the roster's key of this node.
-    #[error(
-        "this node has no place on the roster with its consensus key; check its key file against the genesis"
-    )]
-    NotOnRoster,
     /// The starting state is newer than the log.
     #[error("the snapshot is of height {snapshot}, the log ends at height {log}; remove the snapshot")]
     SnapshotAhead {

@@ -15,6 +15,7 @@ use crate::{
         wire::{LedgerMessage, Message},
     },
     port::{NodeId, Topic, Verdict},
+    rosters::Judged,
 };
 
 /// Pause between two heads of one validator: heads are for comparing histories, which loses nothing by a second.
@@ -67,7 +68,7 @@ impl<D: Disk> LedgerState<D> {
 
     /// When the last certificate has to be shown; `None` when it was, or on a node that decides nothing.
     pub(super) fn head_due_us(&self) -> Option<u64> {
-        let is_due = self.driver.is_some()
+        let is_due = self.is_seated()
             && self
                 .head
                 .certificate
@@ -82,9 +83,13 @@ impl<D: Disk> LedgerState<D> {
         if !self.heads.is_news(head) {
             return Verdict::Ignore;
         }
-        if certificate.verify(self.network, &self.roster).is_err() {
-            self.blame(from, Misbehaviour::InvalidHistory);
-            return Verdict::Reject;
+        match self.rosters.judge(self.network, &certificate) {
+            Ok(Judged::Proven) => {}
+            Ok(Judged::Unknown) => return Verdict::Ignore,
+            Err(_) => {
+                self.blame(from, Misbehaviour::InvalidHistory);
+                return Verdict::Reject;
+            }
         }
         self.heads.remember(head);
         self.sync.claim(from, certificate.height);

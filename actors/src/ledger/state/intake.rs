@@ -59,20 +59,29 @@ impl<D: Disk> LedgerState<D> {
     }
 
     fn on_consensus(&mut self, from: NodeId, message: Message) -> Result<(), Fatal> {
-        let (Some(height), true) = (message.height(), self.validators.contains_key(&from)) else {
+        let next = self.height().next();
+        let is_validator = self.validators.contains_key(&from);
+        let height = message.height().filter(|height| is_validator || *height != next);
+        let Some(height) = height else {
             self.blame(from, Misbehaviour::Stranger);
             return Ok(());
         };
-        let next = self.height().next();
         if height > next {
             let has = Height::new(height.get().saturating_sub(1));
             self.sync.claim(from, has);
         }
-        if self.driver.is_none() || height > next.next() {
+        if !self.is_seated() || height > next.next() || height > next && !is_validator {
             return Ok(());
         }
-        if !self.check_signatures(from, &message)? {
-            return Ok(());
+        match self.check_signatures(&message)? {
+            None => {}
+            // Others may decide that height.
+            Some(Misbehaviour::Stranger) if height > next => return Ok(()),
+            Some(Misbehaviour::Stranger) if height < next => {}
+            Some(how) => {
+                self.blame(from, how);
+                return Ok(());
+            }
         }
         if height < next {
             self.reply_to_laggard(from, height);
@@ -117,9 +126,9 @@ impl<D: Disk> LedgerState<D> {
         Ok(())
     }
 
-    /// Whether every signature of the message is of the roster and valid; blames the sender otherwise.
-    fn check_signatures(&mut self, from: NodeId, message: &Message) -> Result<bool, Fatal> {
-        let refused = match message {
+    /// What is wrong with the signatures of a message, by the roster of the running height.
+    fn check_signatures(&mut self, message: &Message) -> Result<Option<Misbehaviour>, Fatal> {
+        Ok(match message {
             Message::Vote(vote) => self.check_votes(std::slice::from_ref(vote))?,
             Message::Proposal(proposal) => self.check_proposal(proposal),
             Message::PolkaCertificate(certificate) => {
@@ -131,11 +140,7 @@ impl<D: Disk> LedgerState<D> {
                 self.check_votes(&votes)?
             }
             Message::Block(_) | Message::Transactions(_) | Message::Status(_) | Message::Decided(_) => None,
-        };
-        if let Some(how) = refused {
-            self.blame(from, how);
-        }
-        Ok(refused.is_none())
+        })
     }
 
     fn check_votes(&mut self, votes: &[SignedVote]) -> Result<Option<Misbehaviour>, Fatal> {
@@ -154,7 +159,7 @@ impl<D: Disk> LedgerState<D> {
 
     fn check_proposal(&mut self, proposal: &SignedProposal) -> Option<Misbehaviour> {
         let statement = &proposal.statement;
-        if proposer(&self.roster, statement.height, statement.round) != Some(proposal.proposer) {
+        if proposer(self.roster(), statement.height, statement.round) != Some(proposal.proposer) {
             return Some(Misbehaviour::Stranger);
         }
         let signed = proposal.signed(self.network);
@@ -201,6 +206,6 @@ impl<D: Disk> LedgerState<D> {
     }
 
     fn is_validator(&self, key: PublicKey) -> bool {
-        self.roster.by_consensus_key(key).is_some()
+        self.roster().by_consensus_key(key).is_some()
     }
 }

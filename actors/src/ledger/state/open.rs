@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use althing_contracts::{
     block::Block,
     canonical,
+    certificate::Roster,
     digest::Digest,
     event::Event,
     ledger,
@@ -35,6 +36,8 @@ use crate::{
         },
         mempool::Mempool,
     },
+    port::NodeId,
+    rosters::Rosters,
     sync::SyncState,
 };
 
@@ -77,39 +80,34 @@ impl<D: Disk> LedgerState<D> {
         if replay.last < replay.head.state.height() {
             return Err(Fatal::SnapshotAhead { snapshot: replay.head.state.height(), log: replay.last });
         }
-        let mut ledger = Self::assemble(settings, log, now, &mut replay)?;
+        let mut ledger = Self::assemble(settings, log, now, &mut replay);
         ledger.resume(replay)?;
         let outputs = ledger.finish()?;
         Ok(Opened { ledger, outputs })
     }
 
-    fn assemble(settings: LedgerSettings, log: Log<D>, now: Now, replay: &mut Replay) -> Result<Self, Fatal> {
+    fn assemble(settings: LedgerSettings, log: Log<D>, now: Now, replay: &mut Replay) -> Self {
         let LedgerSettings { node, role, timing, verdicts, .. } = settings;
         let head = replay.head.clone();
-        let roster = head.state.roster().clone();
+        let roster = head.state.roster();
         let network = head.state.network();
-        let validators: BTreeMap<_, _> =
-            roster.validators().iter().map(|validator| (validator.node, validator.consensus)).collect();
         let driver = match role {
             LedgerRole::Observer => None,
             LedgerRole::Validator(key) => {
-                if validators.get(&node) != Some(&key.public()) {
-                    return Err(Fatal::NotOnRoster);
-                }
                 let (timeouts, verdicts) = (timing.consensus, verdicts.clone());
                 let config = DriverConfig { network, key, timeouts, verdicts };
-                Some((config.key.public(), Driver::new(config, &roster)))
+                Some((config.key.public(), Driver::new(config, roster)))
             }
         };
         let (own_key, driver): (Option<PublicKey>, Option<Driver>) = driver.unzip();
-        Ok(Self {
+        Self {
             node,
             network,
             timing,
             log,
+            validators: by_node(roster),
+            rosters: replay.rosters.clone(),
             head,
-            roster,
-            validators,
             driver,
             own_key,
             own_proposal: None,
@@ -134,7 +132,7 @@ impl<D: Disk> LedgerState<D> {
             wake_us: None,
             next_status_us: now.monotonic_us,
             next_forward_us: 0,
-        })
+        }
     }
 
     /// Brings the undecided height back.
@@ -175,9 +173,15 @@ impl<D: Disk> LedgerState<D> {
     }
 }
 
+/// The consensus key of each validator, by its node.
+pub(super) fn by_node(roster: &Roster) -> BTreeMap<NodeId, PublicKey> {
+    roster.validators().iter().map(|validator| (validator.node, validator.consensus)).collect()
+}
+
 /// What reading the log has yielded so far.
 struct Replay {
     head: Head,
+    rosters: Rosters,
     /// Height of the last decision that was read.
     last: Height,
     history: History,
@@ -188,10 +192,12 @@ struct Replay {
 
 impl Replay {
     fn new(state: State, remembered_max: usize) -> Self {
+        let rosters = Rosters::after(&state);
         let head =
             Head { state, digest: Digest::ZERO, header: None, certificate: None, committed_us: 0, len: 0 };
         Self {
             head,
+            rosters,
             last: Height::ZERO,
             history: History::new(remembered_max),
             detector: EquivocationDetector::default(),
@@ -289,6 +295,7 @@ impl Replay {
             certificate,
             filed,
         };
+        self.rosters.follow(&block.state);
         self.head = Head {
             state: block.state.clone(),
             digest: block.digest,

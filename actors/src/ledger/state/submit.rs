@@ -98,7 +98,7 @@ impl<D: Disk> LedgerState<D> {
     /// Judges transactions of other nodes as far as something depends on it. On a validator that is only whether the
     /// next height has to start: building a block judges them anyway, and so does the first block that leaves them out.
     fn judge_unjudged(&mut self) {
-        while !(self.is_deciding() || self.driver.is_some() && self.scratch.has_ready(&self.mempool)) {
+        while !(self.is_deciding() || self.is_seated() && self.scratch.has_ready(&self.mempool)) {
             let Some(id) = self.scratch.unjudged.pop_first() else { return };
             self.admit_waiting(id);
         }
@@ -213,7 +213,7 @@ impl<D: Disk> LedgerState<D> {
         let is_connected = self.sync.peers().any(|peer| self.validators.contains_key(peer));
         for transactions in in_messages(transactions) {
             let message = Message::Transactions(transactions);
-            if is_connected || self.driver.is_some() {
+            if is_connected || self.is_seated() {
                 self.send_to_validators(&message);
             } else {
                 let message = LedgerMessage::encode(message);

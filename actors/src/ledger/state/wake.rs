@@ -23,6 +23,7 @@ impl<D: Disk> LedgerState<D> {
     pub(super) fn has_work(&self) -> bool {
         let is_idle = self.driver.as_ref().is_some_and(Driver::is_decided);
         is_idle
+            && self.is_seated()
             && (self.scratch.has_ready(&self.mempool) && !self.is_gathering()
                 || self.block_due() <= self.now.wall
                 || self.others_have_started())
@@ -30,7 +31,7 @@ impl<D: Disk> LedgerState<D> {
 
     /// Whether transactions wait for each other, so that a busy mesh makes few full blocks and not many small ones.
     pub(super) fn is_gathering(&self) -> bool {
-        self.driver.is_some() && self.now.monotonic_us < self.gathers_until_us()
+        self.is_seated() && self.now.monotonic_us < self.gathers_until_us()
     }
 
     fn gathers_until_us(&self) -> u64 {
@@ -63,7 +64,7 @@ impl<D: Disk> LedgerState<D> {
                 _ => {}
             }
         }
-        exceeds_a_third(&self.roster, &voters)
+        exceeds_a_third(self.roster(), &voters)
     }
 
     /// Tells the shell when to come back, if that has changed.
@@ -76,14 +77,15 @@ impl<D: Disk> LedgerState<D> {
     }
 
     fn next_due_us(&self) -> u64 {
-        let consensus_us = match &self.driver {
-            Some(driver) if driver.is_decided() => {
-                let gathered_us = self.is_gathering().then(|| self.gathers_until_us());
-                gathered_us.into_iter().chain([self.monotonic_us_at(self.block_due())]).min()
-            }
-            Some(driver) => driver.next_due_us(),
-            None => None,
-        };
+        let consensus_us =
+            match self.driver.as_ref().filter(|driver| self.is_seated() || !driver.is_decided()) {
+                Some(driver) if driver.is_decided() => {
+                    let gathered_us = self.is_gathering().then(|| self.gathers_until_us());
+                    gathered_us.into_iter().chain([self.monotonic_us_at(self.block_due())]).min()
+                }
+                Some(driver) => driver.next_due_us(),
+                None => None,
+            };
         let sync_us = self.sync.next_due_us(self.height());
         let forward_us = (!self.local.is_empty()).then_some(self.next_forward_us);
         let due_us = [consensus_us, sync_us, forward_us, self.head_due_us(), Some(self.next_status_us)]

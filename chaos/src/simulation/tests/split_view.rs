@@ -1,7 +1,10 @@
 //! Two histories, each with every certificate that it needs, are shown to two parts of a mesh: how many rounds of gossip it
 //! takes until somebody has both.
 
-use althing_actors::auditor::heads::{HeadBook, Observed};
+use althing_actors::{
+    auditor::heads::{HeadBook, Observed},
+    rosters::Rosters,
+};
 use althing_contracts::{block::Header, certificate::Certificate, quantity::DurationMs, testing::World};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IteratorRandom as _};
 use serde_json::json;
@@ -44,7 +47,7 @@ fn found_in(seed: u64) -> Option<usize> {
     let (world, sides) = histories(&mut random);
     let auditors = random.random_range(6..=12);
     let first_side = random.random_range(1..auditors);
-    let roster = world.state.roster();
+    let rosters = Rosters::after(&world.state);
     let mut books: Vec<HeadBook> = (0..auditors).map(|_| HeadBook::default()).collect();
     let mut shown: Vec<Vec<Certificate>> = Vec::new();
     for (auditor, book) in books.iter_mut().enumerate() {
@@ -59,7 +62,7 @@ fn found_in(seed: u64) -> Option<usize> {
         for (from, heads) in told.iter().enumerate() {
             for to in (0..auditors).filter(|to| *to != from).choose_multiple(&mut random, NEIGHBOURS) {
                 for head in heads {
-                    let observed = books[to].observe(world.network(), roster, head.clone()).unwrap();
+                    let observed = books[to].observe(world.network(), &rosters, head.clone()).unwrap();
                     if matches!(observed, Observed::Split(_)) {
                         return Some(round);
                     }

@@ -482,3 +482,17 @@ fn g14_notices_a_snapshot_that_contradicts_itself() {
     };
     ballots().notices(Invariant::Snapshot, plant, "the snapshot is refused");
 }
+
+#[test]
+fn g12_a_party_that_changes_without_a_decision_is_noticed() {
+    let seat = |state: &mut State| {
+        let org = crate::name::OrgId::new("echo").unwrap();
+        let record = crate::testing::organisation(&org);
+        state.registry_mut().organisations.insert(org, record);
+    };
+    ballots().notices(
+        Invariant::Reachable,
+        |scene| seat(&mut scene.after),
+        "organisations or observers changed without a decision",
+    );
+}

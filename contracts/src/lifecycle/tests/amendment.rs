@@ -1,6 +1,6 @@
 //! Amendments: the rules change by a decision about their whole text, and only by one.
 
-use super::story::{STAGES, audit, claim, executable, stage};
+use super::story::{self, STAGES, audit, cause_of, claim, executable, pass_timelock, sign, stage};
 use crate::{
     constitution::{Constitution, Scheme, Threshold, Track},
     event::Event,
@@ -22,25 +22,12 @@ fn other_ceiling(constitution: &mut Constitution) {
 
 /// Brings an amendment to a vote that passes.
 fn propose(world: &mut World, constitution: Constitution) -> ProposalId {
-    world.pass(DurationMs::new(1));
-    let id = world.submit("acme/author", amend(constitution)).unwrap();
-    for reviewer in ["birch/author", "cedar/author", "delta/author"] {
-        assert_eq!(stage(world, id), Stage::Review);
-        world.review(reviewer, id, ReviewVerdict::Approve).unwrap();
-    }
-    for voter in ["acme/author", "birch/author", "cedar/author"] {
-        world.vote(voter, id, Choice::For).unwrap();
-    }
-    id
+    story::propose_acts(world, amend(constitution))
 }
 
 /// Brings an amendment into the queue.
 fn decide(world: &mut World, constitution: Constitution) -> ProposalId {
-    let id = propose(world, constitution);
-    while stage(world, id) != Stage::Queued {
-        world.pass_to_deadline();
-    }
-    id
+    story::decide_acts(world, amend(constitution))
 }
 
 /// Goes on until so many hours before the end of the proposal's timelock.
@@ -49,33 +36,10 @@ fn pass_until(world: &mut World, id: ProposalId, hours: u64) {
     world.pass(left.saturating_sub(DurationMs::from_hours(hours)));
 }
 
-fn sign(world: &mut World, id: ProposalId) {
-    world.cosign("birch/guardian", id).unwrap();
-    world.cosign("cedar/guardian", id).unwrap();
-}
-
-/// Goes on until the proposal's timelock is over.
-fn pass_timelock(world: &mut World, id: ProposalId) -> Vec<Event> {
-    let eta = world.state.proposal(id).unwrap().eta.unwrap();
-    world.pass(eta.since(world.state.time()))
-}
-
 fn enact(world: &mut World, constitution: Constitution) -> ProposalId {
-    let id = decide(world, constitution);
-    sign(world, id);
-    pass_timelock(world, id);
+    let (id, _) = story::enact_acts(world, amend(constitution));
     assert_eq!(stage(world, id), Stage::Auditing);
     id
-}
-
-fn cause_of(events: &[Event], proposal: ProposalId) -> String {
-    let cause = events.iter().find_map(|event| match event {
-        Event::StageChanged { proposal: about, to: Stage::Superseded, cause, .. } if *about == proposal => {
-            Some(cause.to_string())
-        }
-        _ => None,
-    });
-    cause.unwrap_or_else(|| panic!("it was not superseded: {events:?}"))
 }
 
 #[test]

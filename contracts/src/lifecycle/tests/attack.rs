@@ -188,7 +188,7 @@ fn a15_everything_due_at_a_height_is_decided_by_its_own_snapshot_in_one_order() 
 fn a16_extreme_weights_and_an_empty_vote_are_counted_without_a_halt() {
     let mut genesis = genesis(4);
     for record in genesis.members.values_mut().filter(|record| record.keys.contains_key(&Role::Voter)) {
-        record.weight = crate::genesis::WEIGHT_MAX;
+        record.weight = crate::parties::WEIGHT_MAX;
     }
     let mut world = World::with(genesis);
     let id = world.submit("acme/author", deploy("2", STAGES)).unwrap();

@@ -2,6 +2,8 @@
 
 use crate::{
     digest::Digest,
+    document::ProposalDocument,
+    event::Event,
     name::MemberId,
     quantity::{DurationMs, Fence},
     reject::Reject,
@@ -138,4 +140,61 @@ fn a_failed_health_check_undoes_every_step_from_the_last_to_the_first() {
     let proposal = world.state.proposal(id).unwrap();
     assert_eq!(proposal.ended.unwrap().stage, Stage::RolledBack);
     assert!(world.state.targets().all(|(_, target)| target.applied.is_empty() && target.busy.is_none()));
+}
+
+/// Brings a document with acts to a vote that all but the last take part in.
+pub(crate) fn propose_acts(world: &mut World, document: ProposalDocument) -> ProposalId {
+    world.pass(DurationMs::new(1));
+    let id = world.submit("acme/author", document).unwrap();
+    for reviewer in ["birch/author", "cedar/author", "delta/author"] {
+        if stage(world, id) == Stage::Review {
+            world.review(reviewer, id, ReviewVerdict::Approve).unwrap();
+        }
+    }
+    assert_eq!(stage(world, id), Stage::Voting, "{:?}", world.state.proposal(id).unwrap().findings);
+    let voters: Vec<MemberId> = world.state.members_with(Role::Voter).cloned().collect();
+    for voter in voters.iter().rev().skip(1) {
+        world.vote(voter.as_str(), id, Choice::For).unwrap();
+    }
+    id
+}
+
+/// Brings a document with acts into the queue.
+pub(crate) fn decide_acts(world: &mut World, document: ProposalDocument) -> ProposalId {
+    let id = propose_acts(world, document);
+    while stage(world, id) != Stage::Queued {
+        world.pass_to_deadline();
+    }
+    id
+}
+
+/// Decides acts and goes on until the ledger has carried them out, or not; yields what happened at the end of the timelock.
+pub(crate) fn enact_acts(world: &mut World, document: ProposalDocument) -> (ProposalId, Vec<Event>) {
+    let id = decide_acts(world, document);
+    sign(world, id);
+    let events = pass_timelock(world, id);
+    (id, events)
+}
+
+/// Guardians of two organisations sign what acme proposed.
+pub(crate) fn sign(world: &mut World, id: ProposalId) {
+    world.cosign("birch/guardian", id).unwrap();
+    world.cosign("cedar/guardian", id).unwrap();
+}
+
+/// Goes on until the proposal's timelock is over.
+pub(crate) fn pass_timelock(world: &mut World, id: ProposalId) -> Vec<Event> {
+    let eta = world.state.proposal(id).unwrap().eta.unwrap();
+    world.pass(eta.since(world.state.time()))
+}
+
+/// Why a proposal was superseded.
+pub(crate) fn cause_of(events: &[Event], proposal: ProposalId) -> String {
+    let cause = events.iter().find_map(|event| match event {
+        Event::StageChanged { proposal: about, to: Stage::Superseded, cause, .. } if *about == proposal => {
+            Some(cause.to_string())
+        }
+        _ => None,
+    });
+    cause.unwrap_or_else(|| panic!("it was not superseded: {events:?}"))
 }
