@@ -41,6 +41,15 @@ pub fn read(path: &Path) -> Outcome<ProposalDocument> {
     Ok(document)
 }
 
+/// Reads a file that is not a proposal in its own form.
+///
+/// # Errors
+/// It is too large, cannot be read, or is not in the form.
+pub(super) fn read_as<T: DeserializeOwned>(path: &Path) -> Outcome<T> {
+    let name = path.display().to_string();
+    parse_toml(Exit::Usage, &name, read_text(path, &name)?)
+}
+
 fn read_text(path: &Path, name: &str) -> Outcome<String> {
     let unreadable = |error: std::io::Error| {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Usage };

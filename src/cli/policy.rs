@@ -11,6 +11,9 @@ use althing_contracts::{
 };
 use clap::Subcommand;
 
+mod overlay;
+mod suite;
+
 use super::{
     document,
     failure::{Exit, Failure, Outcome},
@@ -31,6 +34,16 @@ pub enum PolicyCommand {
     Draft {
         /// File to write; it must not exist
         file: PathBuf,
+        /// A text that says only what should differ, as those in examples/constitutions
+        #[arg(long, value_name = "FILE")]
+        set: Option<PathBuf>,
+    },
+    /// Tests rules without a node: given who takes part, when people act so, then it ends so; 1 unless every test holds
+    #[command(before_help = "Examples:\n  althing policy test examples/constitutions/consortium.test.toml\n")]
+    Test {
+        /// Test files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// Shows what a proposal would change about the constitution in force, parameter by parameter
     Diff {
@@ -41,6 +54,9 @@ pub enum PolicyCommand {
 
 /// Carries a command out.
 pub(super) async fn run(command: PolicyCommand, session: &Session) -> Outcome {
+    if let PolicyCommand::Test { files } = &command {
+        return test(files, session);
+    }
     let shown: ConstitutionView = session.client()?.get("/v1/constitution").await?;
     match command {
         PolicyCommand::Show => {
@@ -48,9 +64,31 @@ pub(super) async fn run(command: PolicyCommand, session: &Session) -> Outcome {
             session.suggest("althing policy draft rules.toml");
             Ok(())
         }
-        PolicyCommand::Draft { file } => draft(&file, shown.constitution, session),
+        PolicyCommand::Draft { file, set } => {
+            let rules = match set {
+                Some(set) => {
+                    overlay::lay(&shown.constitution, &overlay::read(&set)?, &set.display().to_string())?
+                }
+                None => shown.constitution,
+            };
+            draft(&file, rules, session)
+        }
+        PolicyCommand::Test { files } => test(&files, session),
         PolicyCommand::Diff { file } => diff(&file, &shown.constitution, session),
     }
+}
+
+fn test(files: &[PathBuf], session: &Session) -> Outcome {
+    let mut broken = 0;
+    for file in files {
+        let results = suite::run(file)?;
+        session.print(&results)?;
+        broken += results.broken();
+    }
+    if broken == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::EndedBadly, format!("{broken} tests do not hold")))
 }
 
 fn draft(file: &Path, in_force: Constitution, session: &Session) -> Outcome {

@@ -117,3 +117,65 @@ async fn rules_that_may_not_be_in_force_are_refused_with_the_reason() {
     }
     served.api.stop().await;
 }
+
+/// A file of `examples/constitutions`.
+fn constitution(file: &str) -> String {
+    format!("{}/examples/constitutions/{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[tokio::test]
+async fn every_example_of_a_constitution_keeps_what_its_tests_say() {
+    let home = tempfile::tempdir().unwrap();
+    for name in ["consortium", "one-big-two-small", "ai-safety-board", "research-grid"] {
+        let ran =
+            run(home.path(), &format!("policy test {}", constitution(&format!("{name}.test.toml")))).await;
+        assert_eq!(ran.code(), 0, "{name}: {}{}", ran.stdout(), ran.stderr());
+    }
+}
+
+#[tokio::test]
+async fn a_test_of_rules_that_does_not_hold_says_what_is_other_and_a_wrong_one_where() {
+    let home = tempfile::tempdir().unwrap();
+    let given =
+        "[given]\norganisations = { acme = 1, birch = 1, cedar = 1, delta = 1 }\n[[test]]\nname = \"one\"\n";
+    let case = |when: &str, then: &str| format!("{given}when = {{ author = {when} }}\nthen = {{ {then} }}\n");
+    for (text, code, message) in [
+        (case("\"acme\", deploy = [\"acme\"]", "stage = \"vetoed\""), 1, "1 tests do not hold"),
+        (case("\"acme\", deplo = [\"acme\"]", ""), 2, "some.test.toml is wrong at line 5, column "),
+        (
+            case("\"acme\", deploy = [\"acme\"], against = [\"echo\"]", ""),
+            2,
+            "echo is no organisation of the given mesh",
+        ),
+        (case("\"acme\", amend = { member_cap = \"5/4\" }", ""), 2, "some.test.toml: "),
+        (format!("rules = \"nothing.toml\"\n{}", case("\"acme\"", "")), 3, "cannot read nothing.toml"),
+    ] {
+        std::fs::write(home.path().join("some.test.toml"), text).unwrap();
+        let ran = run(home.path(), "policy test some.test.toml -o json").await;
+        assert_eq!(ran.code(), code, "{}", ran.stderr());
+        assert!(ran.failure().starts_with(message), "{}", ran.failure());
+        assert!(code != 1 || ran.stdout().contains("the end is closed, not vetoed"), "{}", ran.stdout());
+    }
+}
+
+#[tokio::test]
+async fn rules_are_drafted_from_a_text_that_says_what_differs() {
+    let served = served().await;
+    let home = served.dir.path();
+    let draft = format!("policy draft rules.toml --set {}", constitution("consortium.toml"));
+    assert_eq!(run(home, &draft).await.code(), 0);
+    let changes = run(home, "policy diff rules.toml -o json").await.json();
+    let parameters: Vec<&str> =
+        changes.as_array().unwrap().iter().map(|change| change["parameter"].as_str().unwrap()).collect();
+    assert_eq!(
+        parameters,
+        [
+            "hard_rules.canary_share_max",
+            "member_cap",
+            "organisation_cap",
+            "tracks.standard.scheme.organisations.at-least",
+            "version"
+        ]
+    );
+    served.api.stop().await;
+}
