@@ -22,6 +22,7 @@ pub mod context;
 pub mod daemon;
 pub mod document;
 pub mod duration;
+pub mod emergency;
 pub mod event;
 pub mod execution;
 pub mod failure;
@@ -121,6 +122,9 @@ pub enum Command {
     /// Shows the rules in force, and what a change of them would change
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Declares, signs, shows and ends emergencies
+    #[command(subcommand)]
+    Emergency(emergency::EmergencyCommand),
     /// Looks at executions, and stops or continues them
     #[command(subcommand)]
     Execution(execution::ExecutionCommand),
@@ -180,6 +184,7 @@ async fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Mesh(command) => mesh::run(command, session).await,
         Command::Key(command) => key::run(&command, session),
         Command::Policy(command) => policy::run(command, session).await,
+        Command::Emergency(command) => emergency::run(command, session).await,
         Command::Execution(command) => execution::run(command, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Audit(command) => audit::run(command, session).await,

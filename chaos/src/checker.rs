@@ -4,6 +4,7 @@
 
 mod approval;
 mod effects;
+mod emergency;
 mod history;
 mod keys;
 mod parties;
@@ -26,7 +27,7 @@ use althing_contracts::{
     transaction::{ProposalId, TransactionId},
 };
 
-use self::history::History;
+use self::{history::History, rules::Rules};
 
 /// One effect, as the target's own log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +94,9 @@ pub enum Invariant {
     /// Before an effect came its claim, and before that the approval, the timelock and no veto, for this very action;
     /// what was voted down had not passed.
     Approval,
+    /// Nothing begins that an emergency holds back, which as many guardians carry as the rules ask for; what the members did not
+    /// ratify cost its signers their power.
+    Emergency,
     /// Every transaction has one use of its key, and no use was for two.
     Keys,
     /// What clients that share heights are told of a proposal is linearizable, and moves on for who shares with nobody.
@@ -101,8 +105,15 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Chain, Self::Effects, Self::Ballots, Self::Approval, Self::Keys, Self::Status];
+    pub const ALL: [Self; 7] = [
+        Self::Chain,
+        Self::Effects,
+        Self::Ballots,
+        Self::Approval,
+        Self::Emergency,
+        Self::Keys,
+        Self::Status,
+    ];
 
     /// Its name in reports.
     #[must_use]
@@ -112,6 +123,7 @@ impl Invariant {
             Self::Effects => "effects",
             Self::Ballots => "ballots",
             Self::Approval => "approval",
+            Self::Emergency => "emergency",
             Self::Keys => "keys",
             Self::Status => "status",
         }
@@ -149,7 +161,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Vec<Finding> {
     history.judge_ballots(evidence.acknowledged, &mut findings);
     effects::judge(evidence, &history, &mut findings);
     turns::judge(&history, &mut findings);
-    approval::judge(evidence, &history, &mut findings);
+    let rules = Rules::read(evidence, &history, &mut findings);
+    approval::judge(evidence, &history, &rules, &mut findings);
+    emergency::judge(evidence, &history, &rules, &mut findings);
     if let Some(uses) = evidence.key_uses {
         keys::judge(uses, &history, &mut findings);
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     constitution::Constitution,
     digest::{Digest, Purpose},
+    emergency::EmergencyId,
     genesis::{MemberRecord, ObserverRecord, OrganisationRecord, TargetRecord},
     name::{MemberId, Name, OrgId, TargetId},
 };
@@ -71,6 +72,16 @@ pub enum Act {
         /// Which.
         target: TargetId,
     },
+    /// Stands by an emergency. The ledger opens such a proposal itself, and nobody else does.
+    Ratify {
+        /// Which.
+        emergency: EmergencyId,
+    },
+    /// Gives a guardian the powers of one for another term, whether they ended or were suspended.
+    Reinstate {
+        /// Who; holds the role.
+        guardian: MemberId,
+    },
 }
 
 /// What an act changes; two acts of one proposal never change the same. Tags are part of the format of events.
@@ -89,6 +100,10 @@ pub enum Subject {
     Observer(Name),
     /// A target.
     Target(TargetId),
+    /// An emergency.
+    Emergency(EmergencyId),
+    /// The powers of a guardian.
+    Mandate(MemberId),
 }
 
 /// An act with what it was planned against.
@@ -112,6 +127,8 @@ impl Act {
                 Subject::Observer(observer.clone())
             }
             Self::SetTarget { target, .. } | Self::RemoveTarget { target } => Subject::Target(target.clone()),
+            Self::Ratify { emergency } => Subject::Emergency(*emergency),
+            Self::Reinstate { guardian } => Subject::Mandate(guardian.clone()),
         }
     }
 
@@ -127,6 +144,8 @@ impl Act {
             | Self::RemoveMember { .. }
             | Self::RemoveObserver { .. }
             | Self::RemoveTarget { .. } => name_of::<()>(None),
+            // A judgement replaces nothing, and when a mandate ends depends on when it is given.
+            Self::Ratify { .. } | Self::Reinstate { .. } => Digest::ZERO,
         }
     }
 
@@ -153,6 +172,8 @@ impl std::fmt::Display for Subject {
             Self::Member(member) => write!(f, "member {member}"),
             Self::Observer(observer) => write!(f, "observer {observer}"),
             Self::Target(target) => write!(f, "target {target}"),
+            Self::Emergency(id) => write!(f, "emergency {id}"),
+            Self::Mandate(guardian) => write!(f, "powers of the guardian {guardian}"),
         }
     }
 }

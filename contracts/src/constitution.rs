@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 mod check;
 mod classification;
 mod default;
+mod emergency;
 mod reach;
 #[cfg(test)]
 mod tests;
 
-pub use check::PERIOD_MAX;
+pub use check::{EMERGENCY_TTL_MAX, GUARDIAN_TERM_MAX, PERIOD_MAX};
 pub use classification::Classification;
+pub use emergency::EmergencyRules;
 pub(crate) use reach::Holders;
 
 use crate::{
@@ -24,8 +26,7 @@ use crate::{
     quantity::{AmountMilli, DurationMs, Ratio},
 };
 
-/// A class of proposals with its own thresholds, in the order of strictness. The emergency track is absent on purpose until
-/// its rules exist; its tag 4 is reserved.
+/// A class of proposals with its own thresholds, in the order of strictness, and one for what the ledger opens itself.
 #[derive(
     Debug,
     Clone,
@@ -50,10 +51,12 @@ pub enum Track {
     High,
     /// Changes of the rules themselves.
     Constitutional,
+    /// The judgement over an emergency, which the ledger opens itself; nobody submits to it.
+    Emergency,
 }
 
 impl Track {
-    /// Every track, from the least strict to the strictest.
+    /// Every track to which people submit, from the least strict to the strictest.
     pub const ALL: [Self; 4] = [Self::Routine, Self::Standard, Self::High, Self::Constitutional];
 }
 
@@ -90,6 +93,7 @@ impl std::fmt::Display for Track {
             Self::Standard => "standard",
             Self::High => "high",
             Self::Constitutional => "constitutional",
+            Self::Emergency => "emergency",
         })
     }
 }
@@ -112,6 +116,8 @@ pub struct Constitution {
     pub open_proposals_per_author_max: u16,
     /// Vetoes that one guardian may use.
     pub vetoes_per_guardian: u16,
+    /// What an emergency needs, and what limits it.
+    pub emergency: EmergencyRules,
     /// Limits of the hard rules.
     pub hard_rules: HardRules,
     /// Time between blocks on an idle mesh.
@@ -309,6 +315,12 @@ pub enum ConstitutionError {
         field: String,
         /// The track that asks for more.
         below: Track,
+    },
+    /// The emergency track where people's tracks are meant.
+    #[error("{field} names the emergency track, which the ledger alone opens")]
+    Reserved {
+        /// Path of the parameter.
+        field: &'static str,
     },
     /// A track without parameters.
     #[error("track {track:?} has no parameters")]

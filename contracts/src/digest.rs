@@ -41,6 +41,8 @@ pub enum Purpose {
     State,
     /// A record of an audit bundle.
     Bundle,
+    /// The content of an emergency.
+    Emergency,
 }
 
 impl Purpose {
@@ -61,6 +63,7 @@ impl Purpose {
             Self::Event => "althing 2026 v1 event",
             Self::State => "althing 2026 v1 state",
             Self::Bundle => "althing 2026 v1 bundle",
+            Self::Emergency => "althing 2026 v1 emergency",
         }
     }
 
@@ -77,7 +80,7 @@ impl Purpose {
     }
 
     /// Every purpose.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Genesis,
         Self::Transaction,
         Self::Header,
@@ -93,6 +96,7 @@ impl Purpose {
         Self::Event,
         Self::State,
         Self::Bundle,
+        Self::Emergency,
     ];
 }
 

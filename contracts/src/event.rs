@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     act::Subject,
     digest::Digest,
+    emergency::{Declaration, EmergencyId},
     name::{Line, MemberId, OrgId, TargetId},
     quantity::{EventSequence, Fence, Height, Revision, TimeMs},
     rules::Finding,
@@ -210,6 +211,80 @@ pub enum Event {
         /// Digest of what is in force about it now.
         record: Digest,
     },
+    /// A guardian declared an emergency and signed it.
+    EmergencyDeclared {
+        /// Which.
+        emergency: EmergencyId,
+        /// By whom.
+        guardian: MemberId,
+        /// What is ordered, why, and until when.
+        declaration: Declaration,
+        /// Last instant for the other signatures.
+        signed_by: TimeMs,
+    },
+    /// Another guardian signed an emergency.
+    EmergencySigned {
+        /// Which.
+        emergency: EmergencyId,
+        /// By whom.
+        guardian: MemberId,
+    },
+    /// Too few guardians signed an emergency in time.
+    EmergencyLapsed {
+        /// Which.
+        emergency: EmergencyId,
+    },
+    /// Enough guardians signed: the measures of an emergency hold.
+    EmergencyActivated {
+        /// Which.
+        emergency: EmergencyId,
+        /// The proposal by which the members judge it.
+        proposal: ProposalId,
+        /// When the measures end by themselves.
+        expires: TimeMs,
+    },
+    /// The measures of an emergency ended.
+    EmergencyLifted {
+        /// Which.
+        emergency: EmergencyId,
+        /// Who took it back, if it did not just expire.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<MemberId>,
+    },
+    /// The members stand by an emergency.
+    EmergencyRatified {
+        /// Which.
+        emergency: EmergencyId,
+        /// The proposal by which they do.
+        proposal: ProposalId,
+    },
+    /// The members did not ratify an emergency in time: its measures end and its signers lose the powers of guardians.
+    EmergencyReverted {
+        /// Which.
+        emergency: EmergencyId,
+        /// The proposal that failed.
+        proposal: ProposalId,
+        /// Who signed it.
+        suspended: Vec<MemberId>,
+    },
+    /// An auditor attested about the use of an emergency.
+    EmergencyAttested {
+        /// Which.
+        emergency: EmergencyId,
+        /// By whom.
+        auditor: MemberId,
+        /// The finding.
+        verdict: AuditVerdict,
+    },
+    /// A guardian holds the powers of one for another term.
+    Reinstated {
+        /// The proposal that gave them.
+        proposal: ProposalId,
+        /// Who.
+        guardian: MemberId,
+        /// Until when.
+        until: TimeMs,
+    },
 }
 
 impl Event {
@@ -234,8 +309,33 @@ impl Event {
             | Self::TimelockElapsed { proposal, .. }
             | Self::Cosigned { proposal, .. }
             | Self::Amended { proposal, .. }
-            | Self::Enacted { proposal, .. } => Some(*proposal),
-            Self::Equivocated { .. } => None,
+            | Self::Enacted { proposal, .. }
+            | Self::EmergencyRatified { proposal, .. }
+            | Self::EmergencyReverted { proposal, .. }
+            | Self::Reinstated { proposal, .. } => Some(*proposal),
+            Self::Equivocated { .. }
+            | Self::EmergencyDeclared { .. }
+            | Self::EmergencySigned { .. }
+            | Self::EmergencyLapsed { .. }
+            | Self::EmergencyActivated { .. }
+            | Self::EmergencyLifted { .. }
+            | Self::EmergencyAttested { .. } => None,
+        }
+    }
+
+    /// The emergency that it is about.
+    #[must_use]
+    pub const fn emergency(&self) -> Option<EmergencyId> {
+        match self {
+            Self::EmergencyDeclared { emergency, .. }
+            | Self::EmergencySigned { emergency, .. }
+            | Self::EmergencyLapsed { emergency }
+            | Self::EmergencyActivated { emergency, .. }
+            | Self::EmergencyLifted { emergency, .. }
+            | Self::EmergencyRatified { emergency, .. }
+            | Self::EmergencyReverted { emergency, .. }
+            | Self::EmergencyAttested { emergency, .. } => Some(*emergency),
+            _ => None,
         }
     }
 }

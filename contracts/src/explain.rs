@@ -152,6 +152,9 @@ impl Scene<'_> {
             conditions.push(count("guardians have co-signed it".to_owned(), signed, needed.guardians));
             conditions.push(count("organisations have co-signed it".to_owned(), from, needed.organisations));
         }
+        if lifecycle::is_held(proposal, registry) {
+            conditions.push(holds("no emergency holds it back", false));
+        }
         let forward = if proposal.document.acts.is_empty() { Stage::Canary } else { Stage::Executed };
         let begin = Outlook { to: forward, earliest: proposal.eta, conditions };
         let last = proposal.eta.map(|eta| eta.after(proposal.parameters.execute_by));

@@ -13,9 +13,9 @@ use crate::{
     transaction::{Call, Transaction, UnverifiedTransaction},
 };
 
-const CONSTITUTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/constitution-v2.hex");
-const GENESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/genesis-v2.hex");
-const TRANSACTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/transaction-v2.hex");
+const CONSTITUTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/constitution-v3.hex");
+const GENESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/genesis-v3.hex");
+const TRANSACTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/transaction-v3.hex");
 const BLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/block-v1.hex");
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/certificate-v1.hex");
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/snapshot-v4.hex");
@@ -48,14 +48,14 @@ fn one_block() -> (World, Transaction, Block) {
 }
 
 #[test]
-fn a_constitution_has_the_bytes_of_version_2() {
+fn a_constitution_has_the_bytes_of_version_3() {
     let decoded = constitution();
     decoded.check().unwrap();
     assert_eq!(canonical::encode(&decoded), bytes(CONSTITUTION, || canonical::encode(&decoded)));
 }
 
 #[test]
-fn a_genesis_has_the_bytes_of_version_2() {
+fn a_genesis_has_the_bytes_of_version_3() {
     let genesis = world().genesis;
     let fixture = bytes(GENESIS, || canonical::encode(&genesis));
     assert_eq!(canonical::encode(&genesis), fixture);
@@ -63,7 +63,7 @@ fn a_genesis_has_the_bytes_of_version_2() {
 }
 
 #[test]
-fn a_transaction_has_the_bytes_of_version_2() {
+fn a_transaction_has_the_bytes_of_version_3() {
     let (world, transaction, _) = one_block();
     let fixture = bytes(TRANSACTION, || transaction.encode());
     assert_eq!(transaction.encode(), fixture);

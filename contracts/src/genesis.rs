@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Version of the genesis form.
-pub const GENESIS_SCHEMA: u16 = 2;
+pub const GENESIS_SCHEMA: u16 = 3;
 /// Most organisations.
 pub const ORGANISATIONS_MAX: usize = 100;
 /// Most members, those who left among them.
@@ -33,7 +33,7 @@ pub const TARGETS_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
-    /// Version of this form, 2.
+    /// Version of this form, 3.
     pub schema: u16,
     /// The mesh's name, for people.
     pub name: Name,

@@ -1,7 +1,6 @@
 //! Owns the invariants of the ledger: what must hold from one block to the next, whatever happened in it.
 //!
-//! The same checks run in tests, in the simulator, in the auditor and in the node. G10 has no check because the
-//! emergency track that it speaks of does not exist.
+//! The same checks run in tests, in the simulator, in the auditor and in the node.
 
 use crate::{
     block::Header,
@@ -20,6 +19,7 @@ mod g06_ballots;
 mod g07_budgets;
 mod g08_duties;
 mod g09_single_use;
+mod g10_emergency;
 mod g11_receipts;
 mod g12_reachable;
 mod g13_progress;
@@ -63,6 +63,8 @@ pub enum Invariant {
     Duties,
     /// G9: a signed object works once, in its network and revision.
     SingleUse,
+    /// G10: emergencies are bounded, expire, and are ratified or reverted.
+    Emergency,
     /// G11: every effect has a receipt.
     Receipts,
     /// G12: no track is unreachable.
@@ -97,7 +99,7 @@ type Check = fn(&View<'_>) -> Result<(), Broken>;
 
 impl Invariant {
     /// Every invariant, in the order of the ids.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Agreement,
         Self::LegalMoves,
         Self::Approval,
@@ -107,6 +109,7 @@ impl Invariant {
         Self::Budgets,
         Self::Duties,
         Self::SingleUse,
+        Self::Emergency,
         Self::Receipts,
         Self::Reachable,
         Self::Progress,
@@ -126,6 +129,7 @@ impl Invariant {
             Self::Budgets => "G7",
             Self::Duties => "G8",
             Self::SingleUse => "G9",
+            Self::Emergency => "G10",
             Self::Receipts => "G11",
             Self::Reachable => "G12",
             Self::Progress => "G13",
@@ -154,6 +158,7 @@ impl Invariant {
             Self::Budgets => g07_budgets::check,
             Self::Duties => g08_duties::check,
             Self::SingleUse => g09_single_use::check,
+            Self::Emergency => g10_emergency::check,
             Self::Receipts => g11_receipts::check,
             Self::Reachable => g12_reachable::check,
             Self::Progress => g13_progress::check,

@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod constitution;
 pub mod digest;
 pub mod document;
+pub mod emergency;
 pub mod event;
 pub mod explain;
 pub mod genesis;

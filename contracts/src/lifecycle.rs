@@ -16,6 +16,7 @@ use crate::{
 
 mod audit;
 mod ballot;
+pub(crate) mod emergency;
 mod enact;
 mod execution;
 mod gate;
@@ -29,7 +30,7 @@ pub(crate) mod tests;
 mod work;
 
 pub(crate) use ballot::may_vote;
-pub(crate) use execution::are_targets_free;
+pub(crate) use execution::{are_targets_free, is_held};
 pub(crate) use gate::judged;
 pub(crate) use queue::overtaken;
 pub(crate) use repeat::is_repeat;
@@ -52,6 +53,8 @@ pub(crate) enum Move<'a> {
     Deadline,
     /// What it was planned against, or what it was to be decided by, is another.
     Overtaken(&'static str),
+    /// An emergency keeps a target on which it is being carried out.
+    Stopped(&'a str),
 }
 
 /// A proposal on the stage, with everything around it.
@@ -126,6 +129,7 @@ fn by_itself(cast: &mut Cast<'_>, motion: Move<'_>) -> Result<(), Reject> {
         (Queued, Move::Deadline) => queue::fall_due(cast),
         (Review | Voting | Confirming | Queued, Move::Overtaken(cause)) => queue::supersede(cast, cause),
         (Canary | Rollout(_) | Verifying, Move::Deadline) => rollback::time_out(cast),
+        (Canary | Rollout(_) | Verifying, Move::Stopped(cause)) => rollback::halt(cast, cause),
         (RollingBack, Move::Deadline) => rollback::give_up(cast),
         (Failed, Move::Deadline) => audit::open(cast, "its time for another attempt ran out"),
         (Auditing, Move::Deadline) => audit::overdue(cast),
@@ -164,6 +168,7 @@ pub(crate) fn possible(proposal: &Proposal) -> Vec<&'static str> {
     let has = |call: &&str| match *call {
         "claim" => !proposal.plan.steps.is_empty(),
         "cosign" => proposal.parameters.cosign.is_some(),
+        "cancel" => proposal.judges().is_none(),
         _ => true,
     };
     allowed(proposal.stage).into_iter().filter(has).collect()
@@ -186,6 +191,10 @@ pub(crate) const fn name_of(call: &Call) -> &'static str {
         Call::Abort { .. } => "abort",
         Call::Attest { .. } => "attest",
         Call::ReportEquivocation { .. } => "report-equivocation",
+        Call::DeclareEmergency { .. } => "declare-emergency",
+        Call::SignEmergency { .. } => "sign-emergency",
+        Call::EndEmergency { .. } => "end-emergency",
+        Call::AttestEmergency { .. } => "attest-emergency",
     }
 }
 
@@ -195,14 +204,17 @@ pub(crate) const fn role_of(call: &Call) -> &'static [Role] {
         Call::Submit { .. } | Call::Revise { .. } | Call::Cancel { .. } => &[Role::Author],
         Call::Review { .. } => &[Role::Reviewer],
         Call::Vote { .. } => &[Role::Voter],
-        Call::Veto { .. } | Call::Cosign { .. } => &[Role::Guardian],
+        Call::Veto { .. }
+        | Call::Cosign { .. }
+        | Call::DeclareEmergency { .. }
+        | Call::SignEmergency { .. } => &[Role::Guardian],
         Call::Claim { .. } | Call::Receipt { .. } | Call::AttestHealth { .. } | Call::Abort { .. } => {
             &[Role::Executor]
         }
         Call::Resume { .. } => &[Role::Executor, Role::Author],
-        Call::Attest { .. } => &[Role::Auditor],
-        Call::ReportEquivocation { .. } => {
-            &[Role::Executor, Role::Author, Role::Reviewer, Role::Voter, Role::Guardian]
+        Call::Attest { .. } | Call::AttestEmergency { .. } => &[Role::Auditor],
+        Call::ReportEquivocation { .. } | Call::EndEmergency { .. } => {
+            &[Role::Guardian, Role::Executor, Role::Author, Role::Reviewer, Role::Voter]
         }
     }
 }

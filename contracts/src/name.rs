@@ -150,6 +150,12 @@ text_type! {
     Prose, |text| check_text(text, 8 * 1024, true)
 }
 
+impl From<&Line> for Prose {
+    fn from(line: &Line) -> Self {
+        Self(Arc::clone(&line.0))
+    }
+}
+
 fn check_member(text: &str) -> Result<(), NameError> {
     let not_a_member = || NameError::NotAMember { found: text.chars().take(NAME_LEN_MAX).collect() };
     let (org, name) = text.split_once('/').ok_or_else(not_a_member)?;

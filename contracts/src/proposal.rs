@@ -12,6 +12,7 @@ use crate::{
     constitution::{Constitution, Track, TrackParameters},
     digest::{Digest, Purpose},
     document::ProposalDocument,
+    emergency::EmergencyId,
     name::{Line, MemberId, OrgId},
     plan::Plan,
     quantity::{Fence, Height, Ratio, Revision, TimeMs, Weight},
@@ -288,6 +289,15 @@ impl Proposal {
     #[must_use]
     pub fn amendment(&self) -> Option<&Constitution> {
         self.document.acts.iter().find_map(Act::amendment)
+    }
+
+    /// The emergency that it judges, if it does.
+    #[must_use]
+    pub fn judges(&self) -> Option<EmergencyId> {
+        self.document.acts.iter().find_map(|act| match act {
+            Act::Ratify { emergency } => Some(*emergency),
+            _ => None,
+        })
     }
 
     /// From how many organisations guardians have signed the decision.

@@ -4,6 +4,7 @@ use crate::{
     constitution::{Cosign, Track},
     digest::Digest,
     document::Action,
+    emergency::{EmergencyId, EmergencyStage},
     name::{MemberId, Name, TargetId},
     quantity::{Fence, Height, Revision, Sequence, TimeMs},
     role::Role,
@@ -219,6 +220,95 @@ pub enum Reject {
         /// What is applied now.
         applied: Option<Box<Action>>,
     },
+    /// No such emergency.
+    #[error("there is no emergency {emergency}")]
+    UnknownEmergency {
+        /// As sent.
+        emergency: EmergencyId,
+    },
+    /// This very declaration was made before; it works once.
+    #[error("emergency {emergency} was declared before and is {stage}; each declaration works once")]
+    EmergencyUsed {
+        /// Which.
+        emergency: EmergencyId,
+        /// Where it stands.
+        stage: EmergencyStage,
+    },
+    /// The emergency does not stand where this could be done.
+    #[error("{input} is not possible while emergency {emergency} is {stage}")]
+    EmergencyMove {
+        /// Which.
+        emergency: EmergencyId,
+        /// Where it stands.
+        stage: EmergencyStage,
+        /// What was asked.
+        input: &'static str,
+    },
+    /// Only who signed it may end an emergency before its time is over.
+    #[error("emergency {emergency} runs until {until}; before that only a guardian who signed it may end it")]
+    EmergencyRuns {
+        /// Which.
+        emergency: EmergencyId,
+        /// Its expiry.
+        until: TimeMs,
+    },
+    /// A measure that an emergency ordered on which the members have not spoken.
+    #[error("emergency {by} ordered this measure, and the members have not judged it so far")]
+    MeasureUnjudged {
+        /// Which.
+        by: EmergencyId,
+    },
+    /// Too many emergencies at once.
+    #[error("the members have {max} emergencies to judge, which is the most; one has to be judged first")]
+    TooManyEmergencies {
+        /// The limit.
+        max: usize,
+    },
+    /// The guardian has declared another emergency, which may still be signed.
+    #[error("emergency {emergency} is declared by the same guardian and may still be signed; one at a time")]
+    DeclarationOpen {
+        /// Which.
+        emergency: EmergencyId,
+    },
+    /// The guardian's term is over.
+    #[error("the term of the guardian {member} is over; the members may give another one")]
+    TermOver {
+        /// Who.
+        member: MemberId,
+    },
+    /// The guardian's power is suspended.
+    #[error(
+        "{member} signed emergency {by}, which was not ratified, and has no power until the members give it back"
+    )]
+    PowerSuspended {
+        /// Who.
+        member: MemberId,
+        /// By which.
+        by: EmergencyId,
+    },
+    /// A guardian against the judgement over guardians.
+    #[error("no guardian may veto the own removal, nor what is decided about the powers of guardians alone")]
+    VetoOnGuardians,
+    /// An emergency halts the track.
+    #[error("emergency {by} halts the {track} track until {until}")]
+    TrackHalted {
+        /// Which track.
+        track: Track,
+        /// Which emergency.
+        by: EmergencyId,
+        /// Its expiry.
+        until: TimeMs,
+    },
+    /// An emergency suspends the key.
+    #[error("emergency {by} suspends the executor {member} until {until}")]
+    ExecutorSuspended {
+        /// Who.
+        member: MemberId,
+        /// Which emergency.
+        by: EmergencyId,
+        /// Its expiry.
+        until: TimeMs,
+    },
 }
 
 /// Why a step cannot be taken.
@@ -288,6 +378,14 @@ pub enum StepRefusal {
     /// Nobody has claimed it.
     #[error("nobody has claimed it")]
     NotClaimed,
+    /// An emergency keeps everyone from its target.
+    #[error("emergency {by} keeps its target until {until}")]
+    TargetKept {
+        /// Which.
+        by: EmergencyId,
+        /// Its expiry.
+        until: TimeMs,
+    },
     /// It is done.
     #[error("it is already reported")]
     Reported,
@@ -330,6 +428,18 @@ impl Reject {
             Self::OtherHistory { .. } => "other-history",
             Self::OutOfOrder { .. } => "out-of-order",
             Self::TargetMoved { .. } => "target-moved",
+            Self::UnknownEmergency { .. } => "unknown-emergency",
+            Self::EmergencyUsed { .. } => "emergency-used",
+            Self::EmergencyMove { .. } => "emergency-move",
+            Self::EmergencyRuns { .. } => "emergency-runs",
+            Self::MeasureUnjudged { .. } => "measure-unjudged",
+            Self::TooManyEmergencies { .. } => "too-many-emergencies",
+            Self::DeclarationOpen { .. } => "declaration-open",
+            Self::TermOver { .. } => "term-over",
+            Self::PowerSuspended { .. } => "power-suspended",
+            Self::VetoOnGuardians => "veto-on-guardians",
+            Self::TrackHalted { .. } => "track-halted",
+            Self::ExecutorSuspended { .. } => "executor-suspended",
         }
     }
 

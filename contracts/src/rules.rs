@@ -8,6 +8,7 @@ use crate::{document::ProposalDocument, name::Line, state::Registry};
 mod blast_radius;
 mod constitution;
 mod cost;
+mod guardian;
 mod health;
 mod parties;
 mod residency;
@@ -48,6 +49,8 @@ pub enum RuleId {
     PartiesSound,
     /// Enough validators stay.
     RosterOverlap,
+    /// Powers of a guardian are given to somebody who holds the role.
+    GuardianKnown,
 }
 
 /// One broken rule.
@@ -77,6 +80,7 @@ const OF_ACTS: &[(RuleId, Rule)] = &[
     (RuleId::PartiesSound, parties::check),
     (RuleId::RosterOverlap, parties::check_roster),
     (RuleId::ConstitutionSound, constitution::check),
+    (RuleId::GuardianKnown, guardian::check),
 ];
 
 /// Everything in a document that breaks a hard rule.

@@ -25,6 +25,9 @@ use crate::{
 
 mod acts;
 mod door;
+mod emergencies;
+mod guardians;
+mod holds;
 mod leaf;
 mod planning;
 mod registry;
@@ -34,6 +37,7 @@ mod tests;
 mod timer;
 mod tree;
 
+pub use holds::Hold;
 pub use leaf::{LeafKey, ProposalSummary};
 pub use registry::{BLOCK_WINDOW, Registry};
 pub use snapshot::SNAPSHOT_LEN_MAX;
@@ -44,8 +48,8 @@ pub use tree::{STAGE_PROOF_LEN_MAX, StageProof, StageProofError};
 pub struct State {
     registry: Registry,
     proposals: SharedMap<ProposalId, Arc<Proposal>>,
-    /// Proposals on which the ledger acts by itself, in the order in which they fall due.
-    deadlines: SharedMap<(TimeMs, ProposalId), ()>,
+    /// On what the ledger acts by itself, in the order in which it falls due.
+    deadlines: SharedMap<(TimeMs, timer::Timer), ()>,
     /// Proposals that have not ended.
     open: SharedMap<ProposalId, ()>,
     tree: tree::Tree,
@@ -339,10 +343,15 @@ impl State {
     /// Puts parts together, derives what is derived, and computes the root.
     fn assemble(registry: Registry, proposals: SharedMap<ProposalId, Arc<Proposal>>) -> Self {
         let open = proposals.iter().filter(|(_, proposal)| proposal.is_open());
-        let due = proposals.iter().filter_map(|(id, proposal)| Some(((proposal.deadline?, *id), ())));
+        let due = proposals
+            .iter()
+            .filter_map(|(id, proposal)| Some(((proposal.deadline?, timer::Timer::Proposal(*id)), ())));
+        let emergencies = registry.emergencies.iter();
+        let ending = emergencies
+            .filter_map(|(id, emergency)| Some(((emergency.deadline()?, timer::Timer::Emergency(*id)), ())));
         let mut state = Self {
             open: open.map(|(id, _)| (*id, ())).collect(),
-            deadlines: due.collect(),
+            deadlines: due.chain(ending).collect(),
             tree: tree::Tree::default(),
             registry,
             proposals,

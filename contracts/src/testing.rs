@@ -37,6 +37,7 @@ use crate::{
 };
 
 mod committed;
+mod emergency;
 
 pub use committed::{UPDATE, committed};
 
@@ -128,7 +129,7 @@ impl World {
     pub fn sign_as(&self, body: TransactionBody) -> Transaction {
         let key = member_key(&body.sender, body.role);
         let signature = key.sign(body.signing_message(self.network()));
-        Transaction::V2 { body, key: key.public(), signature }
+        Transaction::V3 { body, key: key.public(), signature }
     }
 
     /// A signed call as the state takes it.

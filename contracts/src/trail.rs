@@ -12,6 +12,7 @@ use crate::{
 
 mod approval;
 mod effect;
+mod emergency;
 mod evidence;
 mod record;
 mod separation;
@@ -34,6 +35,7 @@ struct Found {
 pub struct Historian {
     trail: Trail,
     used: sequence::Used,
+    emergencies: emergency::Emergencies,
 }
 
 impl Historian {
@@ -41,18 +43,23 @@ impl Historian {
     pub fn observe(&mut self, block: &View<'_>) -> Vec<Violation> {
         let mut found = Vec::new();
         self.trail.begin(block);
+        self.emergencies.begin(block);
         for transaction in block.transactions {
             found.extend(self.used.check(block, transaction).err());
             found.extend(separation::check_transaction(block, transaction).err());
+            found.extend(self.emergencies.check_transaction(block, transaction).err());
         }
         for event in block.events {
             found.extend(approval::check(&self.trail, block, event).err());
             found.extend(effect::check(&self.trail, event).err());
             found.extend(separation::check_event(&self.trail, event).err());
             found.extend(evidence::check(&self.trail, block, event).err());
+            found.extend(self.emergencies.check(&self.trail, block, event).err());
             found.truncate(VIOLATIONS_MAX);
             self.trail.push(block, event);
+            self.emergencies.push(&self.trail, block, event);
         }
+        found.extend(self.emergencies.check_end(block).err());
         let height = block.header.height;
         let violation =
             |Found { invariant, proposal, message }| Violation { invariant, height, proposal, message };

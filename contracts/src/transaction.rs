@@ -12,6 +12,7 @@ use crate::{
     canonical::{self, DecodeError},
     digest::{Digest, Purpose},
     document::{DOCUMENT_LEN_MAX, ProposalDocument},
+    emergency::{Declaration, EmergencyId},
     name::{Line, MemberId},
     quantity::{DurationMs, Fence, Height, Revision, Round, Sequence, TimeMs},
     role::Role,
@@ -207,6 +208,32 @@ pub enum Call {
         /// The plan that is signed.
         plan_hash: Digest,
     },
+    /// Guardian: declares an emergency, and signs it.
+    DeclareEmergency {
+        /// What is ordered, why, and until when.
+        declaration: Declaration,
+    },
+    /// Guardian: signs an emergency that another declared.
+    SignEmergency {
+        /// Which; names the exact content.
+        emergency: EmergencyId,
+    },
+    /// Guardian who signed it: takes it back. Anyone but an auditor: ends one whose time is over.
+    EndEmergency {
+        /// Which.
+        emergency: EmergencyId,
+    },
+    /// Auditor: the verdict over the use of an emergency.
+    AttestEmergency {
+        /// Which.
+        emergency: EmergencyId,
+        /// The auditor's finding.
+        verdict: AuditVerdict,
+        /// The height up to which the auditor re-applied the ledger.
+        height: Height,
+        /// The block at that height, as a witness against split views.
+        block: Digest,
+    },
 }
 
 /// A reviewer's verdict.
@@ -329,15 +356,15 @@ pub enum EquivocationKind {
 #[borsh(use_discriminant = true)]
 #[repr(u8)]
 pub enum Transaction {
-    /// Version 2.
-    V2 {
+    /// Version 3.
+    V3 {
         /// What was signed.
         body: TransactionBody,
         /// The signer's public key, so that signatures can be checked in batches before any state is read.
         key: PublicKey,
         /// The signature over the body.
         signature: Signature,
-    } = 1,
+    } = 2,
 }
 
 /// Names a transaction: the digest of its bytes.
@@ -365,7 +392,12 @@ impl Call {
     #[must_use]
     pub const fn proposal(&self) -> Option<ProposalId> {
         match self {
-            Self::Submit { .. } | Self::ReportEquivocation { .. } => None,
+            Self::Submit { .. }
+            | Self::ReportEquivocation { .. }
+            | Self::DeclareEmergency { .. }
+            | Self::SignEmergency { .. }
+            | Self::EndEmergency { .. }
+            | Self::AttestEmergency { .. } => None,
             Self::Revise { proposal, .. }
             | Self::Cancel { proposal, .. }
             | Self::Review { proposal, .. }
@@ -404,7 +436,7 @@ impl UnverifiedTransaction {
     /// # Errors
     /// Refuses oversized, truncated, trailing and non-canonical bytes.
     pub fn decode(bytes: &[u8], network: Digest) -> Result<Self, DecodeError> {
-        let Transaction::V2 { body, key, signature } = canonical::decode(bytes, TRANSACTION_LEN_MAX)?;
+        let Transaction::V3 { body, key, signature } = canonical::decode(bytes, TRANSACTION_LEN_MAX)?;
         let message = body.signing_message(network);
         Ok(Self { id: Digest::of(Purpose::Transaction, bytes), body, signed: (key, message, signature) })
     }

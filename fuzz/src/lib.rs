@@ -38,6 +38,9 @@ static FILE: LazyLock<PathBuf> =
     LazyLock::new(|| std::env::temp_dir().join(format!("althing-fuzz-{}.toml", std::process::id())));
 
 /// A proposal file: it is a sound document, or the place of the first thing that is wrong is shown.
+///
+/// # Panics
+/// The disk does not take it.
 pub fn proposal_file(bytes: &[u8]) {
     fs::write(&*FILE, bytes).expect("the directory takes it");
     match document::read(&FILE) {

@@ -12,7 +12,7 @@ use super::{
     height::{MIN_HEIGHTS_MAX, WAIT_MAX},
     idempotency::KEY_LEN_MAX,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    route::{acts, audit, events, executions, proposals, registry, wait},
+    route::{acts, audit, emergencies, events, executions, proposals, registry, wait},
 };
 
 #[derive(OpenApi)]
@@ -43,6 +43,11 @@ use super::{
         acts::veto,
         acts::abort,
         acts::resume,
+        emergencies::list,
+        emergencies::show,
+        emergencies::declare,
+        emergencies::sign,
+        emergencies::end,
         executions::list,
         executions::show,
         registry::constitution,

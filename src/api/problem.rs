@@ -116,6 +116,7 @@ impl From<Reject> for Problem {
 fn reject_status(reject: &Reject) -> (StatusCode, &'static str) {
     match reject {
         Reject::UnknownProposal { .. } => (StatusCode::NOT_FOUND, "There is no such proposal"),
+        Reject::UnknownEmergency { .. } => (StatusCode::NOT_FOUND, "There is no such emergency"),
         Reject::NotAMember { .. }
         | Reject::NotInRole { .. }
         | Reject::WrongRole { .. }
@@ -123,7 +124,11 @@ fn reject_status(reject: &Reject) -> (StatusCode, &'static str) {
         | Reject::NotTheAuthor { .. }
         | Reject::NotEligible { .. }
         | Reject::NotAnExecutor { .. }
-        | Reject::VetoesSpent { .. } => (StatusCode::FORBIDDEN, "The member may not do this"),
+        | Reject::VetoesSpent { .. }
+        | Reject::TermOver { .. }
+        | Reject::PowerSuspended { .. }
+        | Reject::VetoOnGuardians
+        | Reject::ExecutorSuspended { .. } => (StatusCode::FORBIDDEN, "The member may not do this"),
         Reject::Document { .. } | Reject::UnknownTarget { .. } | Reject::Evidence { .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "The content is refused")
         }

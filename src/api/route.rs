@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, Resource, http::StatusCode, web};
-use althing_contracts::{digest::Digest, proposal::Proposal, state::State, transaction::ProposalId};
+use althing_contracts::{
+    digest::Digest,
+    emergency::{Emergency, EmergencyId},
+    proposal::Proposal,
+    state::State,
+    transaction::ProposalId,
+};
 use tokio::sync::{Semaphore, watch};
 
 use super::{backend::Backend, idempotency::IdempotencyStore, problem::Problem};
@@ -11,6 +17,7 @@ use super::{backend::Backend, idempotency::IdempotencyStore, problem::Problem};
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod emergencies;
 pub mod events;
 pub mod executions;
 pub mod once;
@@ -41,16 +48,20 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
     config.app_data(web::PathConfig::default().error_handler(|error, _| bad("path", &error)));
     config.app_data(web::QueryConfig::default().error_handler(|error, _| bad("query", &error)));
     let mut list = resource("/v1/proposals").get(proposals::list);
+    let mut emergencies = resource("/v1/emergencies").get(emergencies::list);
     let mut votes = resource("/v1/proposals/{id}/votes").get(proposals::votes);
     if writes {
         list = list.post(acts::submit);
         votes = votes.post(acts::vote);
+        emergencies = emergencies.post(emergencies::declare);
         for writer in [
             resource("/v1/proposals/{id}/revisions").post(acts::revise),
             resource("/v1/proposals/{id}/reviews").post(acts::review),
             resource("/v1/proposals/{id}/cancel").post(acts::cancel),
             resource("/v1/proposals/{id}/cosignatures").post(acts::cosign),
             resource("/v1/proposals/{id}/veto").post(acts::veto),
+            resource("/v1/emergencies/{id}/signatures").post(emergencies::sign),
+            resource("/v1/emergencies/{id}/end").post(emergencies::end),
             resource("/v1/executions/{id}/abort").post(acts::abort),
             resource("/v1/executions/{id}/resume").post(acts::resume),
         ] {
@@ -59,6 +70,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
     }
     for reader in [
         list,
+        emergencies,
+        resource("/v1/emergencies/{id}").get(emergencies::show),
         resource("/v1/proposals/plan").post(proposals::plan),
         resource("/v1/proposals/rehearse").post(proposals::rehearse),
         resource("/v1/proposals/{id}").get(proposals::show),
@@ -131,23 +144,45 @@ async fn other_method(request: HttpRequest) -> Answer {
 /// # Errors
 /// It is no id, names no proposal, or more than one.
 pub(crate) fn find<'a>(state: &'a State, text: &str) -> Result<&'a Proposal, Problem> {
-    let unknown = || Problem::not_found("unknown-proposal", format!("there is no proposal {text}"));
+    let by_id = |digest| state.proposal(ProposalId::from_digest(digest));
+    named("proposal", text, by_id, || state.proposals().map(|proposal| (proposal.id.digest(), proposal)))
+}
+
+/// The emergency that an id or a unique prefix of 6 or more digits names.
+///
+/// # Errors
+/// It is no id, names no emergency, or more than one.
+pub(crate) fn find_emergency<'a>(state: &'a State, text: &str) -> Result<&'a Emergency, Problem> {
+    let by_id = |digest| state.emergency(EmergencyId::from_digest(digest));
+    named("emergency", text, by_id, || {
+        state.emergencies().map(|emergency| (emergency.id.digest(), emergency))
+    })
+}
+
+/// What a whole id or a prefix of one names.
+fn named<'a, T: 'a, I: Iterator<Item = (Digest, &'a T)>>(
+    what: &str,
+    text: &str,
+    by_id: impl FnOnce(Digest) -> Option<&'a T>,
+    all: impl FnOnce() -> I,
+) -> Result<&'a T, Problem> {
+    let unknown = || Problem::not_found(&format!("unknown-{what}"), format!("there is no {what} {text}"));
     if let Ok(digest) = text.parse::<Digest>() {
-        return state.proposal(ProposalId::from_digest(digest)).ok_or_else(unknown);
+        return by_id(digest).ok_or_else(unknown);
     }
     let is_prefix = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if !is_prefix || !(ID_PREFIX_LEN_MIN..64).contains(&text.len()) {
         let detail = format!(
-            "{text:?} is no proposal id; give its 64 hexadecimal digits or the first {ID_PREFIX_LEN_MIN} or more"
+            "{text:?} is no {what} id; give its 64 hexadecimal digits or the first {ID_PREFIX_LEN_MIN} or more"
         );
         return Err(Problem::bad_request("id", detail));
     }
-    let mut matches = state.proposals().filter(|proposal| proposal.id.to_string().starts_with(text));
+    let mut matches = all().filter(|(digest, _)| digest.to_string().starts_with(text));
     match (matches.next(), matches.next()) {
-        (Some(found), None) => Ok(found),
+        (Some((_, found)), None) => Ok(found),
         (None, _) => Err(unknown()),
         (Some(_), Some(_)) => {
-            let detail = format!("{text} is the beginning of more than one proposal's id; give more digits");
+            let detail = format!("{text} is the beginning of more than one {what}'s id; give more digits");
             Err(Problem::bad_request("ambiguous-id", detail))
         }
     }

@@ -6,6 +6,7 @@
 pub mod act;
 pub mod constitution;
 pub mod document;
+pub mod emergency;
 pub mod event;
 pub mod execution;
 pub mod explain;

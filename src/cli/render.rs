@@ -27,6 +27,8 @@ use crate::api::view::{
     vote::{TestView, VoteView},
 };
 
+mod emergency;
+
 /// The first digits of an id or hash, enough to name it.
 pub(super) fn short(id: &str) -> String {
     let digits = id.split_once(':').map_or(id, |(_scheme, digits)| digits);

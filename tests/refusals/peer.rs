@@ -170,7 +170,7 @@ fn ballot(mesh: &Attacked, vote: &OpenVote, network: Digest) -> Vec<u8> {
         call,
     };
     let signature = SigningKey::from(*key.seed()).sign(body.signing_message(network).as_bytes());
-    Transaction::V2 { body, key: key.public(), signature: Signature::Ed25519(signature.to_bytes()) }.encode()
+    Transaction::V3 { body, key: key.public(), signature: Signature::Ed25519(signature.to_bytes()) }.encode()
 }
 
 fn refusal(answer: Result<Value, ClientError>) -> (u16, Value) {

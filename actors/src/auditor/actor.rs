@@ -8,11 +8,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, StreamHandler,
     WrapFuture,
 };
-use althing_contracts::{
-    genesis::Genesis,
-    quantity::Height,
-    transaction::{Call, ProposalId},
-};
+use althing_contracts::{genesis::Genesis, quantity::Height, transaction::Call};
 use tokio::sync::watch;
 use tracing::{Instrument as _, error, info, warn};
 
@@ -22,7 +18,7 @@ use super::{
     message::{ObserveHead, ReadAlarms, ReadStatus, Stop},
     metrics::{self, Attestation, HeadOutcome},
     port::{AttestError, Attester, History},
-    state::{AuditorConfig, AuditorError, AuditorState, AuditorStatus, ObserveError},
+    state::{AuditorConfig, AuditorError, AuditorState, AuditorStatus, ObserveError, Subject},
 };
 use crate::{
     causes::with_causes,
@@ -66,7 +62,7 @@ pub struct AuditorActor {
     status: AuditorStatus,
     alarms: Arc<Vec<Alarm>>,
     heads: Vec<ObserveHead>,
-    in_flight: BTreeSet<ProposalId>,
+    in_flight: BTreeSet<Subject>,
     woken: bool,
     lifeline: Lifeline,
 }
@@ -78,7 +74,7 @@ struct Viewed;
 struct Worked {
     state: Box<AuditorState>,
     outcome: Result<(), AuditorError>,
-    due: Vec<(ProposalId, Call)>,
+    due: Vec<(Subject, Call)>,
     is_caught_up: bool,
     read: Result<usize, ReadError>,
 }
@@ -136,8 +132,8 @@ impl AuditorActor {
             ctx.stop();
             return;
         }
-        for (proposal, call) in due {
-            self.attest(proposal, call, ctx);
+        for (subject, call) in due {
+            self.attest(subject, call, ctx);
         }
         if let Err(error) = &read {
             warn!(error = with_causes(error), "auditor cannot read the ledger's history");
@@ -160,33 +156,33 @@ impl AuditorActor {
         metrics::status(&self.status);
     }
 
-    fn attest(&mut self, proposal: ProposalId, call: Call, ctx: &mut Context<Self>) {
+    fn attest(&mut self, subject: Subject, call: Call, ctx: &mut Context<Self>) {
         let Some(attester) = self.options.attester.clone() else { return };
-        self.in_flight.insert(proposal);
-        let span = span::of(NAME, Some(proposal));
+        self.in_flight.insert(subject);
+        let span = span::of(NAME, call.proposal());
         failpoint::reach("auditor.attest");
         let answer = async move { attester.attest(call).await }.instrument(span).into_actor(self);
-        ctx.spawn(answer.map(move |result, actor, _| actor.attested(proposal, result)));
+        ctx.spawn(answer.map(move |result, actor, _| actor.attested(subject, result)));
     }
 
     /// A final attestation stays in flight until the auditor's own application shows it; any other outcome is
     /// judged again by the ledger's record at the next block.
-    fn attested(&mut self, proposal: ProposalId, result: Result<Height, AttestError>) {
+    fn attested(&mut self, subject: Subject, result: Result<Height, AttestError>) {
         failpoint::reach("auditor.attested");
         let outcome = match result {
             Ok(height) => {
-                info!(%proposal, %height, "proposal attested");
+                info!(%subject, %height, "attested");
                 metrics::attestation(Attestation::Final);
                 return;
             }
             Err(AttestError::Unknown) => Attestation::Unknown,
             Err(error @ AttestError::Refused(_)) => {
-                warn!(%proposal, error = with_causes(&error), "attestation refused");
+                warn!(%subject, error = with_causes(&error), "attestation refused");
                 Attestation::Refused
             }
         };
         metrics::attestation(outcome);
-        self.in_flight.remove(&proposal);
+        self.in_flight.remove(&subject);
     }
 }
 
@@ -194,7 +190,7 @@ impl AuditorActor {
 struct Work {
     view: Arc<LedgerView>,
     heads: Vec<ObserveHead>,
-    in_flight: BTreeSet<ProposalId>,
+    in_flight: BTreeSet<Subject>,
 }
 
 impl Work {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use althing_contracts::{
     certificate::{Certificate, CertificateError},
     digest::Digest,
+    emergency::EmergencyId,
     genesis::{Genesis, GenesisError},
     name::{Line, MemberId},
     quantity::Height,
@@ -58,6 +59,24 @@ pub enum AuditorError {
     /// The directory cannot be made.
     #[error("the auditor's directory cannot be made")]
     Directory(#[source] std::io::Error),
+}
+
+/// What an attestation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A finished proposal.
+    Proposal(ProposalId),
+    /// The use of an emergency.
+    Emergency(EmergencyId),
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Proposal(id) => write!(f, "proposal {id}"),
+            Self::Emergency(id) => write!(f, "emergency {id}"),
+        }
+    }
 }
 
 /// What an auditor says about itself.
@@ -213,23 +232,34 @@ impl AuditorState {
         Ok(observed)
     }
 
-    /// The attestations that this auditor owes: finished proposals on which it has not spoken yet, by the
-    /// ledger's own record, so that a restart repeats nothing.
+    /// The attestations that this auditor owes: finished proposals and used emergencies on which it has not spoken
+    /// yet, by the ledger's own record, so that a restart repeats nothing.
     #[must_use]
-    pub fn due(&self, in_flight: &BTreeSet<ProposalId>) -> Vec<(ProposalId, Call)> {
+    pub fn due(&self, in_flight: &BTreeSet<Subject>) -> Vec<(Subject, Call)> {
         let Some(member) = self.member.as_ref().filter(|_| !self.broken) else { return Vec::new() };
         let Head { height, digest, .. } = self.replay.head();
         let state = self.replay.state();
         let owed = state.proposals().filter(|proposal| {
             proposal.stage == Stage::Auditing
                 && !proposal.attestations.contains_key(member)
-                && !in_flight.contains(&proposal.id)
+                && !in_flight.contains(&Subject::Proposal(proposal.id))
         });
-        owed.map(|proposal| {
-            let verdict = self.verdict(proposal.id);
-            (proposal.id, Call::Attest { proposal: proposal.id, verdict, height, block: digest })
-        })
-        .collect()
+        let proposals = owed.map(|proposal| {
+            let (proposal, verdict) = (proposal.id, self.verdict(proposal.id));
+            (Subject::Proposal(proposal), Call::Attest { proposal, verdict, height, block: digest })
+        });
+        let used = state.emergencies().filter_map(|held| Some((held, held.activation?)));
+        let owed = used.filter(|(held, _)| {
+            !held.attestations.contains_key(member) && !in_flight.contains(&Subject::Emergency(held.id))
+        });
+        let emergencies = owed.map(|(held, activation)| {
+            let (emergency, verdict) = (held.id, self.verdict(activation.proposal));
+            (
+                Subject::Emergency(emergency),
+                Call::AttestEmergency { emergency, verdict, height, block: digest },
+            )
+        });
+        proposals.chain(emergencies).collect()
     }
 
     fn verdict(&self, proposal: ProposalId) -> AuditVerdict {

@@ -4,8 +4,10 @@
 use althing_contracts::{
     block::{Block, Header},
     canonical,
+    constitution::Track,
     digest::{Digest, Purpose},
     document::ProposalDocument,
+    emergency::{EmergencyId, Measure},
     quantity::DurationMs,
     role::Role,
     stage::Stage,
@@ -197,6 +199,20 @@ impl Story {
         document.rollback = None;
         let id = self.submitted(document);
         assert_eq!(self.stage(id), Stage::Rejected);
+    }
+
+    /// An emergency that these guardians sign, the first of them by declaring it.
+    pub(crate) fn emergency(&mut self, track: Track, signers: &[&str]) -> EmergencyId {
+        let declaration = self.world.declaration(&[Measure::HaltTrack { track }]);
+        let emergency = EmergencyId::of(self.world.network(), &declaration);
+        for (index, guardian) in signers.iter().enumerate() {
+            let call = match index {
+                0 => Call::DeclareEmergency { declaration: declaration.clone() },
+                _ => Call::SignEmergency { emergency },
+            };
+            self.block(SOON, &[(*guardian, Role::Guardian, call)]);
+        }
+        emergency
     }
 
     fn defeated(&mut self, version: &str) {

@@ -323,8 +323,11 @@ impl ExecutorState {
         if !mine || self.tasks.contains_key(&planned.target) || self.is_left_alone(&Settled::Step(key)) {
             return None;
         }
-        let member = self.config.members.iter().find(|member| record.executors.contains(*member))?.clone();
+        let member = self.free_member(state, |member| record.executors.contains(member))?.clone();
         let held = claim.filter(|claim| claim.until > now);
+        if held.is_some_and(|held| state.hold_on_executor(&held.executor).is_some()) {
+            return None;
+        }
         if let Some(held) = held.filter(|held| !self.config.members.contains(&held.executor)) {
             // Another node of the organisation holds it; its lease may run out without any block.
             self.wake_by(Some(held.until));
@@ -344,6 +347,11 @@ impl ExecutorState {
         };
         self.tasks.insert(planned.target.clone(), task);
         Some(output)
+    }
+
+    /// A member of this node whose key an emergency does not suspend.
+    fn free_member(&self, state: &State, fits: impl Fn(&MemberId) -> bool) -> Option<&MemberId> {
+        self.config.members.iter().find(|member| fits(member) && state.hold_on_executor(member).is_none())
     }
 
     /// Keeps the last try of a step, as the journal does.

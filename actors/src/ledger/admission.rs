@@ -129,11 +129,11 @@ mod tests {
     fn a_forged_or_garbled_submission_fails_alone() {
         let world = World::new(4);
         let mut bytes = submissions(&world);
-        let Transaction::V2 { body, key, .. } =
+        let Transaction::V3 { body, key, .. } =
             althing_contracts::canonical::decode(&bytes[0], 1 << 20).unwrap();
-        let Transaction::V2 { signature, .. } =
+        let Transaction::V3 { signature, .. } =
             althing_contracts::canonical::decode(&bytes[1], 1 << 20).unwrap();
-        bytes.insert(1, Transaction::V2 { body, key, signature }.encode());
+        bytes.insert(1, Transaction::V3 { body, key, signature }.encode());
         bytes.push(vec![7]);
         let (admitted, told) = checked(bytes, world.network());
         assert_eq!(admitted, 2);

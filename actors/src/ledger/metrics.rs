@@ -33,6 +33,10 @@ pub const MISBEHAVIOUR: &str = "althing_ledger_misbehaviour_total";
 pub const REFUSED_FOR_TIME: &str = "althing_ledger_refused_for_time_total";
 /// How far the own clock is from most validators' beyond what is allowed; 0 while it is within.
 pub const CLOCK_OFFSET: &str = "althing_ledger_clock_offset_seconds";
+/// Emergencies whose measures hold.
+pub const EMERGENCIES_IN_FORCE: &str = "althing_ledger_emergencies_in_force";
+/// Emergencies whose use no auditor has found sound so far.
+pub const EMERGENCIES_UNAUDITED: &str = "althing_ledger_emergencies_unaudited";
 /// Transactions of a block.
 pub const BLOCK_TRANSACTIONS: &str = "althing_ledger_block_transactions";
 
@@ -51,6 +55,8 @@ pub(super) fn describe() {
     describe_gauge!(HIGHEST_SEEN, Unit::Count, "highest height that a peer showed");
     describe_gauge!(ROUND, Unit::Count, "round that consensus is in at the next height");
     describe_gauge!(MEMPOOL, Unit::Count, "transactions that wait for a block");
+    describe_gauge!(EMERGENCIES_IN_FORCE, Unit::Count, "emergencies whose measures hold");
+    describe_gauge!(EMERGENCIES_UNAUDITED, Unit::Count, "used emergencies that no auditor has found sound");
     describe_histogram!(BLOCK_TRANSACTIONS, Unit::Count, "transactions of a final block");
     describe_gauge!(
         CLOCK_OFFSET,
@@ -123,6 +129,9 @@ pub(super) fn committed(block: &CommittedBlock) {
     counter!(TRANSACTIONS).increment(block.outcomes.len() as u64);
     counter!(EXTRA_ROUNDS).increment(u64::from(block.certificate.round.get()));
     histogram!(BLOCK_TRANSACTIONS).record(block.outcomes.len() as f64);
+    let unaudited = block.state.emergencies().filter(|emergency| emergency.awaits_audit());
+    gauge!(EMERGENCIES_UNAUDITED).set(unaudited.count() as f64);
+    gauge!(EMERGENCIES_IN_FORCE).set(block.state.emergencies_in_force().count() as f64);
 }
 
 pub(super) fn inbound_lost() {

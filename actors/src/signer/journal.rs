@@ -47,6 +47,14 @@ pub enum KeyUse {
     Equivocation,
     /// A guardian's signature under a decision.
     Cosignature,
+    /// Declaring an emergency.
+    Declaration,
+    /// A guardian's signature under an emergency.
+    EmergencySignature,
+    /// Ending an emergency.
+    EmergencyEnd,
+    /// An auditor's verdict over an emergency.
+    EmergencyAttestation,
 }
 
 /// One use of a key.
@@ -89,6 +97,10 @@ impl KeyUse {
             Call::Attest { .. } => Self::Attestation,
             Call::ReportEquivocation { .. } => Self::Equivocation,
             Call::Cosign { .. } => Self::Cosignature,
+            Call::DeclareEmergency { .. } => Self::Declaration,
+            Call::SignEmergency { .. } => Self::EmergencySignature,
+            Call::EndEmergency { .. } => Self::EmergencyEnd,
+            Call::AttestEmergency { .. } => Self::EmergencyAttestation,
         }
     }
 
@@ -98,11 +110,13 @@ impl KeyUse {
             Self::Submission | Self::Revision | Self::Cancellation => role == Role::Author,
             Self::Review => role == Role::Reviewer,
             Self::Ballot => role == Role::Voter,
-            Self::Veto | Self::Cosignature => role == Role::Guardian,
+            Self::Veto | Self::Cosignature | Self::Declaration | Self::EmergencySignature => {
+                role == Role::Guardian
+            }
             Self::Claim | Self::Receipt | Self::Health | Self::Abortion => role == Role::Executor,
             Self::Resumption => matches!(role, Role::Executor | Role::Author),
-            Self::Attestation => role == Role::Auditor,
-            Self::Equivocation => role != Role::Auditor,
+            Self::Attestation | Self::EmergencyAttestation => role == Role::Auditor,
+            Self::Equivocation | Self::EmergencyEnd => role != Role::Auditor,
         }
     }
 
@@ -123,11 +137,15 @@ impl KeyUse {
             Self::Attestation => "attestation",
             Self::Equivocation => "report of equivocation",
             Self::Cosignature => "co-signature",
+            Self::Declaration => "declaration of an emergency",
+            Self::EmergencySignature => "signature under an emergency",
+            Self::EmergencyEnd => "end of an emergency",
+            Self::EmergencyAttestation => "attestation of an emergency",
         }
     }
 
     /// Every purpose, in the order of its tag.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Submission,
         Self::Revision,
         Self::Cancellation,
@@ -142,6 +160,10 @@ impl KeyUse {
         Self::Attestation,
         Self::Equivocation,
         Self::Cosignature,
+        Self::Declaration,
+        Self::EmergencySignature,
+        Self::EmergencyEnd,
+        Self::EmergencyAttestation,
     ];
 }
 

@@ -3,6 +3,7 @@
 use actix::Message;
 use althing_contracts::{
     digest::Digest,
+    emergency::EmergencyId,
     name::{MemberId, TargetId},
     quantity::{Fence, Height, Sequence, TimeMs},
     reject::Reject,
@@ -83,6 +84,15 @@ pub enum SignError {
         /// Which.
         proposal: ProposalId,
     },
+    /// The node's ledger does not know the emergency.
+    #[error("refused to sign: this node's ledger has no emergency {emergency}")]
+    UnknownEmergency {
+        /// Which.
+        emergency: EmergencyId,
+    },
+    /// The declaration is outside its bounds.
+    #[error("refused to sign the declaration")]
+    Undeclarable(#[source] Reject),
     /// The plan has no such step.
     #[error("refused to sign: the plan of {proposal} has no step {step}")]
     UnknownStep {

@@ -7,6 +7,7 @@ use althing_contracts::{
     canonical,
     digest::{Digest, Purpose},
     document::ProposalDocument,
+    emergency::EmergencyId,
     name::MemberId,
     plan::PlannedStep,
     proposal::Proposal,
@@ -128,7 +129,7 @@ impl SignerState {
         let key = PublicKey::Ed25519(key.verification_key().into());
         let body_digest = Digest::of(Purpose::Journal, &canonical::encode(&body));
         let sequence = body.sequence;
-        let bytes = Transaction::V2 { body, key, signature }.encode();
+        let bytes = Transaction::V3 { body, key, signature }.encode();
         let id = Digest::of(Purpose::Transaction, &bytes);
         let (member, role) = holder;
         self.journal.add(&KeyUseRecord::V1 {
@@ -170,12 +171,24 @@ fn judge(request: &Sign, purpose: KeyUse, ledger: &State) -> Result<(), SignErro
         Call::Attest { proposal, height, block, .. } => {
             find(ledger, *proposal).and_then(|_| check_history(ledger, *height, *block))
         }
+        Call::SignEmergency { emergency } | Call::EndEmergency { emergency } => {
+            find_emergency(ledger, *emergency)
+        }
+        Call::AttestEmergency { emergency, height, block, .. } => {
+            find_emergency(ledger, *emergency).and_then(|()| check_history(ledger, *height, *block))
+        }
+        Call::DeclareEmergency { declaration } => declaration.check().map_err(SignError::Undeclarable),
         Call::ReportEquivocation { .. } => Ok(()),
     }
 }
 
 fn find(ledger: &State, id: ProposalId) -> Result<&Proposal, SignError> {
     ledger.proposal(id).ok_or(SignError::UnknownProposal { proposal: id })
+}
+
+/// A signature names a content, and this node has to know it.
+fn find_emergency(ledger: &State, id: EmergencyId) -> Result<(), SignError> {
+    ledger.emergency(id).map(drop).ok_or(SignError::UnknownEmergency { emergency: id })
 }
 
 fn step_of(ledger: &State, id: ProposalId, step: u16) -> Result<&PlannedStep, SignError> {

@@ -110,9 +110,8 @@ impl ActError {
     /// What the rules said, when it was the rules that refused.
     pub const fn reject(&self) -> Option<&Reject> {
         match self {
-            Self::Ledger(SubmitError::Rejected(reject)) | Self::Refused(SignError::Unplannable(reject)) => {
-                Some(reject)
-            }
+            Self::Ledger(SubmitError::Rejected(reject))
+            | Self::Refused(SignError::Unplannable(reject) | SignError::Undeclarable(reject)) => Some(reject),
             _ => None,
         }
     }

@@ -19,15 +19,15 @@ use super::{
     rules::{Law, Rules},
 };
 
-pub(super) fn judge(evidence: &Evidence<'_>, history: &History, findings: &mut Findings) {
-    let rules = Rules::read(evidence, history, findings);
-    judge_certificates(evidence, &rules, findings);
+pub(super) fn judge(evidence: &Evidence<'_>, history: &History, rules: &Rules<'_>, findings: &mut Findings) {
+    judge_certificates(evidence, rules, findings);
     for effect in evidence.effects {
-        if let Err(what) = judge_effect(evidence, history, &rules, effect) {
+        if let Err(what) = judge_effect(evidence, history, rules, effect) {
             findings.add(Invariant::Approval, format!("{}: {what}", effect.idempotency_key));
         }
     }
-    for (id, story) in &history.stories {
+    // What the ledger opened itself was submitted by nobody.
+    for (id, story) in history.stories.iter().filter(|(_, story)| !story.editions.is_empty()) {
         let claimed = story
             .claims
             .first()
@@ -202,7 +202,7 @@ impl<'a> Case<'a> {
 }
 
 /// That of its acts; without any, routine when everything about it is, high when anything is, standard otherwise.
-fn track_of(law: &Law<'_>, edition: &Edition) -> Track {
+pub(super) fn track_of(law: &Law<'_>, edition: &Edition) -> Track {
     if !edition.document.acts.is_empty() {
         return law.parties.track_of(&edition.document.acts);
     }
@@ -236,7 +236,7 @@ const MILLION: u128 = 1_000_000;
 
 /// The ballots of one revision, summed under the caps.
 #[derive(Debug, Default)]
-struct Sums {
+pub(super) struct Sums {
     total: u128,
     organisations: u128,
     in_favour: u128,
@@ -245,7 +245,12 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(law: &Law<'_>, story: &Story, revision: Revision, counts: impl Fn(&Ballot) -> bool) -> Self {
+    pub(super) fn of(
+        law: &Law<'_>,
+        story: &Story,
+        revision: Revision,
+        counts: impl Fn(&Ballot) -> bool,
+    ) -> Self {
         let voters = law.parties.voters();
         let total: u128 = voters.values().sum();
         let cap = |ratio: althing_contracts::quantity::Ratio| {
@@ -286,7 +291,7 @@ impl Sums {
             if is_passed(*acknowledgement, self.seen, self.organisations))
     }
 
-    fn pass(&self, scheme: &Scheme) -> bool {
+    pub(super) fn pass(&self, scheme: &Scheme) -> bool {
         let [yes, no, abstain] = self.weight;
         match scheme {
             Scheme::Majority { turnout, approval, organisations } => {

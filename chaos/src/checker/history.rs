@@ -26,6 +26,8 @@ pub(super) struct History {
     pub(super) versions: Vec<Version>,
     /// When each block was.
     pub(super) times: BTreeMap<Height, TimeMs>,
+    /// What was said about emergencies, in order.
+    pub(super) alerts: Vec<Alert>,
     /// How often each transaction is in a block.
     counts: BTreeMap<TransactionId, usize>,
 }
@@ -36,6 +38,15 @@ pub(super) struct Entry {
     pub(super) id: TransactionId,
     pub(super) sender: MemberId,
     pub(super) role: Role,
+    pub(super) at: StepMark,
+}
+
+/// What a guardian said about an emergency.
+#[derive(Debug)]
+pub(super) struct Alert {
+    pub(super) guardian: MemberId,
+    pub(super) call: Call,
+    pub(super) at: StepMark,
 }
 
 /// What happened to one proposal.
@@ -176,8 +187,8 @@ impl History {
     fn take(&mut self, transaction: &VerifiedTransaction, height: Height, time: TimeMs, network: Digest) {
         let (id, body) = (transaction.id(), transaction.body());
         *self.counts.entry(id).or_default() += 1;
-        self.transactions.push(Entry { id, sender: body.sender.clone(), role: body.role });
         let mark = |step: u16| StepMark { step, height, time };
+        self.transactions.push(Entry { id, sender: body.sender.clone(), role: body.role, at: mark(0) });
         let edition = |document: &ProposalDocument| Edition {
             author: body.sender.clone(),
             document: document.clone(),
@@ -213,6 +224,10 @@ impl History {
                 let signature = Cosignature { guardian: body.sender.clone(), revision: *revision, time };
                 self.stories.entry(*proposal).or_default().signatures.push(signature);
             }
+            Call::DeclareEmergency { .. } | Call::SignEmergency { .. } | Call::EndEmergency { .. } => {
+                let (guardian, call) = (body.sender.clone(), body.call.clone());
+                self.alerts.push(Alert { guardian, call, at: mark(0) });
+            }
             Call::Veto { proposal, .. } => self.stories.entry(*proposal).or_default().is_vetoed = true,
             _ => {}
         }
@@ -237,7 +252,8 @@ impl History {
                         format!("{} voted twice on revision {} of {id}", ballot.voter, ballot.revision);
                     findings.add(Invariant::Ballots, what);
                 }
-                if u64::from(ballot.revision.get()) > story.editions.len() as u64 {
+                // What the ledger opened itself has no edition in any block; there is one of it.
+                if u64::from(ballot.revision.get()) > story.editions.len().max(1) as u64 {
                     let what = format!("a ballot for revision {} of {id} came before it", ballot.revision);
                     findings.add(Invariant::Ballots, what);
                 }

@@ -45,7 +45,11 @@ impl Parties {
             Act::RemoveMember { member } => drop(self.members.remove(member)),
             Act::SetTarget { target, record } => drop(self.tiers.insert(target.clone(), record.tier)),
             Act::RemoveTarget { target } => drop(self.tiers.remove(target)),
-            Act::Amend { .. } | Act::SetObserver { .. } | Act::RemoveObserver { .. } => {}
+            Act::Amend { .. }
+            | Act::SetObserver { .. }
+            | Act::RemoveObserver { .. }
+            | Act::Ratify { .. }
+            | Act::Reinstate { .. } => {}
         }
     }
 
@@ -53,6 +57,11 @@ impl Parties {
     pub(super) fn voters(&self) -> BTreeMap<&MemberId, u128> {
         let voters = self.members.iter().filter(|(_, record)| record.keys.contains_key(&Role::Voter));
         voters.map(|(id, record)| (id, u128::from(record.weight.get()))).collect()
+    }
+
+    /// How many guardians there are.
+    pub(super) fn guardians(&self) -> usize {
+        self.members.values().filter(|record| record.keys.contains_key(&Role::Guardian)).count()
     }
 
     pub(super) fn tier(&self, target: &TargetId) -> Option<Tier> {
@@ -74,7 +83,10 @@ impl Parties {
         };
         let did_before = |member: &MemberId| self.members.get(member).is_some_and(decides);
         let is_constitutional = |act: &Act| match act {
-            Act::Amend { .. } | Act::SetOrganisation { .. } | Act::RemoveOrganisation { .. } => true,
+            Act::Amend { .. }
+            | Act::SetOrganisation { .. }
+            | Act::RemoveOrganisation { .. }
+            | Act::Reinstate { .. } => true,
             Act::SetMember { member, record } => decides(record) || did_before(member),
             Act::RemoveMember { member } => did_before(member),
             _ => false,

@@ -62,6 +62,12 @@ impl<'a> Rules<'a> {
         rules
     }
 
+    /// What was in force in a block, or was put in force in it.
+    pub(super) fn at(&self, height: Height) -> Law<'a> {
+        let until = self.0.partition_point(|(from, _)| *from <= height);
+        self.0[until.saturating_sub(1)].1.clone()
+    }
+
     /// Asks a question by the rules that were in force when a proposal was last submitted. When they changed in that block,
     /// it may have been pinned to those before or those after.
     pub(super) fn any(

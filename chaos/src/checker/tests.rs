@@ -17,6 +17,8 @@ use super::{
     *,
 };
 
+mod emergency;
+
 /// What a short run left behind.
 struct Run {
     genesis: Genesis,
@@ -65,7 +67,7 @@ impl Scribe {
 }
 
 fn use_of(transaction: &Transaction, bytes: &[u8]) -> KeyUseRecord {
-    let Transaction::V2 { body, .. } = transaction;
+    let Transaction::V3 { body, .. } = transaction;
     KeyUseRecord::V1 {
         time: TimeMs::new(1),
         purpose: KeyUse::of(&body.call),

@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use althing_contracts::{
     act::Act,
     block::Header,
+    constitution::Track,
     digest::Digest,
     document::ProposalDocument,
+    emergency::{Declaration, EmergencyId, Measure},
     event::{Event, EventRecord},
     genesis::OrganisationRecord,
     invariant::{View, check_all},
@@ -156,14 +158,17 @@ impl Ledger {
         let not_after = if spoken.byte() == 0 { TimeMs::new(spoken.number()) } else { TimeMs::MAX };
         let key = *KEYS.get(&(sender.clone(), role))?;
         let body = TransactionBody { sender, role, sequence: Sequence::new(sequence), not_after, call };
-        let transaction = Transaction::V2 { body, key, signature: Signature::Ed25519([0; 64]) };
+        let transaction = Transaction::V3 { body, key, signature: Signature::Ed25519([0; 64]) };
         let decoded = UnverifiedTransaction::decode(&transaction.encode(), self.state.network());
         // Signatures are the business of another target; here everyone has the keys.
         Some(decoded.expect("a canonical encoding").assume_verified())
     }
 
     fn call(&self, spoken: &mut Spoken<'_>) -> Option<Call> {
-        let kind = spoken.byte() % 16;
+        let kind = spoken.byte() % 18;
+        if kind > 15 {
+            return Some(self.emergency(spoken));
+        }
         let proposals: Vec<ProposalId> = self.state.proposals().map(|proposal| proposal.id).collect();
         if kind == 0 || proposals.is_empty() {
             let document = match spoken.byte() {
@@ -231,6 +236,38 @@ impl Ledger {
 }
 
 impl Ledger {
+    /// What guardians and auditors say about emergencies.
+    fn emergency(&self, spoken: &mut Spoken<'_>) -> Call {
+        let known: Vec<EmergencyId> = self.state.emergencies().map(|emergency| emergency.id).collect();
+        let kind = spoken.byte() % 8;
+        if kind == 0 || known.is_empty() {
+            let target = testing::target(spoken.one(&["acme-north", "birch-north", "nowhere"]));
+            let measure = match spoken.byte() % 4 {
+                0 => Measure::HaltTrack { track: spoken.one(&[Track::Standard, Track::Constitutional]) },
+                1 => Measure::PauseTarget { target },
+                2 => Measure::IsolateTarget { target },
+                _ => {
+                    Measure::SuspendExecutor { member: member(spoken.one(&["acme/executor", "acme/author"])) }
+                }
+            };
+            let expires = self.state.time().after(DurationMs::new(spoken.small()));
+            let reason = testing::line(spoken.one(&["", "because"]));
+            return Call::DeclareEmergency {
+                declaration: Declaration { measures: vec![measure], reason, expires },
+            };
+        }
+        let emergency = spoken.one(&known);
+        match kind {
+            1..=5 => Call::SignEmergency { emergency },
+            6 => Call::EndEmergency { emergency },
+            _ => {
+                let height = Height::new(self.state.height().get().saturating_sub(spoken.small()));
+                let block = self.state.block_digest(height).unwrap_or(Digest::ZERO);
+                Call::AttestEmergency { emergency, verdict: AuditVerdict::Sound, height, block }
+            }
+        }
+    }
+
     /// Other rules, which follow those in force or do not, and some by which nothing could be decided.
     fn amendment(&self, spoken: &mut Spoken<'_>) -> ProposalDocument {
         let mut rules = self.state.constitution().clone();
@@ -290,12 +327,16 @@ const fn fitting_role(call: &Call) -> Role {
         }
         Call::Review { .. } => Role::Reviewer,
         Call::Vote { .. } => Role::Voter,
-        Call::Veto { .. } | Call::Cosign { .. } => Role::Guardian,
+        Call::Veto { .. }
+        | Call::Cosign { .. }
+        | Call::DeclareEmergency { .. }
+        | Call::SignEmergency { .. }
+        | Call::EndEmergency { .. } => Role::Guardian,
         Call::Claim { .. }
         | Call::Receipt { .. }
         | Call::AttestHealth { .. }
         | Call::Resume { .. }
         | Call::Abort { .. } => Role::Executor,
-        Call::Attest { .. } => Role::Auditor,
+        Call::Attest { .. } | Call::AttestEmergency { .. } => Role::Auditor,
     }
 }

@@ -76,6 +76,11 @@ impl Periods {
         let least = |period: fn(&_) -> DurationMs| tracks().map(period).min().unwrap_or(DurationMs::ZERO);
         Self { lease: least(|track| track.lease), timelock: least(|track| track.timelock) }
     }
+
+    /// The same for the judgement over an emergency, which nothing waits for.
+    pub(super) const fn without_timelock(self) -> Self {
+        Self { timelock: DurationMs::ZERO, ..self }
+    }
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Deviation> {
@@ -163,8 +168,18 @@ impl Life {
                 ensure(self.cosigners.insert(guardian.clone()), || format!("{guardian} signed twice"))?;
                 self.in_stage(&[Stage::Queued], "a guardian signed it")
             }
-            Event::Amended { .. } | Event::Enacted { .. } => self.enacted(periods, time),
-            Event::Equivocated { .. } => Ok(()),
+            Event::Amended { .. }
+            | Event::Enacted { .. }
+            | Event::Reinstated { .. }
+            | Event::EmergencyRatified { .. } => self.enacted(periods, time),
+            Event::EmergencyReverted { .. } => self.in_stage(&[Stage::Defeated], "an emergency fell with it"),
+            Event::Equivocated { .. }
+            | Event::EmergencyDeclared { .. }
+            | Event::EmergencySigned { .. }
+            | Event::EmergencyLapsed { .. }
+            | Event::EmergencyActivated { .. }
+            | Event::EmergencyLifted { .. }
+            | Event::EmergencyAttested { .. } => Ok(()),
         }
     }
 

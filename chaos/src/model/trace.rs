@@ -2,7 +2,10 @@
 //!
 //! A simulated run shows its final blocks to a [`Follower`]; the model feeds each of its own moves to a [`Trace`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use althing_actors::ledger::{message::EventBatch, state::CommittedBlock};
 use althing_contracts::{
@@ -22,6 +25,8 @@ pub struct Trace {
     last: (EventSequence, Height, TimeMs),
     fence: Fence,
     lives: BTreeMap<ProposalId, Life>,
+    /// Proposals by which members judge an emergency.
+    judgements: BTreeSet<ProposalId>,
 }
 
 /// Follows blocks that may be shown out of order, as restarted nodes show them.
@@ -41,6 +46,7 @@ impl Trace {
             last: (EventSequence::ZERO, Height::ZERO, TimeMs::ZERO),
             fence: Fence::ZERO,
             lives: BTreeMap::new(),
+            judgements: BTreeSet::new(),
         }
     }
 
@@ -82,9 +88,14 @@ impl Trace {
             }
             self.fence = *fence;
         }
+        if let Event::EmergencyActivated { proposal, .. } = event {
+            self.judgements.insert(*proposal);
+        }
         let Some(id) = event.proposal() else { return Ok(()) };
         if let Some(life) = self.lives.get_mut(&id) {
-            return life.take(self.periods, record.time, event);
+            let is_judgement = self.judgements.contains(&id);
+            let periods = if is_judgement { self.periods.without_timelock() } else { self.periods };
+            return life.take(periods, record.time, event);
         }
         self.lives.insert(id, Life::begin(event)?);
         Ok(())

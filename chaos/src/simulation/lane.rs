@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use althing_actors::{
+    auditor::state::Subject,
     executor::{journal::StepKey, state::JudgeKey},
     journal::JournalError,
     ledger::{mempool::PooledTransaction, message::Final, state::Now},
@@ -19,7 +20,7 @@ use althing_contracts::{
     reject::Reject,
     role::Role,
     state::State,
-    transaction::{Call, ProposalId, TransactionId, UnverifiedTransaction},
+    transaction::{Call, TransactionId, UnverifiedTransaction},
 };
 use bytes::Bytes;
 
@@ -44,7 +45,7 @@ pub(super) enum Ticket {
     /// The executor, to judge a target.
     Judge(JudgeKey),
     /// The auditor.
-    Audit(ProposalId),
+    Audit(Subject),
 }
 
 /// What came of a call.

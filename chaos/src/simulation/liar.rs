@@ -218,5 +218,5 @@ fn foreign(bytes: &[u8], network: Digest) -> Vec<u8> {
     body.sequence = body.sequence.next();
     let key = member_key(&body.sender, body.role);
     let signature = key.sign(body.signing_message(OTHER_NETWORK));
-    Transaction::V2 { body, key: key.public(), signature }.encode()
+    Transaction::V3 { body, key: key.public(), signature }.encode()
 }

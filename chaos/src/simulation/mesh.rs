@@ -371,11 +371,15 @@ impl Mesh {
             && (!self.plan.settles || self.is_settled())
     }
 
-    /// Whether every proposal has come to its end.
+    /// Whether every proposal and every emergency has come to its end.
     fn is_settled(&self) -> bool {
         let state = self.nodes.iter().find_map(|node| node.ledger.as_ref()).map(LedgerState::state);
         state.is_some_and(|state| {
             state.proposals().all(|it| it.stage.is_terminal() || it.stage == Stage::Disputed)
+                && state.emergencies().all(|it| {
+                    let is_open = it.stage.is_open() || it.is_in_force();
+                    !is_open && (it.activation.is_none() || !it.attestations.is_empty())
+                })
         })
     }
 

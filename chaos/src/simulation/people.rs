@@ -25,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use super::target::SICK;
 
+mod emergency;
+
 /// Longest time that a health gate waits, below the longest time of a stage.
 const HEALTH_WITHIN: DurationMs = DurationMs::new(3_000);
 
@@ -53,7 +55,9 @@ pub fn act(
         Role::Author => author(random, state, mood, member),
         Role::Reviewer => review(random, state, mood, member),
         Role::Voter => vote(random, state, mood, member),
-        Role::Guardian => guard(random, state, mood, member),
+        Role::Guardian => {
+            emergency::guard(random, state, mood, member).or_else(|| guard(random, state, mood, member))
+        }
         Role::Executor => abort(random, state, &member.org()),
         Role::Auditor => object(random, state, member),
     }
@@ -75,6 +79,7 @@ pub(super) fn misbehave(random: &mut StdRng, state: &State, member: &MemberId, r
             Call::Review { proposal: id, revision: other, plan_hash, verdict, reason }
         }
         Role::Voter => Call::Vote { proposal: id, revision: other, plan_hash, choice: Choice::Against },
+        Role::Guardian if random.random_bool(0.5) => emergency::misbehave(random, state)?,
         Role::Guardian if random.random_bool(0.5) => {
             Call::Cosign { proposal: id, revision: other, plan_hash }
         }
@@ -123,10 +128,12 @@ fn author(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
             Some(Call::Revise { proposal: open.id, replaces: open.revision, document, plan_hash })
         }
         (_, 20..) => {
-            let document = match random.random_range(0..100) {
-                0..6 => amendment(random, state),
-                6..14 => parties(random, state, &member.org()),
-                _ => draw(random, state, &member.org()),
+            let lost = emergency::reinstatement(random, state).filter(|_| random.random_bool(0.25));
+            let document = match (lost, random.random_range(0..100)) {
+                (Some(given_back), _) => given_back,
+                (None, 0..6) => amendment(random, state),
+                (None, 6..14) => parties(random, state, &member.org()),
+                (None, _) => draw(random, state, &member.org()),
             };
             let plan_hash = state.plan(&document).ok()?.hash();
             Some(Call::Submit { document, plan_hash })

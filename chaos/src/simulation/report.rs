@@ -48,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 36] = [
+    pub const KINDS: [&str; 45] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -85,6 +85,15 @@ impl Coverage {
         COSIGNED,
         AMENDED,
         ENACTED,
+        DECLARED,
+        LAPSED,
+        ACTIVATED,
+        EXPIRED,
+        TAKEN_BACK,
+        RATIFIED,
+        REVERTED,
+        EMERGENCY_AUDITED,
+        REINSTATED,
     ];
 
     /// Notes that something happened.
@@ -143,6 +152,15 @@ impl Coverage {
             Event::Cosigned { .. } => self.count(COSIGNED),
             Event::Amended { .. } => self.count(AMENDED),
             Event::Enacted { .. } => self.count(ENACTED),
+            Event::EmergencyDeclared { .. } => self.count(DECLARED),
+            Event::EmergencyLapsed { .. } => self.count(LAPSED),
+            Event::EmergencyActivated { .. } => self.count(ACTIVATED),
+            Event::EmergencyLifted { by: None, .. } => self.count(EXPIRED),
+            Event::EmergencyLifted { by: Some(_), .. } => self.count(TAKEN_BACK),
+            Event::EmergencyRatified { .. } => self.count(RATIFIED),
+            Event::EmergencyReverted { .. } => self.count(REVERTED),
+            Event::Reinstated { .. } => self.count(REINSTATED),
+            Event::EmergencyAttested { .. } => self.count(EMERGENCY_AUDITED),
             Event::Tallied { tally, .. } => {
                 let objects = |test: &TallyTest| test.kind == TallyTestKind::Objection && !test.holds;
                 if tally.tests.iter().any(objects) {
@@ -297,6 +315,25 @@ pub(super) const AMENDED: &str = "changes of the constitution";
 pub(super) const ENACTED: &str = "changes of who takes part";
 /// What much depends on waits for them.
 pub(super) const COSIGNED: &str = "signatures of guardians under decisions";
+
+/// Guardians want something held back.
+pub(super) const DECLARED: &str = "emergencies declared";
+/// Too few signed it.
+pub(super) const LAPSED: &str = "emergencies that too few signed";
+/// Its measures hold.
+pub(super) const ACTIVATED: &str = "emergencies in force";
+/// Its measures ended by themselves.
+pub(super) const EXPIRED: &str = "emergencies that expired";
+/// A guardian took a signature back.
+pub(super) const TAKEN_BACK: &str = "emergencies taken back";
+/// The members stood by it.
+pub(super) const RATIFIED: &str = "emergencies ratified";
+/// The members did not, and its signers lost their power.
+pub(super) const REVERTED: &str = "emergencies reverted";
+/// The members gave a guardian the power back.
+pub(super) const REINSTATED: &str = "guardians reinstated";
+/// An auditor spoke about its use.
+pub(super) const EMERGENCY_AUDITED: &str = "attestations about emergencies";
 
 /// A run in which something did not hold.
 #[derive(Debug, thiserror::Error)]

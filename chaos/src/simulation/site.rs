@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use althing_actors::{
-    auditor::state::{AuditorConfig, AuditorError, AuditorState},
+    auditor::state::{AuditorConfig, AuditorError, AuditorState, Subject},
     disk::sim::SimDisk,
     executor::{
         runner::{self, Runner},
@@ -18,9 +18,7 @@ use althing_actors::{
     },
     signer::{journal as key_uses, state::SignerState},
 };
-use althing_contracts::{
-    genesis::Genesis, name::MemberId, quantity::TimeMs, role::Role, testing::name, transaction::ProposalId,
-};
+use althing_contracts::{genesis::Genesis, name::MemberId, quantity::TimeMs, role::Role, testing::name};
 
 use super::{
     lane::{Answer, Desk, Lanes, Outgoing, Ticket},
@@ -54,7 +52,7 @@ pub(super) struct Site {
     pub(super) view: Arc<LedgerView>,
     auditing: Option<MemberId>,
     /// Attestations on their way.
-    attesting: BTreeSet<ProposalId>,
+    attesting: BTreeSet<Subject>,
     /// Whether a look at the ledger is on its way.
     pub(super) is_looking: bool,
     /// When the executor is woken.
@@ -115,10 +113,10 @@ impl Site {
         if let Some(auditor) = &mut self.auditor {
             auditor.apply(blocks)?;
             auditor.compare(&self.view)?;
-            for (proposal, call) in auditor.due(&self.attesting) {
-                self.attesting.insert(proposal);
+            for (subject, call) in auditor.due(&self.attesting) {
+                self.attesting.insert(subject);
                 if let Some(member) = &self.auditing {
-                    self.lanes.ask(Ticket::Audit(proposal), member, Role::Auditor, call);
+                    self.lanes.ask(Ticket::Audit(subject), member, Role::Auditor, call);
                 }
             }
         }
@@ -186,9 +184,9 @@ impl Site {
             }
             Ticket::Report(key) => Some(Input::Reported { key, answer: settled }),
             Ticket::Judge(key) => Some(Input::Attested { key, answer: settled }),
-            Ticket::Audit(proposal) => {
+            Ticket::Audit(subject) => {
                 if height.is_none() {
-                    self.attesting.remove(&proposal);
+                    self.attesting.remove(&subject);
                 }
                 None
             }

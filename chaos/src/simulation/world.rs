@@ -35,6 +35,10 @@ pub(super) fn genesis_of(plan: &FaultPlan) -> Genesis {
         let id = member(&format!("{first}/{name}"));
         genesis.members.insert(id.clone(), record(&id, 1, roles));
     }
+    // More guardians of one organisation than an emergency of two organisations needs.
+    for id in wardens() {
+        genesis.members.insert(id.clone(), record(&id, 0, &[Role::Guardian]));
+    }
     for index in 0..plan.validators {
         let sceptic = member(&format!("{}/sceptic", org(index)));
         genesis.members.insert(sceptic.clone(), record(&sceptic, 0, &[Role::Auditor]));
@@ -73,6 +77,11 @@ fn crowd(plan: &FaultPlan) -> impl Iterator<Item = MemberId> + use<> {
     (0..plan.crowd).map(|number| member(&format!("{}/{CROWD}-{number}", org(0))))
 }
 
+/// The guardians that the first organisation has more than the others.
+fn wardens() -> [MemberId; 2] {
+    ["warden-0", "warden-1"].map(|name| member(&format!("{}/{name}", org(0))))
+}
+
 /// The second executor of the first organisation, at the first observer.
 fn standby() -> MemberId {
     member(&format!("{}/standby", org(0)))
@@ -84,6 +93,9 @@ pub fn constitution() -> Constitution {
     let mut constitution =
         Constitution { open_proposals_per_author_max: 3, ..Constitution::default_genesis() };
     constitution.heartbeat = DurationMs::new(2_000);
+    constitution.emergency.signing = DurationMs::new(2_000);
+    constitution.emergency.ttl_max = DurationMs::new(4_000);
+    constitution.emergency.ratify = DurationMs::new(2_500);
     for track in constitution.tracks.values_mut() {
         *track = TrackParameters {
             review: DurationMs::new(3_000),
@@ -121,6 +133,7 @@ pub(super) fn staff_of(plan: &FaultPlan, node: NodeIndex) -> Staff {
         holders.insert((named("sceptic"), Role::Auditor));
         if node == 0 {
             holders.extend(crowd(plan).map(|id| (id, Role::Voter)));
+            holders.extend(wardens().map(|id| (id, Role::Guardian)));
         }
     }
     let audits = if plan.observers > 0 { plan.validators } else { plan.validators.saturating_sub(1) };

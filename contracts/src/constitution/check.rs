@@ -1,15 +1,21 @@
 //! Owns what a constitution must satisfy before it may be in force: nothing fails open, nothing is unreachable.
 
+use std::collections::BTreeMap;
+
 use crate::{
     constitution::{
-        Classification, Constitution, ConstitutionError, Cosign, HardRules, Scheme, Threshold, Track,
-        TrackParameters,
+        Classification, Constitution, ConstitutionError, Cosign, EmergencyRules, HardRules, Scheme,
+        Threshold, Track, TrackParameters,
     },
     quantity::{DurationMs, Ratio},
 };
 
 /// Longest period of any parameter: a timelock of years is a lock-out, not a safeguard.
 pub const PERIOD_MAX: DurationMs = DurationMs::from_hours(90 * 24);
+/// Longest time for which the measures of an emergency may hold.
+pub const EMERGENCY_TTL_MAX: DurationMs = DurationMs::from_hours(7 * 24);
+/// Longest term of a guardian.
+pub const GUARDIAN_TERM_MAX: DurationMs = DurationMs::from_hours(2 * 365 * 24);
 const MILLISECOND: DurationMs = DurationMs::new(1);
 const RESIDENCY_CLASSES_MAX: u64 = 64;
 
@@ -27,7 +33,11 @@ impl Constitution {
             below.map_or(Ok(()), |below| parameters.check_strictness(track, below))?;
             below = Some((track, parameters));
         }
+        if self.tracks.contains_key(&Track::Emergency) {
+            return Err(ConstitutionError::Reserved { field: "tracks.emergency" });
+        }
         self.check_floor()?;
+        self.emergency.check()?;
         self.classification.check()?;
         share("member_cap", self.member_cap)?;
         share("organisation_cap", self.organisation_cap)?;
@@ -117,8 +127,28 @@ impl Cosign {
     }
 }
 
+impl EmergencyRules {
+    /// Whoever can declare one alone is more than half of the guardians, so that no two of them act apart.
+    fn check(&self) -> Result<(), ConstitutionError> {
+        reachable("emergency.guardians", self.guardians)?;
+        if self.guardians.is_below(Threshold::MoreThan(Ratio::ONE_HALF)) {
+            let field = "emergency.guardians".to_owned();
+            return Err(ConstitutionError::BelowFloor { field, floor: "more than half" });
+        }
+        number("emergency.organisations", self.organisations.into(), 1, 16)?;
+        number("emergency.attestations", self.attestations.into(), 1, 16)?;
+        period("emergency.signing", self.signing, MILLISECOND, self.ttl_max)?;
+        period("emergency.ttl_max", self.ttl_max, MILLISECOND, EMERGENCY_TTL_MAX)?;
+        period("emergency.ratify", self.ratify, MILLISECOND, PERIOD_MAX)?;
+        period("emergency.term", self.term, MILLISECOND, GUARDIAN_TERM_MAX)
+    }
+}
+
 impl Classification {
     fn check(&self) -> Result<(), ConstitutionError> {
+        if self.actions.values().flat_map(BTreeMap::values).any(|track| *track == Track::Emergency) {
+            return Err(ConstitutionError::Reserved { field: "classification.actions" });
+        }
         let (least, most) = (u64::from(self.routine_targets_max), u64::from(u16::MAX));
         number("classification.standard_targets_max", self.standard_targets_max.into(), least, most)
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     constitution::{
-        Classification, Constitution, Cosign, HardRules, Scheme, Threshold, Track, TrackParameters,
+        Classification, Constitution, Cosign, EmergencyRules, HardRules, Scheme, Threshold, Track,
+        TrackParameters,
     },
     document::ActionKind,
     genesis::Tier,
@@ -31,14 +32,15 @@ impl Constitution {
             organisation_cap: Ratio::ONE_THIRD,
             open_proposals_per_author_max: 8,
             vetoes_per_guardian: 3,
+            emergency: EmergencyRules::default_genesis(),
             hard_rules: hard_rules(),
             heartbeat: DurationMs::new(60_000),
             clock_ahead_max: DurationMs::new(5_000),
         }
     }
 
-    /// The same rules for a mesh of few organisations: never more sign-offs and co-signers than there are other organisations,
-    /// and at least one.
+    /// The same rules for a mesh of few organisations: never more sign-offs, co-signers and organisations in an emergency than
+    /// there are other organisations, and at least one.
     #[must_use]
     pub fn fitted_to(mut self, organisations: usize) -> Self {
         let others = u8::try_from(organisations.saturating_sub(1)).unwrap_or(u8::MAX).max(1);
@@ -49,6 +51,7 @@ impl Constitution {
                 cosign.guardians = cosign.guardians.min(others);
             }
         }
+        self.emergency.organisations = self.emergency.organisations.min(others);
         self
     }
 
@@ -60,6 +63,7 @@ impl Constitution {
         for track in self.tracks.values_mut() {
             track.divide(divisor);
         }
+        self.emergency.divide(divisor);
         self.heartbeat = self.heartbeat.divided(divisor).max(SECOND);
         self
     }

@@ -56,8 +56,17 @@ impl Constitution {
                 });
             }
         }
-        Ok(())
+        check_guardians(self.emergency.organisations, holders)
     }
+}
+
+/// A power that nobody can use is none, and a mesh would learn it in an emergency.
+fn check_guardians(organisations: u8, holders: &Holders<'_>) -> Result<(), ConstitutionError> {
+    if holders.organisations_with(Role::Guardian).len() >= usize::from(organisations) {
+        return Ok(());
+    }
+    let needs = format!("{organisations} organisations with a guardian");
+    Err(ConstitutionError::Short { field: "emergency.organisations".to_owned(), needs })
 }
 
 /// Every author needs enough other organisations that can sign a proposal off.

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod emergency;
+
 fn refusal(change: impl FnOnce(&mut TrackParameters)) -> String {
     let mut constitution = Constitution::default_genesis();
     change(constitution.tracks.get_mut(&Track::Standard).unwrap());

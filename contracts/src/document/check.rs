@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    act::ACTS_MAX,
+    act::{ACTS_MAX, Act},
     canonical,
     document::{
         Action, DOCUMENT_LEN_MAX, DOCUMENT_SCHEMA, HealthCheck, ProposalDocument, STAGES_MAX, STEPS_MAX,
@@ -48,6 +48,10 @@ impl ProposalDocument {
             return refuse("acts", problem.to_owned());
         }
         within("acts", self.acts.len(), 1, ACTS_MAX)?;
+        if let Some(index) = self.acts.iter().position(|act| matches!(act, Act::Ratify { .. })) {
+            let problem = "judges an emergency; the ledger opens such a proposal itself";
+            return refuse(&format!("acts[{index}]"), problem.to_owned());
+        }
         let mut changed = BTreeSet::new();
         match self.acts.iter().position(|act| !changed.insert(act.subject())) {
             Some(index) => refuse(&format!("acts[{index}]"), "changes the same a second time".to_owned()),

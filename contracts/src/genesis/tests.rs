@@ -35,7 +35,7 @@ fn a_sound_genesis_starts_and_survives_its_text_forms() {
 #[test]
 fn another_version_of_the_form_is_refused() {
     let found = refusal(|genesis| genesis.schema = 1);
-    assert_eq!(found, "genesis schema 1 is not known, this build reads 2");
+    assert_eq!(found, "genesis schema 1 is not known, this build reads 3");
 }
 
 #[test]

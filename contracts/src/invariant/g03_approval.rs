@@ -15,7 +15,9 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
             Event::StageChanged { proposal, to: Stage::Canary, .. }
             | Event::StepClaimed { proposal, undo: false, .. }
             | Event::Amended { proposal, .. }
-            | Event::Enacted { proposal, .. } => *proposal,
+            | Event::Enacted { proposal, .. }
+            | Event::EmergencyRatified { proposal, .. }
+            | Event::Reinstated { proposal, .. } => *proposal,
             _ => continue,
         };
         let Some(proposal) = view.after.proposal(begins) else {

@@ -14,7 +14,7 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
 
 fn check_one(view: &View<'_>, body: &TransactionBody) -> Result<(), Broken> {
     let TransactionBody { sender, role, call, .. } = body;
-    let attests = matches!(call, Call::Attest { .. });
+    let attests = matches!(call, Call::Attest { .. } | Call::AttestEmergency { .. });
     ensure((*role == Role::Auditor) == attests, || format!("{sender} wrote as {role}"))?;
     match call {
         Call::Review { proposal, .. } | Call::Veto { proposal, .. } | Call::Cosign { proposal, .. } => {

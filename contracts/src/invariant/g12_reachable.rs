@@ -63,6 +63,10 @@ const fn is_undecided(proposal: &Proposal) -> bool {
 fn check_pinned(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
     let rules = view.after.constitution();
     let track = if proposal.vote.promoted { Track::Standard } else { proposal.track };
+    // What an emergency is judged by is what was in force when it began, so that nobody changes it afterwards.
+    if track == Track::Emergency {
+        return Ok(());
+    }
     let same = rules.tracks.get(&track) == Some(&*proposal.parameters)
         && proposal.fallback.as_deref().is_none_or(|full| rules.tracks.get(&Track::Standard) == Some(full))
         && rules.organisation_cap == proposal.organisation_cap;

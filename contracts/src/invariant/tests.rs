@@ -1,4 +1,5 @@
 //! Random lives hold every invariant, and each invariant notices what it is there for.
 
+mod emergency;
 mod planted;
 mod random;

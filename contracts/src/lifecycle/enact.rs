@@ -16,6 +16,7 @@ pub(super) fn is_due(proposal: &Proposal, registry: &Registry) -> bool {
         && proposal.is_cosigned()
         && proposal.eta.is_some_and(|eta| eta <= registry.time)
         && registry.busy_target(&proposal.document.acts).is_none()
+        && !execution::is_held(proposal, registry)
 }
 
 /// Carries every act out. What they replace is as it was planned: a proposal under which it moved was superseded then.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::{
     digest::Digest,
     event::Event,
-    lifecycle::{Cast, audit, gate, queue, rollback},
+    lifecycle::{Cast, audit, gate, queue, rollback, submission},
     name::{MemberId, TargetId},
     plan::PlannedStep,
     proposal::{Ending, Proposal, StepClaim, StepProgress},
@@ -13,7 +13,7 @@ use crate::{
     reject::{Reject, StepRefusal},
     role::Role,
     stage::Stage,
-    state::Registry,
+    state::{Hold, Registry},
     transaction::{ProposalId, StepOutcome},
 };
 
@@ -25,6 +25,7 @@ pub(super) fn start(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result
     }
     check_claim(cast, sender, step)?;
     queue::check_cosigned(cast.proposal, step)?;
+    check_calm(cast.proposal, cast.registry, step)?;
     check_ground(cast.proposal, cast.registry, step)?;
     lock_targets(cast);
     cast.go(Stage::Canary, &format!("{sender} took the first step"));
@@ -64,6 +65,7 @@ pub(super) fn receipt(
 /// Takes a failed execution up again; nothing had taken effect.
 pub(super) fn resume(cast: &mut Cast<'_>, sender: &MemberId, role: Role) -> Result<(), Reject> {
     check_resume(cast, sender, role)?;
+    check_calm(cast.proposal, cast.registry, 0)?;
     check_ground(cast.proposal, cast.registry, 0)?;
     lock_targets(cast);
     cast.go(Stage::Canary, &format!("{sender} took it up again"));
@@ -160,7 +162,32 @@ fn check_claim(cast: &Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reje
     if progress.outcome.is_some() {
         return refuse(StepRefusal::Reported);
     }
-    check_lease(cast.registry, progress, step, |_| false)
+    check_lease(cast.registry, progress, step, |_| false)?;
+    check_hold(cast.registry.holds.on_steps(&planned.target), step)
+}
+
+/// Nothing begins on a track that an emergency halts, nor when one keeps any of its targets.
+fn check_calm(proposal: &Proposal, registry: &Registry, step: u16) -> Result<(), Reject> {
+    submission::check_not_halted(registry, proposal.track)?;
+    check_hold(kept(proposal, registry), step)
+}
+
+/// What keeps steps from being taken on one of its targets.
+fn kept(proposal: &Proposal, registry: &Registry) -> Option<Hold> {
+    proposal.plan.steps.iter().find_map(|planned| registry.holds.on_steps(&planned.target))
+}
+
+/// Whether an emergency keeps it from beginning.
+pub(crate) fn is_held(proposal: &Proposal, registry: &Registry) -> bool {
+    registry.holds.on_track(proposal.track).is_some() || kept(proposal, registry).is_some()
+}
+
+/// Refuses what an emergency holds back.
+pub(super) fn check_hold(hold: Option<Hold>, step: u16) -> Result<(), Reject> {
+    match hold {
+        Some(Hold { by, until }) => Err(Reject::Step { step, why: StepRefusal::TargetKept { by, until } }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses what is not of the current stage.

@@ -6,7 +6,7 @@ use crate::{
     lifecycle::{Cast, enact},
     name::{Line, MemberId},
     proposal::Proposal,
-    quantity::{DurationMs, Revision},
+    quantity::{DurationMs, Revision, TimeMs},
     reject::{Reject, StepRefusal},
     rules,
     stage::Stage,
@@ -53,6 +53,9 @@ pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
         cast.wait_until(last.min(now.after(cast.proposal.parameters.lease)));
         return Ok(());
     }
+    if wait_for_halt(cast, last) {
+        return Ok(());
+    }
     cast.wait_until(last);
     cast.events.push(Event::TimelockElapsed { proposal: cast.proposal.id, execute_by: last });
     Ok(())
@@ -71,10 +74,21 @@ pub(super) fn cosign(
     }
     cast.proposal.cosigned_by.insert(sender.clone());
     cast.events.push(Event::Cosigned { proposal: cast.proposal.id, guardian: sender.clone() });
+    let now = cast.registry.time;
     if enact::is_due(cast.proposal, cast.registry) && keeps_the_rules(cast) {
         enact::enact(cast);
+    } else if let Some(eta) = cast.proposal.eta.filter(|eta| *eta <= now && cast.proposal.is_cosigned()) {
+        wait_for_halt(cast, eta.after(cast.proposal.parameters.execute_by));
     }
     Ok(())
+}
+
+/// What the ledger carries out itself has nobody to begin it once a halted track is free: it waits for that, if that comes in time.
+fn wait_for_halt(cast: &mut Cast<'_>, last: TimeMs) -> bool {
+    let hold = cast.registry.holds.on_track(cast.proposal.track).filter(|hold| hold.until < last);
+    let Some(hold) = hold.filter(|_| !cast.proposal.document.acts.is_empty()) else { return false };
+    cast.wait_until(hold.until);
+    true
 }
 
 /// Whether no hard rule refuses it by now; what one refuses is superseded.
@@ -102,6 +116,11 @@ pub(super) fn veto(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> Res
     cast.check_other_organisation(sender)?;
     if reason.as_str().trim().is_empty() {
         return Err(Reject::Evidence { problem: "a veto needs a reason" });
+    }
+    cast.registry.check_power(sender)?;
+    let document = &cast.proposal.document;
+    if cast.registry.is_about_guardians(document) || Registry::removes(document, sender) {
+        return Err(Reject::VetoOnGuardians);
     }
     let max = cast.registry.constitution.vetoes_per_guardian;
     let used = cast.registry.members.get(sender).map_or(max, |member| member.vetoes);

@@ -1,6 +1,7 @@
 //! Owns the recognition of repeats by their natural keys: what had taken effect before is the same, not an error.
 
 use crate::{
+    emergency::{EmergencyId, EmergencyStage},
     lifecycle::execution,
     proposal::Proposal,
     quantity::TimeMs,
@@ -17,6 +18,22 @@ pub(crate) fn is_repeat(state: &State, body: &TransactionBody) -> bool {
         }
         Call::ReportEquivocation { evidence } => {
             state.registry().equivocations.contains_key(&evidence.validator)
+        }
+        Call::DeclareEmergency { declaration } => {
+            let held = state.emergency(EmergencyId::of(state.network(), declaration));
+            held.is_some_and(|held| {
+                held.declared_by == body.sender
+                    && (held.stage == EmergencyStage::Declared || held.is_in_force())
+            })
+        }
+        Call::SignEmergency { emergency } => {
+            state.emergency(*emergency).is_some_and(|held| held.signers.contains(&body.sender))
+        }
+        Call::EndEmergency { emergency } => {
+            state.emergency(*emergency).is_some_and(|held| held.lifted.is_some())
+        }
+        Call::AttestEmergency { emergency, verdict, .. } => {
+            state.emergency(*emergency).and_then(|held| held.attestations.get(&body.sender)) == Some(verdict)
         }
         call => {
             let proposal = call.proposal().and_then(|id| state.proposal(id));

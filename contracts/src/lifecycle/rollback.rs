@@ -5,9 +5,10 @@ use crate::{
     lifecycle::{Cast, execution},
     name::{Line, MemberId},
     proposal::{Proposal, StepClaim, StepProgress},
-    quantity::Fence,
+    quantity::{Fence, TimeMs},
     reject::{Reject, StepRefusal},
     stage::Stage,
+    state::Registry,
     transaction::StepOutcome,
 };
 
@@ -42,16 +43,28 @@ pub(super) fn time_out(cast: &mut Cast<'_>) -> Result<(), Reject> {
     Ok(())
 }
 
-/// The rollback itself took too long.
+/// An emergency keeps one of its targets.
+#[expect(clippy::unnecessary_wraps, reason = "every arm of the table has one shape")]
+pub(super) fn halt(cast: &mut Cast<'_>, cause: &str) -> Result<(), Reject> {
+    stop(cast, cause);
+    Ok(())
+}
+
+/// The rollback itself took too long. While an emergency keeps it from going on, it has more time.
 #[expect(clippy::unnecessary_wraps, reason = "every arm of the table has one shape")]
 pub(super) fn give_up(cast: &mut Cast<'_>) -> Result<(), Reject> {
+    if let Some(until) = kept_until(cast.proposal, cast.registry) {
+        cast.wait_until(until.after(cast.proposal.parameters.stage));
+        return Ok(());
+    }
     execution::end(cast, Stage::RollbackFailed, "the rollback was not finished in time");
     Ok(())
 }
 
 /// Takes the undo of the last step that is not undone.
 pub(super) fn claim(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reject> {
-    let (_, progress) = execution::find_for_executor(cast, sender, step)?;
+    let (planned, progress) = execution::find_for_executor(cast, sender, step)?;
+    let target = &planned.target;
     let refuse = |why| Err(Reject::Step { step, why });
     if !progress.needs_undo() {
         return refuse(StepRefusal::NothingToUndo);
@@ -64,7 +77,18 @@ pub(super) fn claim(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result
     let known = progress.outcome.is_some();
     let spared = |claim: &StepClaim| !claim.undo && (known || claim.executor == *sender);
     execution::check_lease(cast.registry, progress, step, spared)?;
+    execution::check_hold(cast.registry.holds.on_undoing(target), step)?;
     execution::grant(cast, sender, step, true)
+}
+
+/// The end of the emergencies that keep everyone who could from undoing the next step.
+fn kept_until(proposal: &Proposal, registry: &Registry) -> Option<TimeMs> {
+    let step = proposal.plan.steps.get(usize::from(next_undo(proposal)?))?;
+    let executors = registry.targets.get(&step.target)?.record.executors.iter();
+    let suspended = executors.map(|executor| registry.holds.on_executor(executor).map(|hold| hold.until));
+    // The first of them who may act again ends it.
+    let suspended = suspended.collect::<Option<Vec<TimeMs>>>().and_then(|ends| ends.into_iter().min());
+    registry.holds.on_undoing(&step.target).map(|hold| hold.until).max(suspended)
 }
 
 /// Reports an undo, or what became of an action that was under way when the rollback began.

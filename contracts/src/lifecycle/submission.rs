@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
+    act::PlannedAct,
     constitution::{Scheme, Track},
     digest::Digest,
     document::ProposalDocument,
+    emergency::Emergency,
     event::Event,
     lifecycle::{Cast, review},
     name::{Line, MemberId},
@@ -16,7 +18,7 @@ use crate::{
     role::Role,
     rules,
     stage::Stage,
-    state::{Registry, State},
+    state::{Hold, Registry, State},
     transaction::{ProposalId, TransactionBody},
 };
 
@@ -29,6 +31,7 @@ pub(crate) fn submit(
     events: &mut Vec<Event>,
 ) -> Result<Proposal, Reject> {
     check_open_limit(state, &body.sender)?;
+    check_track(state.registry(), document)?;
     let plan = planned(state.registry(), document, plan_hash)?;
     let id = ProposalId::derive(state.network(), &body.sender, body.sequence, plan.document);
     let mut proposal = blank(id, &body.sender, document, plan, state.registry())?;
@@ -49,6 +52,7 @@ pub(super) fn revise(
     if replaces != cast.proposal.revision {
         return Err(Reject::Revision { found: replaces, current: cast.proposal.revision });
     }
+    check_track(cast.registry, document)?;
     let plan = planned(cast.registry, document, plan_hash)?;
     let edited = blank(cast.proposal.id, sender, document, plan, cast.registry)?;
     cast.go(Stage::Submitted, "its author edited it");
@@ -59,6 +63,10 @@ pub(super) fn revise(
 
 /// Withdraws a proposal before it is queued: its author, or any other when that one has left.
 pub(super) fn cancel(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> Result<(), Reject> {
+    if cast.proposal.judges().is_some() {
+        let (stage, allowed) = (cast.proposal.stage, super::possible(cast.proposal));
+        return Err(Reject::IllegalMove { stage, input: "cancel", allowed });
+    }
     let author = &cast.proposal.author;
     let stands = cast.registry.members.get(author).is_some_and(|it| it.keys.contains_key(&Role::Author));
     if stands || sender == author {
@@ -71,6 +79,33 @@ pub(super) fn cancel(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> R
         );
     }
     Ok(())
+}
+
+/// The proposal by which the members judge an emergency; the guardian who declared it answers for it.
+pub(super) fn judgement_of(emergency: &Emergency, registry: &Registry) -> Result<Proposal, Reject> {
+    let (id, document) = emergency.declaration.judgement(registry.network, &emergency.declared_by);
+    let acts = document.acts.iter().map(|act| PlannedAct { replaces: registry.in_force(&act.subject()) });
+    let plan = Plan { document: document.digest(), steps: Vec::new(), acts: acts.collect() };
+    blank(id, &emergency.declared_by, &document, plan, registry)
+}
+
+/// Opens it; it goes to the vote at once.
+pub(super) fn open_judgement(state: &mut State, mut proposal: Proposal, events: &mut Vec<Event>) {
+    enter(&mut Cast { proposal: &mut proposal, registry: state.registry_mut(), events });
+    state.insert(proposal);
+}
+
+/// Refuses what goes to a track that an emergency halts.
+fn check_track(registry: &Registry, document: &ProposalDocument) -> Result<(), Reject> {
+    check_not_halted(registry, registry.track_of(document))
+}
+
+/// Refuses what would begin on a track that an emergency halts.
+pub(super) fn check_not_halted(registry: &Registry, track: Track) -> Result<(), Reject> {
+    match registry.holds.on_track(track) {
+        Some(Hold { by, until }) => Err(Reject::TrackHalted { track, by, until }),
+        None => Ok(()),
+    }
 }
 
 fn check_open_limit(state: &State, author: &MemberId) -> Result<(), Reject> {

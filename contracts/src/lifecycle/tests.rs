@@ -5,6 +5,7 @@ mod attack;
 mod audit;
 mod ballot;
 mod cosign;
+mod emergency;
 mod execution;
 mod moves;
 mod parties;

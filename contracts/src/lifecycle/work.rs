@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     lifecycle::{execution, gate, rollback},
+    plan::PlannedStep,
     proposal::{Order, Proposal, Work},
     stage::Stage,
     state::Registry,
@@ -14,10 +15,13 @@ pub(crate) fn orders(proposal: &Proposal, registry: &Registry) -> Vec<Order> {
     let work = match proposal.stage {
         Stage::Queued if may_begin(proposal, registry) => steps_of(proposal, 0),
         Stage::Canary | Stage::Rollout(_) if !gate::steps_are_done(proposal) => {
-            steps_of(proposal, proposal.execution.stage)
+            let steps = steps_of(proposal, proposal.execution.stage).into_iter();
+            steps.filter(|work| !is_kept(proposal, registry, work)).collect()
         }
         Stage::Canary | Stage::Rollout(_) | Stage::Verifying => judgements(proposal),
-        Stage::RollingBack => undo(proposal).into_iter().collect(),
+        Stage::RollingBack => {
+            undo(proposal).filter(|work| !is_kept(proposal, registry, work)).into_iter().collect()
+        }
         _ => Vec::new(),
     };
     work.into_iter()
@@ -29,6 +33,17 @@ fn may_begin(proposal: &Proposal, registry: &Registry) -> bool {
     proposal.eta.is_some_and(|eta| eta <= registry.time)
         && proposal.is_cosigned()
         && execution::are_targets_free(proposal, registry)
+        && !execution::is_held(proposal, registry)
+}
+
+/// Whether an emergency keeps everyone from a step; who holds its claim goes on.
+fn is_kept(proposal: &Proposal, registry: &Registry, work: &Work) -> bool {
+    let Work::Step { step, undo, claim: None } = work else { return false };
+    let hold = |planned: &PlannedStep| match undo {
+        true => registry.holds.on_undoing(&planned.target),
+        false => registry.holds.on_steps(&planned.target),
+    };
+    proposal.plan.steps.get(usize::from(*step)).and_then(hold).is_some()
 }
 
 fn steps_of(proposal: &Proposal, stage: u8) -> Vec<Work> {

@@ -1,10 +1,14 @@
 //! Parties: what acts would leave behind is a mesh that holds together, and whose validators go on deciding.
 
-use crate::{certificate::is_quorum, document::ProposalDocument, parties::Parties, state::Registry};
+use crate::{
+    act::Act, certificate::is_quorum, document::ProposalDocument, parties::Parties, state::Registry,
+};
 
 /// Everybody and everything that is named exists, keys and roles are apart, and each act changes something.
 pub(super) fn check(document: &ProposalDocument, registry: &Registry, found: &mut Vec<String>) {
-    for act in document.acts.iter().filter(|act| act.amendment().is_none()) {
+    let is_of_parties =
+        |act: &&Act| !matches!(act, Act::Amend { .. } | Act::Ratify { .. } | Act::Reinstate { .. });
+    for act in document.acts.iter().filter(is_of_parties) {
         let subject = act.subject();
         if registry.in_force(&subject) == act.leaves() {
             found.push(format!("{subject} is as this act would make it"));

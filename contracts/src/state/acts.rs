@@ -32,6 +32,9 @@ impl Registry {
                 let held = self.members.get(id).filter(|member| !member.has_left());
                 act::name_of(held.map(|member| (member.weight, &member.keys)).as_ref())
             }
+            // An emergency is never another one: its name is the digest of its content.
+            Subject::Emergency(id) => id.digest(),
+            Subject::Mandate(guardian) => act::name_of(self.mandates.get(guardian)),
         }
     }
 
@@ -62,9 +65,11 @@ impl Registry {
             keys.keys().any(|role| !matches!(role, Role::Author | Role::Executor))
         };
         let (member, after) = match act {
-            Act::Amend { .. } | Act::SetOrganisation { .. } | Act::RemoveOrganisation { .. } => {
-                return Track::Constitutional;
-            }
+            Act::Amend { .. }
+            | Act::SetOrganisation { .. }
+            | Act::RemoveOrganisation { .. }
+            | Act::Reinstate { .. } => return Track::Constitutional,
+            Act::Ratify { .. } => return Track::Emergency,
             Act::SetObserver { .. }
             | Act::RemoveObserver { .. }
             | Act::SetTarget { .. }
@@ -80,6 +85,8 @@ impl Registry {
     pub(crate) fn enact(&mut self, act: &Act, proposal: ProposalId, events: &mut Vec<Event>) {
         match act {
             Act::Amend { constitution } => return self.amend(constitution, proposal, events),
+            Act::Ratify { emergency } => return self.ratify(*emergency, proposal, events),
+            Act::Reinstate { guardian } => return self.reinstate(guardian, proposal, events),
             Act::SetOrganisation { organisation, record } => self.set_organisation(organisation, record),
             Act::RemoveOrganisation { organisation } => self.remove_organisation(organisation),
             Act::SetMember { member, record } => self.set_member(member, record),
@@ -132,6 +139,7 @@ impl Registry {
         member.weight = record.weight;
         member.keys = record.keys.clone();
         self.members.insert(id.clone(), Arc::new(member));
+        self.begin_first_term(id);
     }
 
     /// Only what stands against a second use of old signatures stays.

@@ -9,7 +9,7 @@ use crate::{
     quantity::TimeMs,
     reject::Reject,
     role::Role,
-    state::{Applied, State},
+    state::{Applied, Hold, State, timer::Timer},
     transaction::{Call, ProposalId, TransactionBody, VerifiedTransaction},
 };
 
@@ -37,10 +37,13 @@ impl State {
     fn check_sender(&self, transaction: &VerifiedTransaction) -> Result<(), Reject> {
         let TransactionBody { sender, role, .. } = transaction.body();
         let member = self.member(sender).ok_or_else(|| Reject::NotAMember { member: sender.clone() })?;
-        if member.keys.get(role) == Some(&transaction.key()) {
-            return Ok(());
+        if member.keys.get(role) != Some(&transaction.key()) {
+            return Err(Reject::NotInRole { member: sender.clone(), role: *role });
         }
-        Err(Reject::NotInRole { member: sender.clone(), role: *role })
+        match self.hold_on_executor(sender).filter(|_| *role == Role::Executor) {
+            Some(Hold { by, until }) => Err(Reject::ExecutorSuspended { member: sender.clone(), by, until }),
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self, body: &TransactionBody, events: &mut Vec<Event>) -> Result<(), Reject> {
@@ -51,6 +54,23 @@ impl State {
                 Ok(())
             }
             Call::ReportEquivocation { evidence } => self.registry.record_equivocation(evidence, events),
+            Call::DeclareEmergency { declaration } => {
+                lifecycle::emergency::declare(self, &body.sender, declaration, events)
+            }
+            Call::SignEmergency { emergency } => {
+                lifecycle::emergency::sign(self, &body.sender, *emergency, events)
+            }
+            Call::EndEmergency { emergency } => {
+                lifecycle::emergency::end(self, (&body.sender, body.role), *emergency, events)
+            }
+            Call::AttestEmergency { emergency, verdict, height, block } => lifecycle::emergency::attest(
+                self,
+                &body.sender,
+                *emergency,
+                verdict,
+                (*height, *block),
+                events,
+            ),
             call => {
                 let id = call.proposal().ok_or(Reject::NoProposal)?;
                 self.with_proposal(id, events, |cast| {
@@ -61,7 +81,7 @@ impl State {
     }
 
     /// Runs one transition on a proposal and keeps the indexes in step with it.
-    pub(super) fn with_proposal(
+    pub(crate) fn with_proposal(
         &mut self,
         id: ProposalId,
         events: &mut Vec<Event>,
@@ -75,12 +95,13 @@ impl State {
         self.registry.touched.proposal(id);
         self.reindex(id, before, after);
         if before.open && !after.open {
+            lifecycle::emergency::settle(self, id, events);
             self.supersede_overtaken(events);
         }
         Ok(())
     }
 
-    pub(super) fn insert(&mut self, proposal: Proposal) {
+    pub(crate) fn insert(&mut self, proposal: Proposal) {
         let (id, after) = (proposal.id, Standing::of(&proposal));
         self.proposals.insert(id, Arc::new(proposal));
         self.registry.touched.proposal(id);
@@ -90,10 +111,10 @@ impl State {
     fn reindex(&mut self, id: ProposalId, before: Standing, after: Standing) {
         if before.deadline != after.deadline {
             if let Some(deadline) = before.deadline {
-                self.deadlines.remove(&(deadline, id));
+                self.deadlines.remove(&(deadline, Timer::Proposal(id)));
             }
             if let Some(deadline) = after.deadline {
-                self.deadlines.insert((deadline, id), ());
+                self.deadlines.insert((deadline, Timer::Proposal(id)), ());
             }
         }
         match (before.open, after.open) {
@@ -117,10 +138,10 @@ impl State {
         }
     }
 
-    /// Proposals of an author that have not ended.
+    /// Proposals that an author opened and that have not ended.
     pub(crate) fn open_count(&self, author: &crate::name::MemberId) -> usize {
-        let open = self.open.keys().filter_map(|id| self.proposals.get(id));
-        open.filter(|proposal| proposal.author == *author).count()
+        let own = |proposal: &&Proposal| proposal.author == *author && proposal.judges().is_none();
+        self.open_proposals().filter(own).count()
     }
 
     pub(crate) fn registry_mut(&mut self) -> &mut super::Registry {

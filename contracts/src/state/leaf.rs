@@ -12,6 +12,7 @@ use crate::{
     canonical,
     constitution::Track,
     digest::{Digest, Purpose},
+    emergency::EmergencyId,
     name::{MemberId, TargetId},
     proposal::{Ending, Proposal},
     quantity::{Revision, TimeMs, Weight},
@@ -40,6 +41,10 @@ pub enum LeafKey {
     Roster,
     /// Network, height, time, counters, known blocks, proofs of equivocation.
     Ledger,
+    /// An emergency; its value is the digest of the record.
+    Emergency(EmergencyId),
+    /// The powers of guardians.
+    Mandates,
 }
 
 /// What the state root says about a proposal: enough for a person, and a commitment to all the rest.
@@ -155,10 +160,13 @@ pub(crate) fn ranges<'a>(members: impl ExactSizeIterator<Item = &'a MemberId>) -
 
 /// Every leaf that is not a proposal's.
 pub(crate) fn registry_keys(registry: &Registry) -> Vec<LeafKey> {
-    let fixed = [LeafKey::Constitution, LeafKey::Roster, LeafKey::Members, LeafKey::Ledger].into_iter();
+    let fixed =
+        [LeafKey::Constitution, LeafKey::Roster, LeafKey::Members, LeafKey::Ledger, LeafKey::Mandates]
+            .into_iter();
+    let emergencies = registry.emergencies.keys().copied().map(LeafKey::Emergency);
     let targets = registry.targets.keys().cloned().map(LeafKey::Target);
     let members = registry.ranges.keys().cloned().map(LeafKey::Activity);
-    fixed.chain(targets).chain(members).collect()
+    fixed.chain(targets).chain(members).chain(emergencies).collect()
 }
 
 /// The bytes that a leaf of the registry holds: a digest of the object.
@@ -173,6 +181,8 @@ pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u
         }
         LeafKey::Roster => Digest::of_object(Purpose::State, &(&registry.organisations, &registry.observers)),
         LeafKey::Ledger => ledger_digest(registry),
+        LeafKey::Emergency(id) => Digest::of_object(Purpose::State, registry.emergencies.get(id)?),
+        LeafKey::Mandates => Digest::of_object(Purpose::State, &registry.mandates),
     };
     Some(canonical::encode(&digest))
 }

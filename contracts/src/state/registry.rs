@@ -8,6 +8,7 @@ use crate::{
     certificate::Roster,
     constitution::{Constitution, Holders, Track, TrackParameters},
     digest::Digest,
+    emergency::{Emergency, EmergencyId, Mandate},
     genesis::{Genesis, MemberRecord, ObserverRecord, OrganisationRecord},
     name::{MemberId, Name, OrgId, TargetId},
     proposal::Electorate,
@@ -17,8 +18,9 @@ use crate::{
     shared_map::SharedMap,
     signature::PublicKey,
     state::{
-        Member, Target,
-        leaf::{self, Ranges, Touched},
+        Member, Target, guardians,
+        holds::Holds,
+        leaf::{self, LeafKey, Ranges, Touched},
     },
     transaction::Equivocation,
 };
@@ -44,6 +46,12 @@ pub struct Registry {
     pub(crate) blocks: SharedMap<Height, Digest>,
     /// The first proof against each validator that signed twice.
     pub(crate) equivocations: BTreeMap<PublicKey, Equivocation>,
+    pub(crate) emergencies: SharedMap<EmergencyId, Arc<Emergency>>,
+    /// The powers of each guardian.
+    pub(crate) mandates: BTreeMap<MemberId, Mandate>,
+    /// What the measures in force hold back.
+    #[borsh(skip)]
+    pub(crate) holds: Arc<Holds>,
     /// The validators of the next block.
     #[borsh(skip)]
     pub(crate) roster: Arc<Roster>,
@@ -81,6 +89,9 @@ impl Registry {
             targets: targets.collect(),
             blocks: SharedMap::default(),
             equivocations: BTreeMap::new(),
+            emergencies: SharedMap::default(),
+            mandates: guardians::first_terms(genesis),
+            holds: Arc::default(),
             roster: Arc::default(),
             deciding: Arc::default(),
             electorate: Arc::default(),
@@ -104,8 +115,31 @@ impl Registry {
         self.electorate = Arc::new(electorate);
         self.electorate_digest = self.electorate.digest();
         self.ranges = Arc::new(leaf::ranges(self.members.keys()));
-        let tracks = self.constitution.tracks.iter();
-        self.parameters = tracks.map(|(track, parameters)| (*track, Arc::new(parameters.clone()))).collect();
+        let tracks = Track::ALL.into_iter().chain([Track::Emergency]);
+        let parameters =
+            tracks.filter_map(|track| Some((track, Arc::new(self.constitution.parameters_of(track)?))));
+        self.parameters = parameters.collect();
+        self.derive_holds();
+    }
+
+    fn derive_holds(&mut self) {
+        self.holds = Arc::new(Holds::of(self.emergencies.values().map(Arc::as_ref)));
+    }
+
+    /// Changes an emergency; of one that nobody declared there is nothing to change.
+    pub(crate) fn change_emergency(&mut self, id: EmergencyId, change: impl FnOnce(&mut Emergency)) {
+        if let Some(emergency) = self.emergencies.get_mut(&id) {
+            change(Arc::make_mut(emergency));
+            self.touched.insert(LeafKey::Emergency(id));
+            self.derive_holds();
+        }
+    }
+
+    /// Keeps an emergency as it stands from here on.
+    pub(crate) fn keep_emergency(&mut self, emergency: Emergency) {
+        self.touched.insert(LeafKey::Emergency(emergency.id));
+        self.emergencies.insert(emergency.id, Arc::new(emergency));
+        self.derive_holds();
     }
 
     /// Numbers events; they are part of the ledger's own leaf.

@@ -7,6 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::{
     canonical::{self, DecodeError},
     digest::Digest,
+    emergency::{Emergency, EmergencyId},
     proposal::{Electorate, Proposal},
     shared_map::SharedMap,
     state::{Registry, State},
@@ -58,6 +59,12 @@ impl State {
             Ok((*id, Arc::new(proposal)))
         });
         let proposals = proposals.collect::<Result<_, DecodeError>>()?;
+        let misnamed = |(id, held): (&EmergencyId, &Arc<Emergency>)| {
+            held.id != *id || EmergencyId::of(registry.network, &held.declaration) != *id
+        };
+        if registry.emergencies.iter().any(misnamed) {
+            return Err(contradiction("an emergency and its name"));
+        }
         registry.derive();
         registry.deciding = Arc::clone(&registry.roster);
         Ok(Self::assemble(registry, proposals))

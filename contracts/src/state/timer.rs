@@ -1,9 +1,11 @@
-//! Owns the beginning of a block: time moves, and everything that fell due happens in the order (deadline, id).
+//! Owns the beginning of a block: time moves, and everything that fell due happens in the order (deadline, emergencies
+//! first, id).
 
 use std::sync::Arc;
 
 use crate::{
     digest::Digest,
+    emergency::EmergencyId,
     event::Event,
     lifecycle::{self, Cast, Move},
     quantity::{Height, TimeMs},
@@ -11,6 +13,13 @@ use crate::{
     state::{Applied, State},
     transaction::ProposalId,
 };
+
+/// What the ledger acts on by itself. Measures end before anything else that falls due at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    Emergency(EmergencyId),
+    Proposal(ProposalId),
+}
 
 /// Deadlines of one proposal that may pass in one block: a life has fewer stages than this.
 const DEADLINES_PER_PROPOSAL_MAX: usize = 16;
@@ -29,13 +38,16 @@ impl State {
         let mut events = Vec::new();
         let most = self.deadlines.len().saturating_mul(DEADLINES_PER_PROPOSAL_MAX);
         for _ in 0..most {
-            let Some((due, id)) = self.next_due() else { break };
-            self.fire(due, id, &mut events);
+            match self.next_due() {
+                Some((_, Timer::Emergency(id))) => lifecycle::emergency::fall_due(self, id, &mut events),
+                Some((due, Timer::Proposal(id))) => self.fire(due, id, &mut events),
+                None => break,
+            }
         }
         Ok(Applied::New(events))
     }
 
-    fn next_due(&self) -> Option<(TimeMs, ProposalId)> {
+    fn next_due(&self) -> Option<(TimeMs, Timer)> {
         let (due, ()) = self.deadlines.get_min()?;
         (due.0 <= self.registry.time).then_some(*due)
     }
@@ -47,7 +59,7 @@ impl State {
             lifecycle::step(cast, Move::Deadline)
         });
         if fired.is_err() {
-            self.deadlines.remove(&(due, id));
+            self.deadlines.remove(&(due, Timer::Proposal(id)));
             self.registry.touched.proposal(id);
         }
     }

@@ -32,6 +32,9 @@ pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<()
         Event::Enacted { proposal, subject, record } => {
             check_enacted(trail, block, *proposal, (subject, *record))
         }
+        Event::EmergencyRatified { proposal, .. } | Event::Reinstated { proposal, .. } => {
+            check_act(trail, block, *proposal)
+        }
         _ => Ok(()),
     }
 }
@@ -39,8 +42,8 @@ pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<()
 /// What is pinned at submission is what the constitution says about the proposal's class.
 fn check_pinned(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
     let Some(proposal) = block.after.proposal(id) else { return missing(id) };
-    let in_force = trail.constitution().and_then(|rules| rules.tracks.get(&proposal.track));
-    let pinned = in_force == Some(&*proposal.parameters);
+    let in_force = trail.constitution().and_then(|rules| rules.parameters_of(proposal.track));
+    let pinned = in_force.as_ref() == Some(&*proposal.parameters);
     ensure(pinned, G3, id, || "its thresholds are not those of the constitution".to_owned())
 }
 
@@ -136,6 +139,15 @@ fn check_enacted(
     ensure(decided, G3, id, || format!("{subject} is made other than was decided"))?;
     ensure(trail.stage == Some(Stage::Queued), G3, id, || {
         format!("{subject} is changed while it is {:?}", trail.stage)
+    })?;
+    check_release(trail, proposal, block)
+}
+
+/// What the ledger carries out was decided and not carried out before.
+fn check_act(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
+    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    ensure(trail.stage == Some(Stage::Queued), G3, id, || {
+        format!("an act is carried out while it is {:?}", trail.stage)
     })?;
     check_release(trail, proposal, block)
 }

@@ -115,9 +115,9 @@ fn a_genesis_document_with_a_mistake_is_shown_where_it_is() {
     fs::write(&files.genesis, text.replace("name = \"trial\"", "nam = \"trial\"")).unwrap();
     let message = genesis_file::read(&files.genesis).unwrap_err().to_string();
     assert!(message.contains("genesis.toml:2:1: unknown field `nam`"), "{message}");
-    fs::write(&files.genesis, text.replace("schema = 2", "schema = 9")).unwrap();
+    fs::write(&files.genesis, text.replace("schema = 3", "schema = 9")).unwrap();
     let message = genesis_file::read(&files.genesis).unwrap_err().to_string();
-    assert!(message.contains("genesis schema 9 is not known, this build reads 2"), "{message}");
+    assert!(message.contains("genesis schema 9 is not known, this build reads 3"), "{message}");
 }
 
 #[test]

@@ -190,7 +190,7 @@ async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> R
 }
 
 /// Tells a stranger from a member whose key is elsewhere, before any key is looked for.
-fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Problem> {
+pub(super) fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Problem> {
     match state.member(member) {
         None => Err(Reject::NotAMember { member: member.clone() }.into()),
         Some(record) if !record.keys.contains_key(&role) => {
@@ -201,7 +201,7 @@ fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Problem> {
 }
 
 /// The node's view once it includes the block of a final answer, or its newest one when that takes too long.
-async fn view_of(backend: &dyn Backend, accepted: &Final) -> Arc<LedgerView> {
+pub(super) async fn view_of(backend: &dyn Backend, accepted: &Final) -> Arc<LedgerView> {
     let mut follower = backend.feed().view;
     let shown = follower.wait_for(|view| view.state.height() >= accepted.height);
     match tokio::time::timeout(VIEW_LAG_MAX, shown).await {
@@ -226,10 +226,11 @@ fn subject<'a>(
                 .max_by_key(|proposal| proposal.submitted_at),
         },
     };
-    found.ok_or_else(|| {
-        let detail =
-            format!("final at height {}, which this node does not show yet; ask again", accepted.height);
-        Problem::new(StatusCode::GATEWAY_TIMEOUT, "undecided", "The outcome is not shown yet", detail)
-            .retryable()
-    })
+    found.ok_or_else(|| not_shown(accepted))
+}
+
+/// It is final, and this node's own view lags behind.
+pub(super) fn not_shown(accepted: &Final) -> Problem {
+    let detail = format!("final at height {}, which this node does not show yet; ask again", accepted.height);
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "undecided", "The outcome is not shown yet", detail).retryable()
 }

@@ -51,6 +51,17 @@ pub enum Act {
         #[schema(value_type = Object)]
         constitution: serde_json::Value,
     },
+    /// Stands by an emergency; opened by the ledger alone.
+    Ratify {
+        /// The emergency.
+        emergency: String,
+    },
+    /// Gives a guardian the powers of one for another term.
+    Reinstate {
+        /// The guardian.
+        #[schema(example = "acme/gert")]
+        guardian: String,
+    },
 }
 
 /// Estimated cost.
@@ -168,7 +179,17 @@ mod tests {
             artefact: althing_contracts::digest::Digest::ZERO,
         };
         let constitution = Box::new(althing_contracts::constitution::Constitution::default_genesis());
-        real.acts = vec![althing_contracts::act::Act::Amend { constitution }];
+        real.acts = vec![
+            althing_contracts::act::Act::Amend { constitution },
+            althing_contracts::act::Act::Ratify {
+                emergency: althing_contracts::emergency::EmergencyId::from_digest(
+                    althing_contracts::digest::Digest::ZERO,
+                ),
+            },
+            althing_contracts::act::Act::Reinstate {
+                guardian: althing_contracts::name::MemberId::new("acme/gert").unwrap(),
+            },
+        ];
         let json = serde_json::to_value(&real).unwrap();
         let mirror: ProposalDocument = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(&mirror).unwrap(), json);

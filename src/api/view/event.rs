@@ -9,7 +9,7 @@ use super::time::rfc3339;
 /// Prefix of every event's type, a reverse domain name as `CloudEvents` asks for.
 pub const TYPE_PREFIX: &str = "io.althing.";
 /// The names of all events, as they follow [`TYPE_PREFIX`] and are filtered by.
-pub const TYPES: [&str; 19] = [
+pub const TYPES: [&str; 28] = [
     "submitted",
     "stage-changed",
     "rules-broken",
@@ -29,6 +29,15 @@ pub const TYPES: [&str; 19] = [
     "attested",
     "warned",
     "equivocated",
+    "emergency-declared",
+    "emergency-signed",
+    "emergency-lapsed",
+    "emergency-activated",
+    "emergency-lifted",
+    "emergency-ratified",
+    "emergency-reverted",
+    "emergency-attested",
+    "reinstated",
 ];
 
 /// An event (`CloudEvents` 1.0, JSON event format).
@@ -43,7 +52,7 @@ pub struct CloudEvent {
     /// `io.althing.` with what happened.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The proposal that it is about.
+    /// The emergency, or else the proposal, that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The time of the block that caused it, RFC 3339 in UTC.
@@ -66,7 +75,8 @@ impl CloudEvent {
             other => unreachable!("an event is an internally tagged object, not {other:?}"),
         };
         let name = take_text(&mut data, "type").expect("an event is tagged by its type");
-        let subject = data.get("proposal").and_then(|id| id.as_str()).map(str::to_owned);
+        let subject = data.get("emergency").or_else(|| data.get("proposal"));
+        let subject = subject.and_then(|id| id.as_str()).map(str::to_owned);
         data.insert("height".to_owned(), record.height.get().into());
         data.insert("time_ms".to_owned(), record.time.get().into());
         Self {

@@ -3,7 +3,9 @@
 use althing_contracts::{
     act::{Act, PlannedAct},
     document::{Action, ProposalDocument},
+    emergency::EmergencyId,
     genesis::MemberRecord,
+    name::MemberId,
     plan::Plan,
     rules::Finding,
     state::State,
@@ -14,6 +16,7 @@ use utoipa::ToSchema;
 use super::{
     constitution::{ChangeView, changes, differences},
     document,
+    time::rfc3339,
 };
 
 /// The dry run of a document.
@@ -33,7 +36,7 @@ pub struct PlanView {
 /// One change of the rules, or of who takes part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlannedActView {
-    /// Which kind: `amend`, or `set-` or `remove-` with what it is about.
+    /// Which kind: `amend`, `ratify`, `reinstate`, or `set-` or `remove-` with what it is about.
     pub kind: String,
     /// What it changes, for example `member acme/alice`.
     pub subject: String,
@@ -145,6 +148,8 @@ fn shown(state: &State, act: &Act, planned: &PlannedAct) -> PlannedActView {
 const fn kind(act: &Act) -> &'static str {
     match act {
         Act::Amend { .. } => "amend",
+        Act::Ratify { .. } => "ratify",
+        Act::Reinstate { .. } => "reinstate",
         Act::SetOrganisation { .. } => "set-organisation",
         Act::RemoveOrganisation { .. } => "remove-organisation",
         Act::SetMember { .. } => "set-member",
@@ -167,6 +172,8 @@ fn act_changes(state: &State, act: &Act) -> Vec<ChangeView> {
     };
     match act {
         Act::Amend { constitution } => changes(state.constitution(), constitution),
+        Act::Ratify { emergency } => vec![judged(state, *emergency)],
+        Act::Reinstate { guardian } => vec![term(state, guardian)],
         Act::SetOrganisation { organisation: org, record } => differences(organisation(org), Some(record)),
         Act::RemoveOrganisation { organisation: org } => differences(organisation(org), None),
         Act::SetMember { member: id, record } => differences(member(id).as_ref(), Some(record)),
@@ -176,6 +183,20 @@ fn act_changes(state: &State, act: &Act) -> Vec<ChangeView> {
         Act::SetTarget { target: id, record } => differences(target(id), Some(record)),
         Act::RemoveTarget { target: id } => differences(target(id), None),
     }
+}
+
+fn judged(state: &State, emergency: EmergencyId) -> ChangeView {
+    let before = state.emergency(emergency).map(|held| held.stage.to_string());
+    ChangeView { parameter: format!("emergency {emergency}"), before, after: Some("ratified".to_owned()) }
+}
+
+fn term(state: &State, guardian: &MemberId) -> ChangeView {
+    let before = state.mandate(guardian).map(|mandate| match mandate.suspended_by {
+        Some(by) => format!("suspended by emergency {by}"),
+        None => format!("until {}", rfc3339(mandate.until)),
+    });
+    let after = format!("{} ms from the decision on", state.constitution().emergency.term);
+    ChangeView { parameter: format!("powers of the guardian {guardian}"), before, after: Some(after) }
 }
 
 impl From<&Finding> for FindingView {

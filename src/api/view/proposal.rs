@@ -1,7 +1,8 @@
 //! Owns how a proposal is shown: one line of a list, and the whole.
 
 use althing_contracts::{
-    document::ProposalDocument, proposal::Proposal, quantity::TimeMs, state::State, transaction::AuditVerdict,
+    document::ProposalDocument, name::MemberId, proposal::Proposal, quantity::TimeMs, state::State,
+    transaction::AuditVerdict,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -97,6 +98,16 @@ pub struct AttestationView {
     pub finding: Option<String>,
 }
 
+impl From<(&MemberId, &AuditVerdict)> for AttestationView {
+    fn from((auditor, verdict): (&MemberId, &AuditVerdict)) -> Self {
+        Self {
+            auditor: auditor.to_string(),
+            sound: *verdict == AuditVerdict::Sound,
+            finding: finding_of(verdict),
+        }
+    }
+}
+
 impl ProposalSummary {
     /// Shows a proposal in one line.
     pub fn new(proposal: &Proposal) -> Self {
@@ -128,11 +139,7 @@ impl ProposalView {
             reviewer: reviewer.to_string(),
             verdict: super::kebab(verdict),
         });
-        let attestations = proposal.attestations.iter().map(|(auditor, verdict)| AttestationView {
-            auditor: auditor.to_string(),
-            sound: *verdict == AuditVerdict::Sound,
-            finding: finding_of(verdict),
-        });
+        let attestations = proposal.attestations.iter().map(AttestationView::from);
         Self {
             summary: ProposalSummary::new(proposal),
             submitted_at: proposal.submitted_at.get(),

@@ -171,7 +171,17 @@ fn detail(event: &Event) -> String {
         Event::Warned { warning, .. } => warning.to_string(),
         Event::Amended { version, .. } => format!("version {version} of the constitution is in force"),
         Event::Enacted { subject, .. } => format!("{subject} is changed"),
-        Event::Promoted { .. }
+        Event::Reinstated { guardian, .. } => format!("{guardian} holds the powers of a guardian"),
+        // No rehearsal is of an emergency.
+        Event::EmergencyDeclared { .. }
+        | Event::EmergencySigned { .. }
+        | Event::EmergencyLapsed { .. }
+        | Event::EmergencyActivated { .. }
+        | Event::EmergencyLifted { .. }
+        | Event::EmergencyRatified { .. }
+        | Event::EmergencyReverted { .. }
+        | Event::EmergencyAttested { .. }
+        | Event::Promoted { .. }
         | Event::Resumed { .. }
         | Event::Equivocated { .. }
         | Event::TimelockElapsed { .. } => String::new(),

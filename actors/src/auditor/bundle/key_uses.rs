@@ -259,6 +259,8 @@ impl KeyUses {
                 }
                 Act::SetMember { member, record } => self.learn_member(member, record),
                 Act::Amend { .. }
+                | Act::Ratify { .. }
+                | Act::Reinstate { .. }
                 | Act::RemoveOrganisation { .. }
                 | Act::RemoveMember { .. }
                 | Act::RemoveObserver { .. }

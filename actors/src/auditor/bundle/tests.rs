@@ -362,9 +362,9 @@ fn a_certified_block_that_breaks_the_rules_is_found() {
 fn a_transaction_that_its_sender_did_not_sign_is_found_and_named() {
     let mallory = forged(|story| {
         story.forge(0, |_, transactions| {
-            let Transaction::V2 { body, key, .. } = canonical::decode(&transactions[0], 1 << 20).unwrap();
+            let Transaction::V3 { body, key, .. } = canonical::decode(&transactions[0], 1 << 20).unwrap();
             let signature = TestKey::of("mallory").sign(body.signing_message(Digest::ZERO));
-            transactions[0] = Transaction::V2 { body, key, signature }.encode();
+            transactions[0] = Transaction::V3 { body, key, signature }.encode();
         });
     });
     assert!(mallory.contains("transaction 0 ("), "{mallory}");
@@ -372,10 +372,10 @@ fn a_transaction_that_its_sender_did_not_sign_is_found_and_named() {
     let own_key = forged(|story| {
         let network = story.world.network();
         story.forge(0, |_, transactions| {
-            let Transaction::V2 { body, .. } = canonical::decode(&transactions[0], 1 << 20).unwrap();
+            let Transaction::V3 { body, .. } = canonical::decode(&transactions[0], 1 << 20).unwrap();
             let mallory = TestKey::of("mallory");
             let signature = mallory.sign(body.signing_message(network));
-            transactions[0] = Transaction::V2 { body, key: mallory.public(), signature }.encode();
+            transactions[0] = Transaction::V3 { body, key: mallory.public(), signature }.encode();
         });
     });
     assert!(own_key.contains("acme/author does not hold the role author with this key"), "{own_key}");

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use althing_contracts::{
+    constitution::Track,
     event::Event,
     ledger,
     quantity::DurationMs,
@@ -56,9 +57,13 @@ fn a_finished_proposal_is_owed_until_the_ledger_shows_the_attestation_after_a_re
     state.apply(&story.blocks).unwrap();
     let owed = state.due(&BTreeSet::new());
     assert!(
-        matches!(&owed[..], [(proposal, Call::Attest { verdict: AuditVerdict::Sound, .. })] if *proposal == id)
+        matches!(&owed[..], [(Subject::Proposal(of), Call::Attest { verdict: AuditVerdict::Sound, .. })] if *of == id)
     );
-    assert_eq!(state.due(&BTreeSet::from([id])), [], "what is in flight is not sent twice");
+    assert_eq!(
+        state.due(&BTreeSet::from([Subject::Proposal(id)])),
+        [],
+        "what is in flight is not sent twice"
+    );
     drop(state);
     let mut state = open(directory.path(), &story);
     state.apply(&story.blocks).unwrap();
@@ -155,12 +160,12 @@ fn a_proposal_whose_history_breaks_an_invariant_is_attested_unsound() {
         last.events.retain(|event| !matches!(event, Event::HealthAttested { .. }));
         last.header.events_root = ledger::events_root(&last.events);
     });
-    let [(proposal, Call::Attest { verdict: AuditVerdict::Unsound { finding }, .. })] =
+    let [(subject, Call::Attest { verdict: AuditVerdict::Unsound { finding }, .. })] =
         &state.due(&BTreeSet::new())[..]
     else {
         panic!("the finished proposal is owed a verdict");
     };
-    assert_eq!(*proposal, id);
+    assert_eq!(*subject, Subject::Proposal(id));
     assert!(finding.as_str().starts_with("G11 does not hold at height "), "{finding}");
     assert!(names(&mut state).contains(&"invariant_violated"));
 }
@@ -227,4 +232,24 @@ fn a_head_that_proves_nothing_is_refused_and_raises_nothing() {
     ));
     assert_eq!(names(&mut state), Vec::<&str>::new());
     assert!(state.status().sound);
+}
+
+#[test]
+fn an_emergency_that_was_used_is_owed_an_attestation_and_one_that_lapsed_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut story = Story::new();
+    let used = story.emergency(Track::High, &["acme/guardian", "birch/guardian", "cedar/guardian"]);
+    story.emergency(Track::Standard, &["delta/guardian"]);
+    let mut state = open(directory.path(), &story);
+    state.apply(&story.blocks).unwrap();
+    let owed = state.due(&BTreeSet::new());
+    let of_used = owed.iter().filter(|(subject, _)| matches!(subject, Subject::Emergency(_)));
+    let [(subject, Call::AttestEmergency { verdict: AuditVerdict::Sound, .. })] =
+        &of_used.collect::<Vec<_>>()[..]
+    else {
+        panic!("one emergency is owed a verdict: {owed:?}");
+    };
+    assert_eq!(*subject, Subject::Emergency(used));
+    let in_flight = state.due(&BTreeSet::from([*subject]));
+    assert!(!in_flight.iter().any(|(subject, _)| *subject == Subject::Emergency(used)));
 }

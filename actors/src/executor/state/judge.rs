@@ -61,7 +61,7 @@ impl ExecutorState {
         let planned = proposal.plan.steps.get(usize::from(key.step))?;
         let target = state.target(&planned.target)?;
         let member = if planned.owner == self.config.org {
-            self.config.members.iter().find(|member| target.record.executors.contains(*member))?.clone()
+            self.free_member(state, |member| target.record.executors.contains(member))?.clone()
         } else {
             self.second_judge(now, state, proposal, &planned.owner, attested)?
         };
@@ -79,7 +79,7 @@ impl ExecutorState {
         owner: &OrgId,
         attested: &BTreeSet<OrgId>,
     ) -> Option<MemberId> {
-        let member = self.config.members.first()?.clone();
+        let member = self.free_member(state, |_| true)?.clone();
         if attested.iter().any(|org| org != owner) {
             return None;
         }

@@ -453,3 +453,21 @@ fn a_step_that_another_held_does_not_fail_unread() {
     }
     assert!(matches!(outcome(&first.read(unreadable())), StepOutcome::Failed { retryable: true, .. }));
 }
+
+/// What the ledger would refuse is not even signed: a key that may be another's is used for nothing.
+#[test]
+fn a_suspended_executor_does_nothing_until_the_emergency_is_over() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    let measure = althing_contracts::emergency::Measure::SuspendExecutor { member: member("acme/executor") };
+    let emergency = bench.world.declare("acme/guardian", &[measure]).unwrap();
+    bench.world.sign_emergency("birch/guardian", emergency).unwrap();
+    bench.state.config.members = BTreeSet::from([member("acme/executor")]);
+    let unsigned = bench.state.clone();
+    assert!(matches!(bench.look()[..], [Output::Claim { .. }]), "two of four have signed");
+    bench.state = unsigned;
+    bench.world.sign_emergency("cedar/guardian", emergency).unwrap();
+    assert!(bench.look().is_empty());
+    bench.state.config.members.extend([member("acme/executor-2")]);
+    let [Output::Claim { member: other, .. }] = &bench.look()[..] else { panic!("the other one takes it") };
+    assert_eq!(*other, member("acme/executor-2"));
+}

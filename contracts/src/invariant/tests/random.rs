@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use crate::{
     block::Header,
+    constitution::Track,
     digest::Digest,
+    emergency::{Declaration, EmergencyId, Measure},
     invariant::{View, check_all},
     ledger,
     name::MemberId,
@@ -41,6 +43,10 @@ enum Attempt {
     Resume { pick: u8, org: u8 },
     Audit { pick: u8, sound: bool },
     Replay { pick: u8 },
+    Declare { org: u8, measure: u8, hours: u8 },
+    Sign { pick: u8, org: u8 },
+    EndEmergency { pick: u8, org: u8 },
+    AuditEmergency { pick: u8 },
     Forge { pick: u8, step: u8 },
     EndBlock { wait: u8 },
 }
@@ -59,6 +65,10 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         2 => (small(), small()).prop_map(|(pick, org)| Attempt::Resume { pick, org }),
         2 => (small(), any::<bool>()).prop_map(|(pick, sound)| Attempt::Audit { pick, sound }),
         1 => small().prop_map(|pick| Attempt::Replay { pick }),
+        1 => (small(), small(), small()).prop_map(|(org, measure, hours)| Attempt::Declare { org, measure, hours }),
+        5 => (small(), small()).prop_map(|(pick, org)| Attempt::Sign { pick, org }),
+        1 => (small(), small()).prop_map(|(pick, org)| Attempt::EndEmergency { pick, org }),
+        1 => small().prop_map(|pick| Attempt::AuditEmergency { pick }),
         1 => (small(), small()).prop_map(|(pick, step)| Attempt::Forge { pick, step }),
         8 => small().prop_map(|wait| Attempt::EndBlock { wait }),
     ]
@@ -202,6 +212,28 @@ impl Play {
                 self.send(&member(org, "executor"), Role::Executor, Call::Resume { proposal });
             }
             Attempt::Audit { pick, sound } => self.audit(pick, sound)?,
+            Attempt::Declare { org, measure, hours } => {
+                let expires = self.running.time().after(DurationMs::from_hours(u64::from(hours) % 26));
+                let measures = vec![drawn(measure)];
+                let declaration = Declaration { measures, reason: line("danger"), expires };
+                let call = Call::DeclareEmergency { declaration };
+                self.send(&member(org, "guardian"), Role::Guardian, call);
+            }
+            Attempt::Sign { pick, org } => {
+                let call = Call::SignEmergency { emergency: self.pick_emergency(pick)? };
+                self.send(&member(org, "guardian"), Role::Guardian, call);
+            }
+            Attempt::EndEmergency { pick, org } => {
+                let call = Call::EndEmergency { emergency: self.pick_emergency(pick)? };
+                self.send(&member(org, "guardian"), Role::Guardian, call);
+            }
+            Attempt::AuditEmergency { pick } => {
+                let emergency = self.pick_emergency(pick)?;
+                let height = self.running.emergency(emergency)?.activation?.height;
+                let block = self.running.block_digest(height)?;
+                let call = Call::AttestEmergency { emergency, verdict: AuditVerdict::Sound, height, block };
+                self.send("acme/auditor", Role::Auditor, call);
+            }
             Attempt::Replay { pick } => {
                 let index = usize::from(pick).checked_rem(self.sent.len())?;
                 self.try_out(&self.sent[index].clone());
@@ -215,6 +247,13 @@ impl Play {
             }
         }
         Some(())
+    }
+
+    /// The newest emergencies first, as people act on them.
+    fn pick_emergency(&self, pick: u8) -> Option<EmergencyId> {
+        let mut known: Vec<_> = self.running.emergencies().collect();
+        known.sort_by_key(|emergency| std::cmp::Reverse(emergency.declared_at));
+        known.get(usize::from(pick % 2)).map(|emergency| emergency.id)
     }
 
     fn edition(&self, pick: u8) -> Option<(ProposalId, crate::quantity::Revision, Digest)> {
@@ -272,6 +311,17 @@ fn member(org: u8, name: &str) -> String {
     format!("{}/{name}", ORGS[usize::from(org % 4)])
 }
 
+fn drawn(measure: u8) -> Measure {
+    let site = |at: u8| crate::testing::target(TARGETS[3][0][usize::from(at % 4)]);
+    match measure % 6 {
+        0 => Measure::HaltTrack { track: Track::Standard },
+        1 => Measure::HaltTrack { track: Track::Constitutional },
+        2 | 3 => Measure::PauseTarget { target: site(measure / 6) },
+        4 => Measure::IsolateTarget { target: site(measure / 6) },
+        _ => Measure::SuspendExecutor { member: crate::testing::member(&member(measure / 6, "executor")) },
+    }
+}
+
 fn outcome(luck: u8) -> StepOutcome {
     match luck % 20 {
         1 => StepOutcome::Failed { reason: line("no space"), retryable: true },
@@ -293,7 +343,7 @@ proptest! {
     }
 }
 
-const EXPECTED: [&str; 19] = [
+const EXPECTED: [&str; 24] = [
     "rejected",
     "review",
     "voting",
@@ -313,6 +363,11 @@ const EXPECTED: [&str; 19] = [
     "vetoed",
     "expired",
     "cancelled",
+    "declared",
+    "lapsed",
+    "active",
+    "ratified",
+    "reverted",
 ];
 
 /// The random lives reach the far stages; without this the property could hold by never getting anywhere.
@@ -331,6 +386,7 @@ fn random_lives_reach_every_stage_that_members_can_cause() {
         for attempt in attempts {
             let _nothing_to_try = play.play(attempt);
             seen.extend(play.running.proposals().map(|proposal| proposal.stage.name()));
+            seen.extend(play.running.emergencies().map(|emergency| emergency.stage.name()));
             seen.extend(play.running.proposals().filter_map(|p| p.ended).map(|ended| ended.stage.name()));
         }
         if missing(&seen).is_empty() {

@@ -146,7 +146,7 @@ fn a13_a_key_of_another_role_or_member_is_refused() {
         let body = body("acme/author", Role::Voter);
         let key = crate::testing::member_key(&member("birch/author"), Role::Voter);
         let signature = key.sign(body.signing_message(world.network()));
-        Transaction::V2 { body, key: key.public(), signature }
+        Transaction::V3 { body, key: key.public(), signature }
     };
     let mut state = world.state.clone();
     let refused = state.apply(Input::Transaction(&world.verify(&borrowed))).unwrap_err();

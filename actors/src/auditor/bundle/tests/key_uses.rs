@@ -29,7 +29,7 @@ fn node() -> NodeKey {
 
 /// The use of the key that signed a transaction.
 fn use_of(bytes: &[u8]) -> KeyUseRecord {
-    let Transaction::V2 { body, .. } = canonical::decode(bytes, 1 << 20).unwrap();
+    let Transaction::V3 { body, .. } = canonical::decode(bytes, 1 << 20).unwrap();
     KeyUseRecord::V1 {
         time: TimeMs::new(7),
         purpose: KeyUse::of(&body.call),

@@ -44,9 +44,9 @@ fn submission(world: &World, author: &str) -> Transaction {
 }
 
 fn forged(world: &World, author: &str) -> Transaction {
-    let Transaction::V2 { body, key, .. } = submission(world, author);
-    let Transaction::V2 { signature, .. } = submission(world, "delta/author");
-    Transaction::V2 { body, key, signature }
+    let Transaction::V3 { body, key, .. } = submission(world, author);
+    let Transaction::V3 { signature, .. } = submission(world, "delta/author");
+    Transaction::V3 { body, key, signature }
 }
 
 fn sent(from: usize, transactions: &[Transaction]) -> LedgerInput {
