@@ -62,7 +62,7 @@ zoo: ## Plant known bugs into a copy of the sources and let the simulation find 
 	$(BUILT)/release/zoo all
 
 long-tests: ## Run the long forms of tests that have a short one, and print what they measure
-	ops/ci/with-tools.sh cargo nextest run --profile long --no-fail-fast --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule) | test(every_call_to_a_disk)"
+	ops/ci/with-tools.sh cargo nextest run --profile long --no-fail-fast --release --workspace --locked --run-ignored only --success-output final -E "test(ten_thousand_blocks) | test(every_twins_schedule) | test(every_call_to_a_disk) | test(a_million_elections)"
 
 failpoints: ## Kill a daemon at every failpoint, in about four minutes; writes target/chaos/failpoints.json
 	ops/ci/with-tools.sh cargo nextest run --workspace --locked --run-ignored only --success-output final -E "binary(failpoints)"

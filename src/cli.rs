@@ -20,6 +20,7 @@ pub mod completion;
 pub mod config;
 pub mod context;
 pub mod daemon;
+pub mod delegate;
 pub mod document;
 pub mod duration;
 pub mod emergency;
@@ -113,6 +114,9 @@ pub enum Command {
     /// Casts, lists and explains votes
     #[command(subcommand)]
     Vote(vote::VoteCommand),
+    /// Lets others speak for you in votes, lists who speaks for whom, and takes a voice back
+    #[command(subcommand)]
+    Delegate(delegate::DelegateCommand),
     /// Shows who takes part, and drafts changes of that
     #[command(subcommand)]
     Mesh(mesh::MeshCommand),
@@ -181,6 +185,7 @@ async fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Node(command) => node::run(command, session).await,
         Command::Proposal(command) => proposal::run(command, session).await,
         Command::Vote(command) => vote::run(command, session).await,
+        Command::Delegate(command) => delegate::run(command, session).await,
         Command::Mesh(command) => mesh::run(command, session).await,
         Command::Key(command) => key::run(&command, session),
         Command::Policy(command) => policy::run(command, session).await,

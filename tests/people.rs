@@ -6,6 +6,8 @@ mod acts;
 mod api;
 #[path = "people/cli.rs"]
 mod cli;
+#[path = "people/delegate.rs"]
+mod delegate;
 #[path = "people/emergency.rs"]
 mod emergency;
 #[path = "people/examples.rs"]

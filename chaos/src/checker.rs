@@ -10,6 +10,7 @@ mod keys;
 mod parties;
 mod rules;
 pub mod status;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod turns;

@@ -21,9 +21,11 @@ pub use emergency::EmergencyRules;
 pub(crate) use reach::Holders;
 
 use crate::{
+    delegation::DelegationRules,
     digest::{Digest, Purpose},
     name::Name,
     quantity::{AmountMilli, DurationMs, Ratio},
+    weighing::Weighing,
 };
 
 /// A class of proposals with its own thresholds, in the order of strictness, and one for what the ledger opens itself.
@@ -73,6 +75,7 @@ impl Constitution {
         let same_for_all = self.classification == other.classification
             && self.member_cap == other.member_cap
             && self.organisation_cap == other.organisation_cap
+            && self.delegation.cap == other.delegation.cap
             && self.hard_rules == other.hard_rules;
         if !same_for_all {
             return Track::ALL.into();
@@ -112,6 +115,8 @@ pub struct Constitution {
     pub member_cap: Ratio,
     /// Largest share of the electorate's weight that one organisation's ballots count for.
     pub organisation_cap: Ratio,
+    /// How far one voter may speak for others.
+    pub delegation: DelegationRules,
     /// Proposals that one author may have open.
     pub open_proposals_per_author_max: u16,
     /// Vetoes that one guardian may use.
@@ -191,6 +196,8 @@ pub struct TrackParameters {
     /// A flip of the outcome within this time of the end extends the vote by as much again, up to twice
     /// the voting period in total.
     pub late_window: DurationMs,
+    /// How the weight of a voter follows.
+    pub weighing: Weighing,
     /// How ballots become a decision.
     pub scheme: Scheme,
     /// Guardians who have to sign what was decided before it is carried out; nobody when absent.
@@ -289,6 +296,14 @@ pub enum ConstitutionError {
     /// A vote other than a routine one that passes by silence.
     #[error("{field} is optimistic; every track but the routine one must count a majority")]
     OptimisticFallback {
+        /// Path of the parameter.
+        field: String,
+    },
+    /// Ballots that would weigh something else when a routine vote becomes a standard one.
+    #[error(
+        "{field} is not the routine track's; an unseen routine vote becomes a standard one, and its ballots stay"
+    )]
+    FallbackWeighing {
         /// Path of the parameter.
         field: String,
     },

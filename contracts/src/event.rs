@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     act::Subject,
+    constitution::Track,
     digest::Digest,
     emergency::{Declaration, EmergencyId},
     name::{Line, MemberId, OrgId, TargetId},
@@ -285,6 +286,28 @@ pub enum Event {
         /// Until when.
         until: TimeMs,
     },
+    /// A voter lets another speak for it.
+    Delegated {
+        /// Who lends its voice.
+        delegator: MemberId,
+        /// Who speaks.
+        delegate: MemberId,
+        /// In votes of which track.
+        track: Track,
+        /// In votes on what is submitted from here on.
+        from: TimeMs,
+        /// Until here.
+        expires: TimeMs,
+    },
+    /// A voter speaks for itself again.
+    Revoked {
+        /// Who.
+        delegator: MemberId,
+        /// Who does not speak for it any more.
+        delegate: MemberId,
+        /// In votes of which track.
+        track: Track,
+    },
 }
 
 impl Event {
@@ -314,6 +337,8 @@ impl Event {
             | Self::EmergencyReverted { proposal, .. }
             | Self::Reinstated { proposal, .. } => Some(*proposal),
             Self::Equivocated { .. }
+            | Self::Delegated { .. }
+            | Self::Revoked { .. }
             | Self::EmergencyDeclared { .. }
             | Self::EmergencySigned { .. }
             | Self::EmergencyLapsed { .. }

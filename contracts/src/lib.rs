@@ -9,8 +9,10 @@ pub mod block;
 pub mod canonical;
 pub mod certificate;
 pub mod constitution;
+pub mod delegation;
 pub mod digest;
 pub mod document;
+pub mod electorate;
 pub mod emergency;
 pub mod event;
 pub mod explain;
@@ -36,6 +38,7 @@ pub mod tally;
 pub mod testing;
 pub mod trail;
 pub mod transaction;
+pub mod weighing;
 
 #[cfg(test)]
 mod fixtures;

@@ -195,6 +195,8 @@ pub(crate) const fn name_of(call: &Call) -> &'static str {
         Call::SignEmergency { .. } => "sign-emergency",
         Call::EndEmergency { .. } => "end-emergency",
         Call::AttestEmergency { .. } => "attest-emergency",
+        Call::Delegate { .. } => "delegate",
+        Call::Revoke { .. } => "revoke",
     }
 }
 
@@ -203,7 +205,7 @@ pub(crate) const fn role_of(call: &Call) -> &'static [Role] {
     match call {
         Call::Submit { .. } | Call::Revise { .. } | Call::Cancel { .. } => &[Role::Author],
         Call::Review { .. } => &[Role::Reviewer],
-        Call::Vote { .. } => &[Role::Voter],
+        Call::Vote { .. } | Call::Delegate { .. } | Call::Revoke { .. } => &[Role::Voter],
         Call::Veto { .. }
         | Call::Cosign { .. }
         | Call::DeclareEmergency { .. }

@@ -10,18 +10,22 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::{
     act::Act,
     constitution::{Constitution, Track, TrackParameters},
-    digest::{Digest, Purpose},
+    digest::Digest,
     document::ProposalDocument,
+    electorate::Electorate,
     emergency::EmergencyId,
     name::{Line, MemberId, OrgId},
     plan::Plan,
-    quantity::{Fence, Height, Ratio, Revision, TimeMs, Weight},
+    quantity::{Fence, Height, Ratio, Revision, TimeMs},
     rules::Finding,
-    shared_map::SharedMap,
     stage::Stage,
-    tally::{self, Choices, TallyReport},
-    transaction::{AuditVerdict, Choice, HealthReport, ProposalId, ReviewVerdict, StepOutcome},
+    tally::{self, TallyReport},
+    transaction::{AuditVerdict, HealthReport, ProposalId, ReviewVerdict, StepOutcome},
 };
+
+mod vote;
+
+pub use vote::{BallotBox, Vote, link};
 
 /// One proposal.
 #[derive(Debug, Clone, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -90,43 +94,6 @@ pub struct Ending {
     /// Height of the block in which it ended; an audit has to reach it.
     pub height: Height,
 }
-
-/// Who may vote on a proposal.
-#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
-pub struct Electorate {
-    /// Weight of each voter after the cap for members.
-    pub weights: BTreeMap<MemberId, Weight>,
-    /// Organisations with at least one voter.
-    pub organisations: BTreeSet<OrgId>,
-    /// Sum of all raw weights.
-    pub total: Weight,
-}
-
-/// The ballots of one revision.
-#[derive(Debug, Clone, PartialEq, Default, BorshSerialize, BorshDeserialize)]
-pub struct Vote {
-    /// When it began.
-    pub opened: TimeMs,
-    /// When it ends, extensions included.
-    pub closes: TimeMs,
-    /// Whether an optimistic vote was turned into a full one.
-    pub promoted: bool,
-    /// Which tests held when last looked at in the late window, to notice a flip.
-    pub late_outcome: Option<Vec<bool>>,
-    /// Chain over the ballots in the order cast: `H(previous ‖ voter ‖ choice)`.
-    pub ballots_digest: Digest,
-    /// One ballot a voter.
-    pub ballots: BallotBox,
-    /// The voters in the order in which they cast.
-    pub order: SharedMap<u32, MemberId>,
-    /// Weight by organisation and choice, before the cap for organisations: for, against, abstain.
-    pub by_org: BTreeMap<OrgId, Choices>,
-    /// The last count.
-    pub tally: Option<TallyReport>,
-}
-
-/// Ballots with cheap copies: structure is shared between the states of successive blocks.
-pub type BallotBox = SharedMap<MemberId, Choice>;
 
 /// What executors did about a proposal.
 #[derive(Debug, Clone, PartialEq, Default, BorshSerialize, BorshDeserialize)]
@@ -201,63 +168,6 @@ pub enum Work {
         /// Organisations that have attested.
         attested: BTreeSet<OrgId>,
     },
-}
-
-impl Electorate {
-    /// The voters with their weights under the cap for members.
-    #[must_use]
-    pub fn of<'a>(voters: impl Iterator<Item = (&'a MemberId, Weight)>, member_cap: Ratio) -> Self {
-        let raw: BTreeMap<MemberId, Weight> =
-            voters.map(|(member, weight)| (member.clone(), weight)).collect();
-        let total = raw.values().fold(Weight::ZERO, |sum, weight| sum.saturating_add(*weight));
-        let cap = Weight::new(member_cap.floor_of(total.get()));
-        let organisations = raw.keys().map(MemberId::org).collect();
-        let weights = raw.into_iter().map(|(member, weight)| (member, weight.min(cap))).collect();
-        Self { weights, organisations, total }
-    }
-
-    /// The digest that a proposal's record commits to.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of_object(Purpose::State, self)
-    }
-}
-
-impl Vote {
-    /// Takes a voter's only ballot into the box, the chain and the sums; the caller has checked the slot.
-    pub fn cast(&mut self, voter: &MemberId, choice: Choice, weight: Weight) {
-        self.ballots_digest = link(self.ballots_digest, voter, choice);
-        let ordinal = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
-        self.order.insert(ordinal, voter.clone());
-        self.ballots.insert(voter.clone(), choice);
-        self.add(voter, choice, weight);
-    }
-
-    /// Adds weight to the sums alone.
-    pub fn add(&mut self, voter: &MemberId, choice: Choice, weight: Weight) {
-        if !self.by_org.contains_key(voter.org_str()) {
-            self.by_org.insert(voter.org(), Choices::default());
-        }
-        let sums = self.by_org.get_mut(voter.org_str());
-        if let Some(sum) = sums.and_then(|sums| sums.get_mut(tally::slot(choice))) {
-            *sum = sum.saturating_add(weight);
-        }
-    }
-
-    /// Whether the chain, the order and the box tell the same story.
-    #[must_use]
-    pub fn is_consistent(&self) -> bool {
-        let mut expected = 0_u32..;
-        let chained = self.order.iter().try_fold(Digest::ZERO, |digest, (ordinal, voter)| {
-            let choice = self.ballots.get(voter).filter(|_| expected.next() == Some(*ordinal));
-            choice.map(|choice| link(digest, voter, *choice))
-        });
-        self.order.len() == self.ballots.len() && chained == Some(self.ballots_digest)
-    }
-}
-
-fn link(previous: Digest, voter: &MemberId, choice: Choice) -> Digest {
-    Digest::of_object(Purpose::Ballots, &(previous, voter, choice))
 }
 
 impl StepProgress {

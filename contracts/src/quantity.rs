@@ -186,6 +186,8 @@ pub enum RatioError {
 impl Ratio {
     /// A tenth.
     pub const ONE_TENTH: Self = Self { numerator: 1, denominator: 10 };
+    /// A fifth.
+    pub const ONE_FIFTH: Self = Self { numerator: 1, denominator: 5 };
     /// A third.
     pub const ONE_THIRD: Self = Self { numerator: 1, denominator: 3 };
     /// Two fifths.

@@ -2,6 +2,7 @@
 
 use crate::{
     constitution::{Cosign, Track},
+    delegation::DelegationRefusal,
     digest::Digest,
     document::Action,
     emergency::{EmergencyId, EmergencyStage},
@@ -209,6 +210,12 @@ pub enum Reject {
         last: Height,
         /// Of the state.
         last_time: TimeMs,
+    },
+    /// The voter may not let another speak for it, or not so.
+    #[error("the delegation cannot be taken: {why}")]
+    Delegation {
+        /// What stands against it.
+        why: DelegationRefusal,
     },
     /// The resource is not what the plan found.
     #[error("{resource} on {target} has moved since the plan was made")]
@@ -440,6 +447,7 @@ impl Reject {
             Self::VetoOnGuardians => "veto-on-guardians",
             Self::TrackHalted { .. } => "track-halted",
             Self::ExecutorSuspended { .. } => "executor-suspended",
+            Self::Delegation { .. } => "delegation",
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     act::Subject,
     certificate::Roster,
     constitution::{Constitution, Track},
+    delegation::Delegation,
     digest::Digest,
     document::{Action, ProposalDocument},
     event::Event,
@@ -24,6 +25,7 @@ use crate::{
 };
 
 mod acts;
+mod delegations;
 mod door;
 mod emergencies;
 mod guardians;
@@ -91,6 +93,8 @@ pub struct Member {
     pub sequences: BTreeMap<Role, Sequence>,
     /// Vetoes used.
     pub vetoes: u16,
+    /// Who speaks for it on each track, as far as it said so; what is over stays until it says otherwise.
+    pub delegations: BTreeMap<Track, Delegation>,
 }
 
 /// A governed target with what the ledger knows is applied to it.
@@ -338,6 +342,16 @@ impl State {
     pub(crate) fn tamper_with_rules(&mut self, how: impl FnOnce(&mut Constitution)) {
         how(Arc::make_mut(&mut self.registry.constitution));
         self.registry.touched.insert(LeafKey::Constitution);
+    }
+
+    /// Changes who the members are by hand, for tests of what follows.
+    #[cfg(test)]
+    pub(crate) fn tamper_with_members(&mut self, how: impl FnOnce(&mut SharedMap<MemberId, Arc<Member>>)) {
+        how(&mut self.registry.members);
+        self.registry.derive();
+        for key in leaf::registry_keys(&self.registry) {
+            self.registry.touched.insert(key);
+        }
     }
 
     /// Puts parts together, derives what is derived, and computes the root.

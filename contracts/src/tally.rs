@@ -4,6 +4,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 mod count;
+#[cfg(test)]
+mod tests;
 
 pub use count::{Choices, best_case, count, slot};
 

@@ -17,6 +17,7 @@ mod evidence;
 mod record;
 mod separation;
 mod sequence;
+mod voice;
 
 pub use record::{ProposalTrail, StepTrail, Trail};
 
@@ -51,6 +52,7 @@ impl Historian {
         }
         for event in block.events {
             found.extend(approval::check(&self.trail, block, event).err());
+            found.extend(voice::check(&self.trail, block, event).err());
             found.extend(effect::check(&self.trail, event).err());
             found.extend(separation::check_event(&self.trail, event).err());
             found.extend(evidence::check(&self.trail, block, event).err());
@@ -84,6 +86,11 @@ fn ensure(
     }
     let message = format!("proposal {proposal}: {}", message());
     Err(Found { invariant, proposal: Some(proposal), message })
+}
+
+/// Like [`ensure`], about no proposal.
+fn ensure_at(holds: bool, invariant: Invariant, message: impl FnOnce() -> String) -> Result<(), Found> {
+    if holds { Ok(()) } else { Err(Found { invariant, proposal: None, message: message() }) }
 }
 
 #[cfg(test)]

@@ -8,13 +8,16 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 mod equivocation;
 
+pub use equivocation::{Equivocation, EquivocationKind};
+
 use crate::{
     canonical::{self, DecodeError},
+    constitution::Track,
     digest::{Digest, Purpose},
     document::{DOCUMENT_LEN_MAX, ProposalDocument},
     emergency::{Declaration, EmergencyId},
     name::{Line, MemberId},
-    quantity::{DurationMs, Fence, Height, Revision, Round, Sequence, TimeMs},
+    quantity::{DurationMs, Fence, Height, Revision, Sequence, TimeMs},
     role::Role,
     signature::{PublicKey, Signature, SignatureError, Signed, SigningMessage, SigningPurpose},
 };
@@ -234,6 +237,20 @@ pub enum Call {
         /// The block at that height, as a witness against split views.
         block: Digest,
     },
+    /// Voter: lets another voter speak for it in votes that begin after the activation delay; an own ballot goes before.
+    Delegate {
+        /// On which track; on every one when absent.
+        track: Option<Track>,
+        /// The other voter.
+        to: MemberId,
+        /// From when on the voter speaks for itself again.
+        expires: TimeMs,
+    },
+    /// Voter: speaks for itself again in every vote that begins later.
+    Revoke {
+        /// On which track; on every one when absent.
+        track: Option<Track>,
+    },
 }
 
 /// A reviewer's verdict.
@@ -321,36 +338,6 @@ pub enum AuditVerdict {
     },
 }
 
-/// Two different signed consensus messages of one validator for one height, round and kind.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Equivocation {
-    /// The validator's consensus key.
-    pub validator: PublicKey,
-    /// Height of both messages.
-    pub height: Height,
-    /// Round of both messages.
-    pub round: Round,
-    /// Kind of both messages.
-    pub kind: EquivocationKind,
-    /// What the first one names; `None` is nil.
-    pub first: Option<Digest>,
-    /// Signature of the first.
-    pub first_signature: Signature,
-    /// What the second one names; `None` is nil.
-    pub second: Option<Digest>,
-    /// Signature of the second.
-    pub second_signature: Signature,
-}
-
-/// Kind of a doubly signed message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum EquivocationKind {
-    /// Two prevotes.
-    Prevote,
-    /// Two precommits.
-    Precommit,
-}
-
 /// A body with the key and signature of its sender. The variant is the version of the wire format.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = true)]
@@ -397,7 +384,9 @@ impl Call {
             | Self::DeclareEmergency { .. }
             | Self::SignEmergency { .. }
             | Self::EndEmergency { .. }
-            | Self::AttestEmergency { .. } => None,
+            | Self::AttestEmergency { .. }
+            | Self::Delegate { .. }
+            | Self::Revoke { .. } => None,
             Self::Revise { proposal, .. }
             | Self::Cancel { proposal, .. }
             | Self::Review { proposal, .. }

@@ -12,7 +12,7 @@ use super::{
     height::{MIN_HEIGHTS_MAX, WAIT_MAX},
     idempotency::KEY_LEN_MAX,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    route::{acts, audit, emergencies, events, executions, proposals, registry, wait},
+    route::{acts, audit, delegations, emergencies, events, executions, proposals, registry, wait},
 };
 
 #[derive(OpenApi)]
@@ -41,6 +41,9 @@ use super::{
         acts::cancel,
         acts::cosign,
         acts::veto,
+        delegations::list,
+        delegations::delegate,
+        delegations::revoke,
         acts::abort,
         acts::resume,
         emergencies::list,

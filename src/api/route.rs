@@ -17,6 +17,7 @@ use super::{backend::Backend, idempotency::IdempotencyStore, problem::Problem};
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod delegations;
 pub mod emergencies;
 pub mod events;
 pub mod executions;
@@ -50,8 +51,10 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
     let mut list = resource("/v1/proposals").get(proposals::list);
     let mut emergencies = resource("/v1/emergencies").get(emergencies::list);
     let mut votes = resource("/v1/proposals/{id}/votes").get(proposals::votes);
+    let mut voices = resource("/v1/delegations").get(delegations::list);
     if writes {
         list = list.post(acts::submit);
+        voices = voices.post(delegations::delegate);
         votes = votes.post(acts::vote);
         emergencies = emergencies.post(emergencies::declare);
         for writer in [
@@ -60,6 +63,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
             resource("/v1/proposals/{id}/cancel").post(acts::cancel),
             resource("/v1/proposals/{id}/cosignatures").post(acts::cosign),
             resource("/v1/proposals/{id}/veto").post(acts::veto),
+            resource("/v1/delegations/revoke").post(delegations::revoke),
             resource("/v1/emergencies/{id}/signatures").post(emergencies::sign),
             resource("/v1/emergencies/{id}/end").post(emergencies::end),
             resource("/v1/executions/{id}/abort").post(acts::abort),
@@ -77,6 +81,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
         resource("/v1/proposals/{id}").get(proposals::show),
         resource("/v1/proposals/{id}/plan").get(proposals::plan_of),
         votes,
+        voices,
         resource("/v1/proposals/{id}/timeline").get(proposals::timeline),
         resource("/v1/proposals/{id}/explain").get(proposals::explain),
         resource("/v1/proposals/{id}/wait").get(wait::wait),

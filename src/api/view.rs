@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod constitution;
+pub mod delegation;
 pub mod document;
 pub mod emergency;
 pub mod event;

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-/// A length of time such as `500ms`, `30s`, `5m` or `2h`; a unit is required.
+/// A length of time such as `500ms`, `30s`, `5m`, `2h` or `30d`; a unit is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeout(pub Duration);
 
@@ -14,7 +14,7 @@ impl fmt::Display for Timeout {
 
 /// Why a text is no length of time.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("write it as a whole number with ms, s, m or h, for example 30s")]
+#[error("write it as a whole number with ms, s, m, h or d, for example 30s")]
 pub struct TimeoutError;
 
 impl FromStr for Timeout {
@@ -28,6 +28,7 @@ impl FromStr for Timeout {
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return Err(TimeoutError),
         };
         let number: u64 = number.parse().map_err(|_| TimeoutError)?;
@@ -45,7 +46,8 @@ mod tests {
         assert_eq!(seconds("500ms"), Ok(500));
         assert_eq!(seconds("30s"), Ok(30_000));
         assert_eq!(seconds("5m"), Ok(300_000));
-        for wrong in ["", "30", "s", "-1s", "1.5s", "1d", "99999999999999999h"] {
+        assert_eq!(seconds("30d"), Ok(2_592_000_000));
+        for wrong in ["", "30", "s", "-1s", "1.5s", "1w", "99999999999999999h"] {
             assert_eq!(seconds(wrong), Err(TimeoutError), "{wrong:?}");
         }
     }

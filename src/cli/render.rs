@@ -7,6 +7,7 @@ use althing_contracts::{
 };
 
 mod mesh;
+mod voice;
 
 use super::{
     context::Contexts,
@@ -237,9 +238,11 @@ impl Render for RehearsalView {
 impl Render for VoteView {
     fn table(&self, now: TimeMs) -> String {
         let ballots = self.ballots.iter();
-        let rows =
-            ballots.map(|ballot| [ballot.voter.clone(), ballot.choice.clone(), ballot.weight.to_string()]);
-        let mut text = table(["voter", "choice", "weight"], rows);
+        let rows = ballots.map(|ballot| {
+            let heard = ballot.speaks_for.join(", ");
+            [ballot.voter.clone(), ballot.choice.clone(), ballot.weight.to_string(), heard]
+        });
+        let mut text = table(["voter", "choice", "weight", "speaks for"], rows);
         if let Some(tally) = &self.tally {
             text += "\n";
             text += &table(["test", "figures", "asked", "holds"], tally.tests.iter().map(test));
@@ -280,14 +283,16 @@ fn conditions(conditions: &[ConditionView], now: TimeMs) -> String {
 impl Render for ExplainView {
     fn table(&self, now: TimeMs) -> String {
         let voters = self.voters.iter().map(|voter| {
-            [voter.member.clone(), voter.weight.to_string(), yes_no(voter.may_vote), voter.reason.clone()]
+            let delegate = voter.delegate.clone().unwrap_or_else(|| "-".to_owned());
+            let [weight, ballot] = [voter.weight, voter.ballot].map(|weight| weight.to_string());
+            [voter.member.clone(), weight, ballot, delegate, yes_no(voter.may_vote), voter.reason.clone()]
         });
         format!(
             "{}{}\n{}\n{}",
             summary(&self.proposal, now),
             fields([("possible", Some(self.allowed.join(", ")).filter(|text| !text.is_empty()))]),
             conditions(&self.conditions, now),
-            table(["voter", "weight", "may vote", "reason"], voters),
+            table(["voter", "weight", "ballot", "delegate", "may vote", "reason"], voters),
         )
     }
 

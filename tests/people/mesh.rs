@@ -108,6 +108,11 @@ impl Mesh {
         self.block(due.since(now).max(DurationMs::new(1)), None);
     }
 
+    /// Lets the ledger's time pass.
+    pub(crate) fn pass(&self, later: DurationMs) {
+        self.block(later, None);
+    }
+
     /// Signs the only proposal off.
     pub(crate) fn sign_off(&self, reviewer: &str) {
         let review = {

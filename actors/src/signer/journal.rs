@@ -55,6 +55,10 @@ pub enum KeyUse {
     EmergencyEnd,
     /// An auditor's verdict over an emergency.
     EmergencyAttestation,
+    /// Letting another voter speak for it.
+    Delegation,
+    /// Speaking for itself again.
+    Revocation,
 }
 
 /// One use of a key.
@@ -101,6 +105,8 @@ impl KeyUse {
             Call::SignEmergency { .. } => Self::EmergencySignature,
             Call::EndEmergency { .. } => Self::EmergencyEnd,
             Call::AttestEmergency { .. } => Self::EmergencyAttestation,
+            Call::Delegate { .. } => Self::Delegation,
+            Call::Revoke { .. } => Self::Revocation,
         }
     }
 
@@ -109,7 +115,7 @@ impl KeyUse {
         match self {
             Self::Submission | Self::Revision | Self::Cancellation => role == Role::Author,
             Self::Review => role == Role::Reviewer,
-            Self::Ballot => role == Role::Voter,
+            Self::Ballot | Self::Delegation | Self::Revocation => role == Role::Voter,
             Self::Veto | Self::Cosignature | Self::Declaration | Self::EmergencySignature => {
                 role == Role::Guardian
             }
@@ -141,11 +147,13 @@ impl KeyUse {
             Self::EmergencySignature => "signature under an emergency",
             Self::EmergencyEnd => "end of an emergency",
             Self::EmergencyAttestation => "attestation of an emergency",
+            Self::Delegation => "delegation",
+            Self::Revocation => "revocation of a delegation",
         }
     }
 
     /// Every purpose, in the order of its tag.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Submission,
         Self::Revision,
         Self::Cancellation,
@@ -164,6 +172,8 @@ impl KeyUse {
         Self::EmergencySignature,
         Self::EmergencyEnd,
         Self::EmergencyAttestation,
+        Self::Delegation,
+        Self::Revocation,
     ];
 }
 

@@ -1,22 +1,21 @@
 //! Owns the questions whether an effect was allowed, by which document, after which claim, on whose ballots, after how
-//! long, and whether what was voted down had not passed. The sums are its own.
+//! long, and whether what was voted down had not passed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use althing_actors::ledger::message::CertifiedBlock;
 use althing_contracts::{
-    constitution::{Cosign, Scheme, Threshold, Track, TrackParameters},
+    constitution::{Cosign, Track, TrackParameters},
     document::{Action, ActionKind, StepDocument},
-    name::OrgId,
     quantity::{Height, Revision, TimeMs},
     stage::Stage,
-    transaction::Choice,
 };
 
 use super::{
     EffectEntry, Evidence, Findings, Invariant,
     history::{Ballot, Edition, History, Review, StepMark, Story},
     rules::{Law, Rules},
+    sums::{Electorate, Sums},
 };
 
 pub(super) fn judge(evidence: &Evidence<'_>, history: &History, rules: &Rules<'_>, findings: &mut Findings) {
@@ -190,13 +189,18 @@ impl<'a> Case<'a> {
         let needed = usize::from(track.reviewers);
         let last = needed.checked_sub(1).and_then(|last| signed_off.get(last));
         let begun = last.copied().unwrap_or(edition.time);
+        let electorate = Electorate::of(law, class, (edition.height, edition.time));
+        let sums_of = |counts: &dyn Fn(&Ballot) -> bool| {
+            let cast = story.ballots.iter().filter(|it| it.revision == revision && counts(it));
+            Sums::of(&electorate, cast)
+        };
         // Whoever has seen it by the earliest end of its vote has seen it by any end.
         let was_unseen = |routine: &TrackParameters| {
             let early = |ballot: &Ballot| ballot.time < begun.after(routine.voting);
-            !Sums::of(law, story, revision, early).is_seen(&routine.scheme)
+            !sums_of(&early).is_seen(&routine.scheme)
         };
         let full = routine.is_some_and(was_unseen).then_some(standard);
-        let sums = Sums::of(law, story, revision, |_| true);
+        let sums = sums_of(&|_| true);
         Ok(Self { edition, revision, track, full, signed_off, begun, sums })
     }
 }
@@ -229,104 +233,4 @@ pub(super) fn track_of(law: &Law<'_>, edition: &Edition) -> Track {
     } else {
         Track::Routine
     }
-}
-
-/// In which shares are compared.
-const MILLION: u128 = 1_000_000;
-
-/// The ballots of one revision, summed under the caps.
-#[derive(Debug, Default)]
-pub(super) struct Sums {
-    total: u128,
-    organisations: u128,
-    in_favour: u128,
-    seen: u128,
-    weight: [u128; 3],
-}
-
-impl Sums {
-    pub(super) fn of(
-        law: &Law<'_>,
-        story: &Story,
-        revision: Revision,
-        counts: impl Fn(&Ballot) -> bool,
-    ) -> Self {
-        let voters = law.parties.voters();
-        let total: u128 = voters.values().sum();
-        let cap = |ratio: althing_contracts::quantity::Ratio| {
-            total * u128::from(ratio.numerator()) / u128::from(ratio.denominator())
-        };
-        let (member_cap, org_cap) =
-            (cap(law.constitution.member_cap), cap(law.constitution.organisation_cap));
-        let mut by_org: BTreeMap<OrgId, [u128; 3]> = BTreeMap::new();
-        for ballot in story.ballots.iter().filter(|it| it.revision == revision && counts(it)) {
-            let slot = match ballot.choice {
-                Choice::For => 0,
-                Choice::Against => 1,
-                Choice::Abstain => 2,
-            };
-            let weight = voters.get(&ballot.voter).copied().unwrap_or(0).min(member_cap);
-            by_org.entry(ballot.voter.org()).or_default()[slot] += weight;
-        }
-        let organisations: BTreeSet<_> = voters.keys().map(|voter| voter.org()).collect();
-        let mut sums = Self {
-            total,
-            organisations: organisations.len() as u128,
-            in_favour: by_org.values().filter(|[yes, no, _]| yes > no).count() as u128,
-            seen: by_org.len() as u128,
-            weight: [0; 3],
-        };
-        for choices in by_org.values() {
-            let sum: u128 = choices.iter().sum();
-            for (slot, weight) in choices.iter().enumerate() {
-                sums.weight[slot] += if sum > org_cap { weight * org_cap / sum } else { *weight };
-            }
-        }
-        sums
-    }
-
-    /// Whether as many organisations have seen it as an optimistic vote asks for.
-    fn is_seen(&self, scheme: &Scheme) -> bool {
-        matches!(scheme, Scheme::Optimistic { acknowledgement, .. }
-            if is_passed(*acknowledgement, self.seen, self.organisations))
-    }
-
-    pub(super) fn pass(&self, scheme: &Scheme) -> bool {
-        let [yes, no, abstain] = self.weight;
-        match scheme {
-            Scheme::Majority { turnout, approval, organisations } => {
-                is_passed(*turnout, yes + no + abstain, self.total)
-                    && is_passed(*approval, yes, yes + no)
-                    && is_passed(*organisations, self.in_favour, self.organisations)
-            }
-            Scheme::Optimistic { objection, .. } => {
-                self.is_seen(scheme) && !is_passed(*objection, no, self.total)
-            }
-        }
-    }
-
-    /// The timelock, longer by opposition: linear from its floor to a third, where it is the largest multiple.
-    fn timelock_ms(&self, by: &TrackParameters) -> u64 {
-        let [yes, no, _] = self.weight;
-        let millionths = |part: u128, whole: u128| (part * MILLION).checked_div(whole).unwrap_or(0);
-        let floor =
-            millionths(by.opposition_floor.numerator().into(), by.opposition_floor.denominator().into());
-        let way = millionths(no, yes + no).saturating_sub(floor);
-        let way = (way * MILLION).checked_div(MILLION / 3 - floor).unwrap_or(MILLION).min(MILLION);
-        let base = u128::from(by.timelock.get());
-        let longest = base * u128::from(by.timelock_stretch_max.saturating_sub(1));
-        // A millisecond for what the millionths round away.
-        u64::try_from((base + longest * way / MILLION).saturating_sub(1)).unwrap_or(u64::MAX)
-    }
-}
-
-fn is_passed(threshold: Threshold, part: u128, whole: u128) -> bool {
-    let (numerator, denominator) =
-        (u128::from(threshold.ratio().numerator()), u128::from(threshold.ratio().denominator()));
-    let (left, right) = (part * denominator, whole * numerator);
-    whole > 0
-        && match threshold {
-            Threshold::AtLeast(_) => left >= right,
-            Threshold::MoreThan(_) => left > right,
-        }
 }

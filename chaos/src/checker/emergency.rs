@@ -15,10 +15,10 @@ use althing_contracts::{
 };
 
 use super::{
-    Evidence, Findings, Invariant,
-    approval::{self, Sums},
+    Evidence, Findings, Invariant, approval,
     history::{Alert, History, StepMark},
     rules::{Law, Rules},
+    sums::{Electorate, Sums},
 };
 
 /// What was said about one emergency.
@@ -53,7 +53,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, rules: &Rules<'_
         let powerful = case.signers.iter().copied().filter(|signer| !has_lost(signer)).collect();
         if case.active.is_none() && case.is_carried_by(&powerful) {
             let in_force = rules.at(alert.at.height);
-            let ratified = case.passes(evidence, history, &in_force);
+            let ratified = case.passes(evidence, history, &in_force, alert.at);
             let case = &mut cases[index];
             case.active = Some(alert.at);
             case.reverted = (!ratified).then(|| alert.at.time.after(in_force.constitution.emergency.ratify));
@@ -132,10 +132,13 @@ impl Case<'_> {
         enough && organisations.len() >= usize::from(rules.organisations)
     }
 
-    fn passes(&self, evidence: &Evidence<'_>, history: &History, law: &Law<'_>) -> bool {
+    /// Whether the ballots pass it, by the electorate of the block in which it began.
+    fn passes(&self, evidence: &Evidence<'_>, history: &History, law: &Law<'_>, begun: StepMark) -> bool {
         let id = self.proposal(evidence.genesis.network());
         let Some(story) = history.stories.get(&id) else { return false };
-        let sums = Sums::of(law, story, Revision::new(1), |_| true);
+        let electorate = Electorate::of(law, Track::Standard, (begun.height, begun.time));
+        let cast = story.ballots.iter().filter(|ballot| ballot.revision == Revision::new(1));
+        let sums = Sums::of(&electorate, cast);
         law.constitution.tracks.get(&Track::Standard).is_some_and(|standard| sums.pass(&standard.scheme))
     }
 

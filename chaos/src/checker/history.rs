@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use althing_contracts::{
     block::Block,
     certificate::{VoteKind, VoteStatement},
+    constitution::Track,
     digest::Digest,
     document::{ProposalDocument, StepDocument},
     name::MemberId,
@@ -22,6 +23,8 @@ pub(super) struct History {
     pub(super) stories: BTreeMap<ProposalId, Story>,
     /// Every transaction with its sender and role, in order.
     pub(super) transactions: Vec<Entry>,
+    /// What voters have said about who speaks for them, in order.
+    pub(super) voices: Vec<Voice>,
     /// Each change of the constitution's version.
     pub(super) versions: Vec<Version>,
     /// When each block was.
@@ -47,6 +50,18 @@ pub(super) struct Alert {
     pub(super) guardian: MemberId,
     pub(super) call: Call,
     pub(super) at: StepMark,
+}
+
+/// What a voter has said about who speaks for it.
+#[derive(Debug)]
+pub(super) struct Voice {
+    pub(super) voter: MemberId,
+    /// On one track, or on all.
+    pub(super) track: Option<Track>,
+    /// Who, and until when; nobody when it is taken back.
+    pub(super) to: Option<(MemberId, TimeMs)>,
+    pub(super) height: Height,
+    pub(super) time: TimeMs,
 }
 
 /// What happened to one proposal.
@@ -227,6 +242,14 @@ impl History {
             Call::DeclareEmergency { .. } | Call::SignEmergency { .. } | Call::EndEmergency { .. } => {
                 let (guardian, call) = (body.sender.clone(), body.call.clone());
                 self.alerts.push(Alert { guardian, call, at: mark(0) });
+            }
+            Call::Delegate { track, to, expires } => {
+                let (voter, to) = (body.sender.clone(), Some((to.clone(), *expires)));
+                self.voices.push(Voice { voter, track: *track, to, height, time });
+            }
+            Call::Revoke { track } => {
+                let voter = body.sender.clone();
+                self.voices.push(Voice { voter, track: *track, to: None, height, time });
             }
             Call::Veto { proposal, .. } => self.stories.entry(*proposal).or_default().is_vetoed = true,
             _ => {}

@@ -9,7 +9,7 @@ use althing_contracts::{
 
 use super::{
     Evidence, Findings, Invariant, approval,
-    history::{History, StepMark, Story},
+    history::{History, StepMark, Story, Voice},
     parties::Parties,
 };
 
@@ -18,6 +18,8 @@ use super::{
 pub(super) struct Law<'a> {
     pub(super) constitution: &'a Constitution,
     pub(super) parties: Arc<Parties>,
+    /// What voters ever said about who speaks for them, in order.
+    pub(super) voices: &'a [Voice],
 }
 
 /// What was in force, each with the height from which on it was.
@@ -30,6 +32,7 @@ impl<'a> Rules<'a> {
         let founding = Law {
             constitution: &evidence.genesis.constitution,
             parties: Arc::new(Parties::founding(evidence.genesis)),
+            voices: &history.voices,
         };
         let mut rules = Self(vec![(Height::ZERO, founding)]);
         let mut changes: Vec<Change<'a>> = enacted(evidence, history).collect();
@@ -57,7 +60,10 @@ impl<'a> Rules<'a> {
             let mut parties = Parties::clone(&law.parties);
             change.acts.iter().for_each(|act| parties.carry_out(act));
             let constitution = change.acts.iter().find_map(Act::amendment).unwrap_or(law.constitution);
-            rules.0.push((change.at.height, Law { constitution, parties: Arc::new(parties) }));
+            rules.0.push((
+                change.at.height,
+                Law { constitution, parties: Arc::new(parties), voices: &history.voices },
+            ));
         }
         rules
     }

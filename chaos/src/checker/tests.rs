@@ -6,9 +6,9 @@ use althing_contracts::{
     canonical,
     digest::{Digest, Purpose},
     document::ProposalDocument,
-    quantity::{DurationMs, Revision, TimeMs},
+    quantity::{DurationMs, Revision, TimeMs, Weight},
     role::Role,
-    testing::{World, amend, deploy, member, target},
+    testing::{World, amend, deploy, genesis, member, target},
     transaction::{Call, Choice, ReviewVerdict, StepOutcome, Transaction},
 };
 
@@ -83,7 +83,10 @@ const SECOND: DurationMs = DurationMs::new(1_000);
 
 /// A ledger whose first block opens this proposal.
 fn begin(document: &ProposalDocument) -> Scribe {
-    let world = World::new(4);
+    begin_in(World::new(4), document)
+}
+
+fn begin_in(world: World, document: &ProposalDocument) -> Scribe {
     let plan = world.state.plan(document).unwrap();
     let sequence = world.state.next_sequence(&member("acme/author"), Role::Author);
     let proposal = ProposalId::derive(world.network(), &member("acme/author"), sequence, plan.document);
@@ -148,6 +151,42 @@ fn run() -> Run {
     scribe.run
 }
 
+/// From a voice that is lent to the claim of a step, on a change that only that voice passes.
+fn lent() -> Run {
+    let mut genesis = genesis(4);
+    for (voter, weight) in [("acme", 125), ("birch", 40), ("cedar", 40), ("delta", 60)] {
+        let voter = member(&format!("{voter}/author"));
+        genesis.members.get_mut(&voter).unwrap().weight = Weight::new(weight);
+    }
+    let mut scribe = begin_in(World::with(genesis), &deploy("1", &[&["acme-north"]]));
+    let expires = scribe.world.state.time().after(DurationMs::from_hours(1_000));
+    let delegate = |to: &str| Call::Delegate { track: None, to: member(to), expires };
+    scribe.block(SECOND, &[("delta/author", Role::Voter, delegate("cedar/author"))]);
+    scribe.block(DurationMs::from_hours(24), &[]);
+    let document = deploy("2", &[&["acme-south"]]);
+    let plan = scribe.world.state.plan(&document).unwrap();
+    let sequence = scribe.world.state.next_sequence(&member("acme/author"), Role::Author);
+    let proposal =
+        ProposalId::derive(scribe.world.network(), &member("acme/author"), sequence, plan.document);
+    scribe.run.proposal = proposal;
+    let submit = Call::Submit { document, plan_hash: plan.hash() };
+    scribe.block(SECOND, &[("acme/author", Role::Author, submit)]);
+    let review = scribe.world.review_call(proposal, ReviewVerdict::Approve);
+    scribe.block(SECOND, &[("birch/author", Role::Reviewer, review)]);
+    let vote = |choice| scribe.world.vote_call(proposal, choice);
+    let ballots =
+        [("acme/author", Choice::Against), ("birch/author", Choice::For), ("cedar/author", Choice::For)];
+    let ballots = ballots.map(|(voter, choice)| (voter, Role::Voter, vote(choice)));
+    scribe.block(SECOND, &ballots);
+    // The proposal before it ends on the way.
+    while scribe.world.state.orders().is_empty() {
+        scribe.deadline();
+    }
+    scribe.block(SECOND, &[("acme/executor", Role::Executor, Call::Claim { proposal, step: 0 })]);
+    scribe.run.stage = scribe.world.state.proposal(proposal).unwrap().stage;
+    scribe.run
+}
+
 /// From submission to the block with other rules.
 fn amended() -> Run {
     let rules = World::new(4).next_rules(|rules| rules.vetoes_per_guardian = 9);
@@ -197,6 +236,13 @@ fn broken_of(mut run: Run, falsify: impl FnOnce(&mut Run)) -> Vec<Invariant> {
 fn a_sound_run_has_no_finding() {
     assert_eq!(broken(|_| ()), []);
     assert_eq!(broken_of(amended(), |_| ()), []);
+    assert_eq!(broken_of(lent(), |_| ()), []);
+}
+
+#[test]
+fn a_vote_that_only_a_voice_that_was_lent_has_passed_is_none_without_it() {
+    let unheard = broken_of(lent(), |run| drop(run.blocks.remove(1)));
+    assert!(unheard.contains(&Invariant::Approval), "{unheard:?}");
 }
 
 #[test]

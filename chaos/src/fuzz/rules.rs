@@ -26,6 +26,7 @@ use althing_contracts::{
         AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome, Transaction, TransactionBody,
         UnverifiedTransaction, VerifiedTransaction,
     },
+    weighing::Weighing,
 };
 
 use super::spoken::Spoken;
@@ -169,6 +170,9 @@ impl Ledger {
         if kind > 15 {
             return Some(self.emergency(spoken));
         }
+        if kind == 15 && spoken.is() {
+            return Some(self.voice(spoken));
+        }
         let proposals: Vec<ProposalId> = self.state.proposals().map(|proposal| proposal.id).collect();
         if kind == 0 || proposals.is_empty() {
             let document = match spoken.byte() {
@@ -268,11 +272,25 @@ impl Ledger {
         }
     }
 
+    /// Lets somebody speak for the sender, or nobody any more; some of whom, and until when, nobody may.
+    fn voice(&self, spoken: &mut Spoken<'_>) -> Call {
+        let track = spoken.one(&[None, None, Some(Track::Routine), Some(Track::Standard), Some(Track::High)]);
+        if spoken.byte().is_multiple_of(4) {
+            return Call::Revoke { track };
+        }
+        let name = if spoken.byte() == 0 { "executor" } else { "author" };
+        let to = member(&format!("{}/{name}", testing::org(usize::from(spoken.byte() % 4))));
+        let length = DurationMs::new(spoken.small().saturating_mul(1_000));
+        Call::Delegate { track, to, expires: self.state.time().after(length) }
+    }
+
     /// Other rules, which follow those in force or do not, and some by which nothing could be decided.
     fn amendment(&self, spoken: &mut Spoken<'_>) -> ProposalDocument {
         let mut rules = self.state.constitution().clone();
         rules.version = rules.version.saturating_add(u32::from(spoken.byte() % 3));
         rules.vetoes_per_guardian = u16::from(spoken.byte());
+        let weighing = spoken.one(&Weighing::ALL);
+        rules.tracks.values_mut().for_each(|track| track.weighing = weighing);
         if spoken.byte() == 0 {
             rules.tracks.clear();
         }
@@ -326,7 +344,7 @@ const fn fitting_role(call: &Call) -> Role {
             Role::Author
         }
         Call::Review { .. } => Role::Reviewer,
-        Call::Vote { .. } => Role::Voter,
+        Call::Vote { .. } | Call::Delegate { .. } | Call::Revoke { .. } => Role::Voter,
         Call::Veto { .. }
         | Call::Cosign { .. }
         | Call::DeclareEmergency { .. }

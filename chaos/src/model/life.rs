@@ -174,6 +174,8 @@ impl Life {
             | Event::EmergencyRatified { .. } => self.enacted(periods, time),
             Event::EmergencyReverted { .. } => self.in_stage(&[Stage::Defeated], "an emergency fell with it"),
             Event::Equivocated { .. }
+            | Event::Delegated { .. }
+            | Event::Revoked { .. }
             | Event::EmergencyDeclared { .. }
             | Event::EmergencySigned { .. }
             | Event::EmergencyLapsed { .. }

@@ -15,6 +15,7 @@ use althing_contracts::{
     state::State,
     testing::{acts, amend, deploy, line, member, name, node_key, record},
     transaction::{AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome},
+    weighing::Weighing,
 };
 use rand::{
     Rng,
@@ -54,6 +55,7 @@ pub fn act(
     match role {
         Role::Author => author(random, state, mood, member),
         Role::Reviewer => review(random, state, mood, member),
+        Role::Voter if random.random_bool(0.04) => lend(random, state, member),
         Role::Voter => vote(random, state, mood, member),
         Role::Guardian => {
             emergency::guard(random, state, mood, member).or_else(|| guard(random, state, mood, member))
@@ -77,6 +79,10 @@ pub(super) fn misbehave(random: &mut StdRng, state: &State, member: &MemberId, r
         Role::Reviewer => {
             let verdict = ReviewVerdict::Approve;
             Call::Review { proposal: id, revision: other, plan_hash, verdict, reason }
+        }
+        Role::Voter if random.random_bool(0.3) => {
+            let expires = state.time().after(DurationMs::new(random.random_range(0..20_000)));
+            Call::Delegate { track: None, to: member.clone(), expires }
         }
         Role::Voter => Call::Vote { proposal: id, revision: other, plan_hash, choice: Choice::Against },
         Role::Guardian if random.random_bool(0.5) => emergency::misbehave(random, state)?,
@@ -210,6 +216,16 @@ fn amendment(random: &mut StdRng, state: &State) -> ProposalDocument {
                 }
             }
         }
+        7 if random.random_bool(0.5) => {
+            // Most of these fit together; a standard vote that weighs otherwise than a routine one does not.
+            let weighing = Weighing::ALL.choose(random).copied().unwrap_or_default();
+            let only_high = random.random_bool(0.5);
+            for (track, parameters) in &mut rules.tracks {
+                if !only_high || *track >= Track::High {
+                    parameters.weighing = weighing;
+                }
+            }
+        }
         7 => {
             rules.organisation_cap =
                 if random.random_bool(0.5) { Ratio::TWO_FIFTHS } else { Ratio::ONE_THIRD }
@@ -298,6 +314,19 @@ fn vote(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Op
     };
     let (proposal, revision, plan_hash) = (open.id, open.revision, open.plan_hash);
     Some(Call::Vote { proposal, revision, plan_hash, choice })
+}
+
+/// Lets another voter speak for a while, or takes that back.
+fn lend(random: &mut StdRng, state: &State, member: &MemberId) -> Option<Call> {
+    let track = random.random_bool(0.5).then_some(Track::Standard);
+    let held = state.member(member).is_some_and(|known| !known.delegations.is_empty());
+    if held && random.random_bool(0.5) {
+        return Some(Call::Revoke { track: None });
+    }
+    let others: Vec<&MemberId> = state.members_with(Role::Voter).filter(|id| *id != member).collect();
+    let to = MemberId::clone(others.choose(random)?);
+    let expires = state.time().after(DurationMs::new(random.random_range(1_000..12_000)));
+    Some(Call::Delegate { track, to, expires })
 }
 
 fn guard(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Option<Call> {

@@ -48,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 45] = [
+    pub const KINDS: [&str; 48] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -94,6 +94,9 @@ impl Coverage {
         REVERTED,
         EMERGENCY_AUDITED,
         REINSTATED,
+        DELEGATED,
+        REVOKED,
+        HEARD_THROUGH,
     ];
 
     /// Notes that something happened.
@@ -161,6 +164,8 @@ impl Coverage {
             Event::EmergencyReverted { .. } => self.count(REVERTED),
             Event::Reinstated { .. } => self.count(REINSTATED),
             Event::EmergencyAttested { .. } => self.count(EMERGENCY_AUDITED),
+            Event::Delegated { .. } => self.count(DELEGATED),
+            Event::Revoked { .. } => self.count(REVOKED),
             Event::Tallied { tally, .. } => {
                 let objects = |test: &TallyTest| test.kind == TallyTestKind::Objection && !test.holds;
                 if tally.tests.iter().any(objects) {
@@ -315,6 +320,9 @@ pub(super) const AMENDED: &str = "changes of the constitution";
 pub(super) const ENACTED: &str = "changes of who takes part";
 /// What much depends on waits for them.
 pub(super) const COSIGNED: &str = "signatures of guardians under decisions";
+pub(super) const DELEGATED: &str = "voices lent to another voter";
+pub(super) const REVOKED: &str = "voices taken back";
+pub(super) const HEARD_THROUGH: &str = "ballots that speak for others";
 
 /// Guardians want something held back.
 pub(super) const DECLARED: &str = "emergencies declared";

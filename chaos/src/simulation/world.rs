@@ -96,6 +96,7 @@ pub fn constitution() -> Constitution {
     constitution.emergency.signing = DurationMs::new(2_000);
     constitution.emergency.ttl_max = DurationMs::new(4_000);
     constitution.emergency.ratify = DurationMs::new(2_500);
+    constitution.delegation.activation = DurationMs::new(300);
     for track in constitution.tracks.values_mut() {
         *track = TrackParameters {
             review: DurationMs::new(3_000),

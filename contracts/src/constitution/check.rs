@@ -7,6 +7,7 @@ use crate::{
         Classification, Constitution, ConstitutionError, Cosign, EmergencyRules, HardRules, Scheme,
         Threshold, Track, TrackParameters,
     },
+    delegation::DelegationRules,
     quantity::{DurationMs, Ratio},
 };
 
@@ -16,6 +17,8 @@ pub const PERIOD_MAX: DurationMs = DurationMs::from_hours(90 * 24);
 pub const EMERGENCY_TTL_MAX: DurationMs = DurationMs::from_hours(7 * 24);
 /// Longest term of a guardian.
 pub const GUARDIAN_TERM_MAX: DurationMs = DurationMs::from_hours(2 * 365 * 24);
+/// Longest term of a delegation: a voice that was lent long ago is one that nobody stands for.
+const TERM_MAX: DurationMs = DurationMs::from_hours(366 * 24);
 const MILLISECOND: DurationMs = DurationMs::new(1);
 const RESIDENCY_CLASSES_MAX: u64 = 64;
 
@@ -38,13 +41,25 @@ impl Constitution {
         }
         self.check_floor()?;
         self.emergency.check()?;
+        self.check_fallback()?;
         self.classification.check()?;
         share("member_cap", self.member_cap)?;
         share("organisation_cap", self.organisation_cap)?;
+        self.delegation.check()?;
         number("open_proposals_per_author_max", self.open_proposals_per_author_max.into(), 1, 1_000)?;
         period("heartbeat", self.heartbeat, DurationMs::new(100), PERIOD_MAX)?;
         period("clock_ahead_max", self.clock_ahead_max, MILLISECOND, DurationMs::from_hours(1))?;
         self.hard_rules.check()
+    }
+
+    /// What an unseen routine vote becomes counts the same ballots, by the same electorate.
+    fn check_fallback(&self) -> Result<(), ConstitutionError> {
+        let weighing =
+            |track| self.tracks.get(&track).map(|parameters: &TrackParameters| parameters.weighing);
+        if weighing(Track::Routine) == weighing(Track::Standard) {
+            return Ok(());
+        }
+        Err(ConstitutionError::FallbackWeighing { field: "tracks.standard.weighing".to_owned() })
     }
 
     /// What protects the rules may be made stricter and never weaker than this.
@@ -117,6 +132,14 @@ impl TrackParameters {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl DelegationRules {
+    /// Its cap may be zero: then nobody speaks for another, which fails closed.
+    fn check(&self) -> Result<(), ConstitutionError> {
+        period("delegation.activation", self.activation, MILLISECOND, PERIOD_MAX)?;
+        period("delegation.term_max", self.term_max, self.activation.next(), TERM_MAX)
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     constitution::{
-        Classification, Constitution, Cosign, EmergencyRules, HardRules, Scheme, Threshold, Track,
-        TrackParameters,
+        Classification, Constitution, Cosign, EmergencyRules, HardRules, PERIOD_MAX, Scheme, Threshold,
+        Track, TrackParameters,
     },
+    delegation::DelegationRules,
     document::ActionKind,
     genesis::Tier,
     name::Name,
     quantity::{AmountMilli, DurationMs, Ratio},
+    weighing::Weighing,
 };
 
 const SECOND: DurationMs = DurationMs::new(1_000);
@@ -30,6 +32,7 @@ impl Constitution {
             classification: classification(),
             member_cap: Ratio::ONE_THIRD,
             organisation_cap: Ratio::ONE_THIRD,
+            delegation: delegation(),
             open_proposals_per_author_max: 8,
             vetoes_per_guardian: 3,
             emergency: EmergencyRules::default_genesis(),
@@ -64,6 +67,7 @@ impl Constitution {
             track.divide(divisor);
         }
         self.emergency.divide(divisor);
+        self.delegation.activation = self.delegation.activation.divided(divisor);
         self.heartbeat = self.heartbeat.divided(divisor).max(SECOND);
         self
     }
@@ -89,6 +93,7 @@ fn routine() -> TrackParameters {
         review: DurationMs::from_hours(24),
         voting: DurationMs::from_hours(24),
         late_window: DurationMs::from_hours(2),
+        weighing: Weighing::Tokens,
         scheme: Scheme::Optimistic {
             acknowledgement: Threshold::MoreThan(Ratio::ONE_THIRD),
             objection: Threshold::AtLeast(Ratio::ONE_THIRD),
@@ -168,6 +173,11 @@ fn classification() -> Classification {
             (ActionKind::Remove, by_tier(Track::Standard)),
         ]),
     }
+}
+
+/// A day in which everyone sees that a voice is lent, and a term after which who lends it has to think again.
+const fn delegation() -> DelegationRules {
+    DelegationRules { cap: Ratio::ONE_FIFTH, activation: DurationMs::from_hours(24), term_max: PERIOD_MAX }
 }
 
 fn hard_rules() -> HardRules {

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     constitution::{Constitution, ConstitutionError, Cosign, Scheme, Track, TrackParameters},
+    electorate::{Electorate, Shares, Voices},
     name::MemberId,
-    proposal::Electorate,
     quantity::Weight,
     role::Role,
     signature::PublicKey,
     tally,
+    weighing::Tokens,
 };
 
 /// Who holds which role.
@@ -33,24 +34,29 @@ impl<'a> Holders<'a> {
         self.with(role).map(MemberId::org_str).collect()
     }
 
-    /// The voters with their raw weights.
-    pub(crate) fn voters(&self) -> impl Iterator<Item = (&'a MemberId, Weight)> {
+    /// The voters with what they are registered with.
+    pub(crate) fn voters(&self) -> Tokens {
         let voters = self.members.iter().filter(|(_, keys, _)| keys.contains_key(&Role::Voter));
-        voters.map(|(member, _, weight)| (*member, *weight))
+        voters.map(|(member, _, weight)| (MemberId::clone(member), *weight)).collect()
     }
 }
 
 impl Constitution {
     /// Checks that every track can be passed by these members, with the caps applied, whoever the author is.
     pub(crate) fn check_reach(&self, holders: &Holders<'_>) -> Result<(), ConstitutionError> {
-        let electorate = Electorate::of(holders.voters(), self.member_cap);
-        let best = tally::best_case(&electorate, self.organisation_cap);
+        let shares = Shares { member: self.member_cap, delegate: self.delegation.cap };
+        let (tokens, mut best_cases) = (holders.voters(), BTreeMap::new());
         for (track, parameters) in &self.tracks {
+            // Whoever has lent its voice may take it back with a ballot of its own.
+            let (best, total) = *best_cases.entry(parameters.weighing).or_insert_with(|| {
+                let electorate = Electorate::of(parameters.weighing.weigh(&tokens), &Voices::new(), shares);
+                (tally::best_case(&electorate, self.organisation_cap), electorate.total)
+            });
             check_reviewers(*track, parameters, holders)?;
             check_auditors(*track, parameters, holders)?;
             parameters.cosign.map_or(Ok(()), |cosign| check_cosigners(*track, cosign, holders))?;
             let Scheme::Majority { turnout, .. } = &parameters.scheme else { continue };
-            if !turnout.is_passed_by(best.get(), electorate.total.get()) {
+            if !turnout.is_passed_by(best.get(), total.get()) {
                 return Err(ConstitutionError::Unreachable {
                     field: format!("tracks.{track}.scheme.turnout"),
                 });

@@ -141,6 +141,34 @@ fn a29_a_stricter_track_never_asks_for_less_than_the_one_below() {
 }
 
 #[test]
+fn a17_a_routine_ballot_weighs_the_same_when_its_vote_becomes_a_standard_one() {
+    let mut constitution = Constitution::default_genesis();
+    constitution.tracks.get_mut(&Track::High).unwrap().weighing = Weighing::Quadratic;
+    constitution.check().unwrap();
+    constitution.tracks.get_mut(&Track::Routine).unwrap().weighing = Weighing::OnePerOrganisation;
+    let refused = constitution.check().unwrap_err().to_string();
+    assert!(refused.starts_with("tracks.standard.weighing is not the routine track's; "), "{refused}");
+    constitution.tracks.get_mut(&Track::Standard).unwrap().weighing = Weighing::OnePerOrganisation;
+    constitution.check().unwrap();
+}
+
+#[test]
+fn a24_the_bounds_of_delegations_are_bounded_themselves_and_may_turn_it_off() {
+    let refusal = |change: fn(&mut DelegationRules)| {
+        let mut constitution = Constitution::default_genesis();
+        change(&mut constitution.delegation);
+        constitution.check().err().map(|refused| refused.to_string())
+    };
+    assert_eq!(refusal(|rules| rules.cap = Ratio::new(0, 1).unwrap()), None);
+    let instant = refusal(|rules| rules.activation = DurationMs::ZERO).unwrap();
+    assert!(instant.starts_with("delegation.activation is 0 ms; it must be from 1 to "), "{instant}");
+    let never = refusal(|rules| rules.term_max = rules.activation).unwrap();
+    assert!(never.starts_with("delegation.term_max is 86400000 ms; it must be from 86400001 to "), "{never}");
+    assert_eq!(refusal(|rules| rules.term_max = DurationMs::from_hours(366 * 24)), None);
+    assert!(refusal(|rules| rules.term_max = DurationMs::from_hours(367 * 24)).is_some());
+}
+
+#[test]
 fn a24_co_signers_are_at_least_one_and_of_no_more_organisations_than_they_are() {
     for (guardians, organisations, field) in
         [(0, 0, "guardians"), (2, 0, "organisations"), (2, 3, "organisations")]

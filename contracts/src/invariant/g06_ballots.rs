@@ -3,8 +3,7 @@
 use crate::{
     event::Event,
     invariant::{Broken, View, ensure_of},
-    proposal::{Proposal, Vote},
-    quantity::Weight,
+    proposal::{Proposal, link},
     transaction::{Call, Choice},
 };
 
@@ -21,14 +20,9 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
 
 fn check_chain(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
     let before = view.before.proposal(proposal.id).filter(|before| before.revision == proposal.revision);
-    let mut chain = Vote {
-        ballots_digest: before.map(|before| before.vote.ballots_digest).unwrap_or_default(),
-        ..Vote::default()
-    };
-    for (voter, choice) in cast(view, proposal) {
-        chain.cast(voter, choice, Weight::ZERO);
-    }
-    ensure_of(proposal.id, chain.ballots_digest == proposal.vote.ballots_digest, || {
+    let before = before.map(|before| before.vote.ballots_digest).unwrap_or_default();
+    let chain = cast(view, proposal).fold(before, |chain, (voter, choice)| link(chain, voter, choice));
+    ensure_of(proposal.id, chain == proposal.vote.ballots_digest, || {
         "the chain of ballots was broken".to_owned()
     })
 }

@@ -3,3 +3,4 @@
 mod emergency;
 mod planted;
 mod random;
+mod weight;

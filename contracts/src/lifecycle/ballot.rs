@@ -16,21 +16,20 @@ use crate::{
     transaction::Choice,
 };
 
-/// The weight of the ballot that a member may cast.
+/// The weight of the ballot that a member may cast: the member's own, and what others have entrusted to it, under the caps.
 pub(crate) fn may_vote(proposal: &Proposal, member: &MemberId) -> Result<Weight, Reject> {
     let stage = proposal.stage;
     if !matches!(stage, Stage::Voting | Stage::Confirming) {
         return Err(Reject::IllegalMove { stage, input: "vote", allowed: super::allowed(stage) });
     }
-    let not_eligible = || Reject::NotEligible { member: member.clone() };
-    let weight = proposal.electorate.weights.get(member).copied().ok_or_else(not_eligible)?;
-    if weight == Weight::ZERO {
-        return Err(not_eligible());
+    let electorate = &proposal.electorate;
+    if electorate.own(member) == Weight::ZERO {
+        return Err(Reject::NotEligible { member: member.clone() });
     }
     if proposal.vote.ballots.contains_key(member) {
         return Err(Reject::AlreadyDone { member: member.clone() });
     }
-    Ok(weight)
+    Ok(electorate.ballot(member, proposal.vote.entrusted(member, electorate)).sum())
 }
 
 /// Opens the vote.
@@ -38,7 +37,7 @@ pub(super) fn open(cast: &mut Cast<'_>, cause: &str) {
     cast.go(Stage::Voting, cause);
     let (opened, parameters) = (cast.registry.time, &cast.proposal.parameters);
     let closes = opened.after(parameters.voting);
-    cast.proposal.vote = Vote { opened, closes, ..Vote::default() };
+    cast.proposal.vote = Vote::open(opened, closes);
     cast.wait_until(closes);
 }
 
@@ -49,12 +48,12 @@ pub(super) fn vote(
     edition: (Revision, Digest),
     choice: Choice,
 ) -> Result<(), Reject> {
-    let weight = check(cast, sender, edition)?;
+    check(cast, sender, edition)?;
     let late = is_late(cast.proposal, cast.registry.time);
     if late && cast.proposal.vote.late_outcome.is_none() {
         cast.proposal.vote.late_outcome = Some(cast.proposal.count().outcome());
     }
-    take(cast, sender, choice, weight);
+    take(cast, sender, choice);
     if late {
         extend_on_flip(cast);
     }
@@ -68,8 +67,8 @@ pub(super) fn vote_while_confirming(
     edition: (Revision, Digest),
     choice: Choice,
 ) -> Result<(), Reject> {
-    let weight = check(cast, sender, edition)?;
-    take(cast, sender, choice, weight);
+    check(cast, sender, edition)?;
+    take(cast, sender, choice);
     if !cast.proposal.count().passes {
         tally(cast);
         reopen(cast);
@@ -91,13 +90,14 @@ pub(super) fn close(cast: &mut Cast<'_>) -> Result<(), Reject> {
     Ok(())
 }
 
-fn check(cast: &Cast<'_>, sender: &MemberId, edition: (Revision, Digest)) -> Result<Weight, Reject> {
+fn check(cast: &Cast<'_>, sender: &MemberId, edition: (Revision, Digest)) -> Result<(), Reject> {
     cast.check_edition(edition)?;
-    may_vote(cast.proposal, sender)
+    may_vote(cast.proposal, sender).map(|_| ())
 }
 
-fn take(cast: &mut Cast<'_>, sender: &MemberId, choice: Choice, weight: Weight) {
-    cast.proposal.vote.cast(sender, choice, weight);
+fn take(cast: &mut Cast<'_>, sender: &MemberId, choice: Choice) {
+    let Proposal { vote, electorate, .. } = &mut *cast.proposal;
+    vote.cast(sender, choice, electorate);
     cast.events.push(Event::Voted { proposal: cast.proposal.id, voter: sender.clone(), choice });
 }
 

@@ -256,9 +256,9 @@ fn activate_if_signed(state: &mut State, id: EmergencyId, events: &mut Vec<Event
     }
     let mut emergency = emergency.clone();
     let expires = emergency.declaration.expires;
-    let proposal = submission::judgement_of(&emergency, registry)?;
-    emergency.stage = EmergencyStage::Active;
     let (time, height) = (registry.time, registry.height);
+    let proposal = submission::judgement_of(&emergency, state.registry_mut())?;
+    emergency.stage = EmergencyStage::Active;
     emergency.activation = Some(Activation { time, height, proposal: proposal.id });
     state.put_emergency(emergency);
     events.push(Event::EmergencyActivated { emergency: id, proposal: proposal.id, expires });

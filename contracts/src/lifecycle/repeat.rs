@@ -35,6 +35,14 @@ pub(crate) fn is_repeat(state: &State, body: &TransactionBody) -> bool {
         Call::AttestEmergency { emergency, verdict, .. } => {
             state.emergency(*emergency).and_then(|held| held.attestations.get(&body.sender)) == Some(verdict)
         }
+        Call::Delegate { track, to, expires } => {
+            state.registry().has_delegated(&body.sender, *track, to, *expires)
+        }
+        // One that the sender has sent before; without anything to revoke, another one is refused.
+        Call::Revoke { track } => {
+            body.sequence < state.next_sequence(&body.sender, body.role)
+                && !state.registry().has_delegations(&body.sender, *track)
+        }
         call => {
             let proposal = call.proposal().and_then(|id| state.proposal(id));
             proposal.is_some_and(|proposal| holds(proposal, body, state.time()))

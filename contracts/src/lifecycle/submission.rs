@@ -34,7 +34,7 @@ pub(crate) fn submit(
     check_track(state.registry(), document)?;
     let plan = planned(state.registry(), document, plan_hash)?;
     let id = ProposalId::derive(state.network(), &body.sender, body.sequence, plan.document);
-    let mut proposal = blank(id, &body.sender, document, plan, state.registry())?;
+    let mut proposal = blank(id, &body.sender, document, plan, state.registry_mut())?;
     let mut cast = Cast { proposal: &mut proposal, registry: state.registry_mut(), events };
     enter(&mut cast);
     Ok(proposal)
@@ -82,7 +82,7 @@ pub(super) fn cancel(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> R
 }
 
 /// The proposal by which the members judge an emergency; the guardian who declared it answers for it.
-pub(super) fn judgement_of(emergency: &Emergency, registry: &Registry) -> Result<Proposal, Reject> {
+pub(super) fn judgement_of(emergency: &Emergency, registry: &mut Registry) -> Result<Proposal, Reject> {
     let (id, document) = emergency.declaration.judgement(registry.network, &emergency.declared_by);
     let acts = document.acts.iter().map(|act| PlannedAct { replaces: registry.in_force(&act.subject()) });
     let plan = Plan { document: document.digest(), steps: Vec::new(), acts: acts.collect() };
@@ -128,10 +128,11 @@ fn blank(
     author: &MemberId,
     document: &ProposalDocument,
     plan: Plan,
-    registry: &Registry,
+    registry: &mut Registry,
 ) -> Result<Proposal, Reject> {
     let track = registry.track_of(document);
     let parameters = registry.parameters(track)?;
+    let (electorate, electorate_digest) = registry.electorate(track)?;
     let optimistic = matches!(parameters.scheme, Scheme::Optimistic { .. });
     let fallback = if optimistic { Some(registry.parameters(Track::Standard)?) } else { None };
     Ok(Proposal {
@@ -151,8 +152,8 @@ fn blank(
         fallback,
         organisation_cap: registry.constitution.organisation_cap,
         constitution: registry.constitution.version,
-        electorate: Arc::clone(&registry.electorate),
-        electorate_digest: registry.electorate_digest,
+        electorate,
+        electorate_digest,
         stage: Stage::Submitted,
         stage_since: registry.time,
         deadline: None,

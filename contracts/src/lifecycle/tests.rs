@@ -13,3 +13,4 @@ mod queue;
 mod rollback;
 pub(crate) mod story;
 mod submission;
+mod weighing;

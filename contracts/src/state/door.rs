@@ -71,6 +71,10 @@ impl State {
                 (*height, *block),
                 events,
             ),
+            Call::Delegate { track, to, expires } => {
+                self.registry.delegate(&body.sender, (*track, to), *expires, events)
+            }
+            Call::Revoke { track } => self.registry.revoke(&body.sender, *track, events),
             call => {
                 let id = call.proposal().ok_or(Reject::NoProposal)?;
                 self.with_proposal(id, events, |cast| {

@@ -33,7 +33,7 @@ pub enum LeafKey {
     Target(TargetId),
     /// The weights and keys of all members.
     Members,
-    /// What changes about the members from this one on, up to the next such leaf: sequences and vetoes.
+    /// What changes about the members from this one on, up to the next such leaf: sequences, vetoes, delegations.
     Activity(MemberId),
     /// The parameters in force, and when those of each track last changed.
     Constitution,
@@ -112,7 +112,7 @@ fn record_digest(proposal: &Proposal) -> Digest {
     let rules = (&proposal.parameters, &proposal.fallback, proposal.organisation_cap);
     let times = (proposal.deadline, proposal.eta, proposal.ended, vote.opened, vote.closes, vote.promoted);
     let rest = (&proposal.findings, &proposal.reviews, &proposal.vetoed_by, &proposal.cosigned_by);
-    let counts = (&vote.late_outcome, &vote.by_org, &vote.tally);
+    let counts = (&vote.late_outcome, &vote.by_org, &vote.entrusted_by_org, &vote.tally);
     Digest::of_object(Purpose::State, &(identity, rules, times, rest, counts))
 }
 
@@ -196,7 +196,8 @@ fn members_digest(registry: &Registry) -> Digest {
 fn activity_digest(registry: &Registry, first: &MemberId) -> Option<Digest> {
     let last = registry.ranges.get(first)?;
     let members = registry.members.range::<_, MemberId>(first..=last);
-    let members: Vec<_> = members.map(|(id, member)| (id, &member.sequences, member.vetoes)).collect();
+    let members: Vec<_> =
+        members.map(|(id, member)| (id, &member.sequences, member.vetoes, &member.delegations)).collect();
     Some(Digest::of_object(Purpose::State, &members))
 }
 

@@ -11,14 +11,15 @@ use crate::{
     emergency::{Emergency, EmergencyId, Mandate},
     genesis::{Genesis, MemberRecord, ObserverRecord, OrganisationRecord},
     name::{MemberId, Name, OrgId, TargetId},
-    proposal::Electorate,
     quantity::{EventSequence, Fence, Height, Sequence, TimeMs},
     reject::Reject,
     role::Role,
     shared_map::SharedMap,
     signature::PublicKey,
     state::{
-        Member, Target, guardians,
+        Member, Target,
+        delegations::Floor,
+        guardians,
         holds::Holds,
         leaf::{self, LeafKey, Ranges, Touched},
     },
@@ -59,10 +60,7 @@ pub struct Registry {
     #[borsh(skip)]
     pub(crate) deciding: Arc<Roster>,
     #[borsh(skip)]
-    pub(crate) electorate: Arc<Electorate>,
-    /// Digest of the electorate.
-    #[borsh(skip)]
-    pub(crate) electorate_digest: Digest,
+    pub(crate) floor: Floor,
     #[borsh(skip)]
     pub(crate) ranges: Arc<Ranges>,
     #[borsh(skip)]
@@ -94,8 +92,7 @@ impl Registry {
             holds: Arc::default(),
             roster: Arc::default(),
             deciding: Arc::default(),
-            electorate: Arc::default(),
-            electorate_digest: Digest::ZERO,
+            floor: Floor::default(),
             ranges: Arc::default(),
             parameters: BTreeMap::new(),
             touched: Touched::default(),
@@ -111,9 +108,7 @@ impl Registry {
         if *self.roster != roster {
             self.roster = Arc::new(roster);
         }
-        let electorate = Electorate::of(self.holders().voters(), self.constitution.member_cap);
-        self.electorate = Arc::new(electorate);
-        self.electorate_digest = self.electorate.digest();
+        self.derive_floor();
         self.ranges = Arc::new(leaf::ranges(self.members.keys()));
         let tracks = Track::ALL.into_iter().chain([Track::Emergency]);
         let parameters =
@@ -200,6 +195,6 @@ impl Registry {
     }
 }
 
-fn member(record: &MemberRecord) -> Member {
+pub(super) fn member(record: &MemberRecord) -> Member {
     Member { weight: record.weight, keys: record.keys.clone(), ..Member::default() }
 }

@@ -7,8 +7,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::{
     canonical::{self, DecodeError},
     digest::Digest,
+    electorate::Electorate,
     emergency::{Emergency, EmergencyId},
-    proposal::{Electorate, Proposal},
+    proposal::Proposal,
     shared_map::SharedMap,
     state::{Registry, State},
     transaction::ProposalId,
@@ -54,8 +55,9 @@ impl State {
         let proposals = proposals.iter().map(|(id, proposal)| {
             let electorate = electorates.get(&proposal.electorate_digest);
             let electorate = electorate.ok_or_else(|| contradiction("a proposal and its electorate"))?;
-            let proposal = Proposal { electorate: Arc::clone(electorate), ..proposal.as_ref().clone() };
+            let mut proposal = Proposal { electorate: Arc::clone(electorate), ..proposal.as_ref().clone() };
             check(*id, &proposal)?;
+            proposal.vote.derive(electorate);
             Ok((*id, Arc::new(proposal)))
         });
         let proposals = proposals.collect::<Result<_, DecodeError>>()?;

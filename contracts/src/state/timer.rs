@@ -35,6 +35,7 @@ impl State {
         self.registry.time = time;
         self.registry.remember_block(last, parent);
         self.registry.touched.ledger();
+        self.registry.settle_floor();
         let mut events = Vec::new();
         let most = self.deadlines.len().saturating_mul(DEADLINES_PER_PROPOSAL_MAX);
         for _ in 0..most {

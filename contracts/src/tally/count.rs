@@ -1,8 +1,12 @@
 //! Owns the arithmetic of a count: caps, sums and the three tests, in integers that cannot overflow.
 
+use std::collections::BTreeMap;
+
 use crate::{
     constitution::{Scheme, Threshold},
-    proposal::{Electorate, Vote},
+    electorate::Electorate,
+    name::OrgId,
+    proposal::Vote,
     quantity::{Ratio, Weight},
     tally::{TallyReport, TallyTest, TallyTestKind},
     transaction::Choice,
@@ -21,7 +25,8 @@ pub const fn slot(choice: Choice) -> usize {
     }
 }
 
-/// Counts the ballots of a vote by its scheme, with the cap for organisations.
+/// Counts the ballots of a vote by its scheme, with the cap for organisations: on what its own voters and what others that
+/// entrusted it with theirs have. An organisation is in favour, or has seen it, by its own voters' weight alone.
 #[must_use]
 pub fn count(vote: &Vote, electorate: &Electorate, scheme: &Scheme, organisation_cap: Ratio) -> TallyReport {
     let cap = organisation_cap.floor_of(electorate.total.get());
@@ -45,15 +50,16 @@ pub fn count(vote: &Vote, electorate: &Electorate, scheme: &Scheme, organisation
     }
 }
 
-/// The weight that counts when everybody votes for.
+/// The weight that counts when everybody votes for, each with an own ballot.
 #[must_use]
 pub fn best_case(electorate: &Electorate, organisation_cap: Ratio) -> Weight {
-    let mut vote = Vote::default();
+    let mut by_org: BTreeMap<&str, Weight> = BTreeMap::new();
     for (member, weight) in &electorate.weights {
-        vote.add(member, Choice::For, *weight);
+        let sum = by_org.entry(member.org_str()).or_default();
+        *sum = sum.saturating_add(*weight);
     }
-    let [weight_for, ..] = sums(&vote, organisation_cap.floor_of(electorate.total.get()));
-    weight_for
+    let cap = Weight::new(organisation_cap.floor_of(electorate.total.get()));
+    by_org.into_values().fold(Weight::ZERO, |sum, weight| sum.saturating_add(weight.min(cap)))
 }
 
 struct Figures {
@@ -101,10 +107,22 @@ fn is_in_favour(choices: &Choices) -> bool {
 }
 
 fn sums(vote: &Vote, cap: u64) -> Choices {
-    vote.by_org.values().fold([Weight::ZERO; 3], |[a, b, c], choices| {
-        let [x, y, z] = capped(choices, cap);
-        [a.saturating_add(x), b.saturating_add(y), c.saturating_add(z)]
-    })
+    vote.by_org.keys().fold([Weight::ZERO; 3], |sum, org| together(&sum, &capped(&carried(vote, org), cap)))
+}
+
+/// All that an organisation's ballots carry, before its cap. Who is entrusted with weight has weight of its own, so that no
+/// organisation is in the second map alone.
+fn carried(vote: &Vote, org: &OrgId) -> Choices {
+    let of = |sums: &BTreeMap<OrgId, Choices>| sums.get(org).copied().unwrap_or_default();
+    together(&of(&vote.by_org), &of(&vote.entrusted_by_org))
+}
+
+fn together(some: &Choices, others: &Choices) -> Choices {
+    let mut sums = *some;
+    for (sum, weight) in sums.iter_mut().zip(others) {
+        *sum = sum.saturating_add(*weight);
+    }
+    sums
 }
 
 /// Scales an organisation's weights down to its cap, each rounded down, so that their sum never exceeds it.

@@ -187,8 +187,13 @@ fn missing(id: ProposalId) -> Result<(), Found> {
     ensure(false, G3, id, || "it acts without having been submitted".to_owned())
 }
 
+/// The weight that speaks through ballots with this choice: a voter's own ballot, or that of the nearest delegate.
 fn weight_cast(trail: &ProposalTrail, proposal: &Proposal, choice: Choice) -> Weight {
-    let voters = trail.ballots.iter().filter(|(_, cast)| **cast == choice).map(|(voter, _)| voter);
-    let weights = voters.filter_map(|voter| proposal.electorate.weights.get(voter));
-    weights.fold(Weight::ZERO, |sum, weight| sum.saturating_add(*weight))
+    let electorate = &proposal.electorate;
+    let spoken = electorate.weights.iter().filter(|(voter, _)| {
+        let chain = std::iter::successors(Some(*voter), |at| electorate.delegates.get(*at));
+        let mut ballots = chain.take(electorate.weights.len()).filter_map(|at| trail.ballots.get(at));
+        ballots.next() == Some(&choice)
+    });
+    spoken.fold(Weight::ZERO, |sum, (_, weight)| sum.saturating_add(*weight))
 }

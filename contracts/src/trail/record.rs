@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::{
-    constitution::{Constitution, TrackParameters},
+    constitution::{Constitution, Track, TrackParameters},
+    delegation::Delegation,
     digest::Digest,
     document::Action,
     event::Event,
@@ -26,6 +27,10 @@ pub struct Trail {
     fence: Fence,
     /// The rules in force, as the decisions about them say; `None` before the first block.
     constitution: Option<Arc<Constitution>>,
+    /// Who lets whom speak for it, by track and delegator, as of the beginning of the block.
+    delegations: BTreeMap<(Track, MemberId), Delegation>,
+    /// What this block says about delegations: it counts from the next one on.
+    said: Vec<((Track, MemberId), Option<Delegation>)>,
     /// The services that run on each target, by what was reported.
     services: BTreeMap<TargetId, BTreeSet<Name>>,
 }
@@ -107,8 +112,31 @@ impl Trail {
         self.constitution.as_deref()
     }
 
-    /// Takes the rules at the beginning of the first block.
+    /// Who lets whom speak for it in votes of a track on what is submitted at this time.
+    pub fn voices(&self, track: Track, time: TimeMs) -> impl Iterator<Item = (&MemberId, &MemberId)> {
+        let of_track = self.delegations.iter().filter(move |((of, _), _)| *of == track);
+        let in_force = of_track.filter(move |(_, it)| it.from <= time && time < it.expires);
+        in_force.map(|((_, delegator), it)| (delegator, &it.to))
+    }
+
+    /// What a voter last said about a track, in this block or before.
+    #[must_use]
+    pub fn delegation(&self, track: Track, delegator: &MemberId) -> Option<&Delegation> {
+        let said = self.said.iter().rev().find(|((of, who), _)| *of == track && who == delegator);
+        match said {
+            Some((_, said)) => said.as_ref(),
+            None => self.delegations.get(&(track, delegator.clone())),
+        }
+    }
+
+    /// Takes the rules at the beginning of the first block, and at each what the one before said about delegations.
     pub(super) fn begin(&mut self, block: &View<'_>) {
+        for (place, said) in std::mem::take(&mut self.said) {
+            match said {
+                Some(delegation) => self.delegations.insert(place, delegation),
+                None => self.delegations.remove(&place),
+            };
+        }
         self.constitution.get_or_insert_with(|| Arc::new(block.before.constitution().clone()));
     }
 
@@ -183,6 +211,11 @@ impl Trail {
                 let decided = block.after.proposal(*proposal).and_then(Proposal::amendment);
                 self.constitution = decided.map(|constitution| Arc::new(constitution.clone()));
             }
+            Event::Delegated { delegator, delegate, track, from, expires } => {
+                let delegation = Delegation { to: delegate.clone(), from: *from, expires: *expires };
+                self.said.push(((*track, delegator.clone()), Some(delegation)));
+            }
+            Event::Revoked { delegator, track, .. } => self.said.push(((*track, delegator.clone()), None)),
             Event::Cosigned { proposal, guardian } => {
                 self.proposal_mut(*proposal).cosigners.insert(guardian.clone());
             }

@@ -47,8 +47,13 @@ pub struct ConditionView {
 pub struct VoterView {
     /// Who.
     pub member: String,
-    /// Weight in this vote, after the cap for members.
+    /// The voter's own weight in this vote, after the cap for members.
     pub weight: u64,
+    /// What a ballot of the voter counts, or would count, with what others have entrusted to it, under the caps.
+    pub ballot: u64,
+    /// Who speaks for the voter as long as it casts no ballot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegate: Option<String>,
     /// Whether a ballot would be taken.
     pub may_vote: bool,
     /// Why not, or how the voter has voted.
@@ -68,14 +73,28 @@ impl ExplainView {
 }
 
 fn voter(state: &State, proposal: &Proposal, member: &MemberId) -> VoterView {
-    let weight = proposal.electorate.weights.get(member).map_or(0, |weight| weight.get());
-    let cast = proposal.vote.ballots.get(member);
+    let (electorate, vote) = (&proposal.electorate, &proposal.vote);
+    let cast = vote.ballots.get(member);
+    let heard =
+        vote.speaker(member, electorate).and_then(|speaker| Some((speaker, vote.ballots.get(speaker)?)));
     let (may_vote, reason) = match (cast, state.may_vote(proposal.id, member)) {
         (Some(choice), _) => (false, format!("has voted {}", super::kebab(choice))),
-        (None, Ok(_)) => (true, "may vote".to_owned()),
+        (None, Ok(_)) => match heard {
+            Some((speaker, choice)) => {
+                (true, format!("heard through {speaker}: {}; may vote itself", super::kebab(choice)))
+            }
+            None => (true, "may vote".to_owned()),
+        },
         (None, Err(reject)) => (false, reject.to_string()),
     };
-    VoterView { member: member.to_string(), weight, may_vote, reason }
+    VoterView {
+        member: member.to_string(),
+        weight: electorate.own(member).get(),
+        ballot: electorate.ballot(member, vote.entrusted(member, electorate)).sum().get(),
+        delegate: electorate.delegates.get(member).map(ToString::to_string),
+        may_vote,
+        reason,
+    }
 }
 
 /// Every condition of the move that comes next, in the order in which they are judged.

@@ -184,6 +184,8 @@ fn detail(event: &Event) -> String {
         | Event::Promoted { .. }
         | Event::Resumed { .. }
         | Event::Equivocated { .. }
+        | Event::Delegated { .. }
+        | Event::Revoked { .. }
         | Event::TimelockElapsed { .. } => String::new(),
     }
 }

@@ -1,7 +1,10 @@
 //! Owns how a vote is shown: every ballot, the count and each test with its figures.
 
+use std::collections::BTreeMap;
+
 use althing_contracts::{
     constitution::Threshold,
+    name::MemberId,
     proposal::Proposal,
     tally::{TallyReport, TallyTest},
 };
@@ -35,8 +38,10 @@ pub struct BallotView {
     pub voter: String,
     /// `for`, `against` or `abstain`.
     pub choice: String,
-    /// With what weight.
+    /// What it counts for, with what others have entrusted to the voter, under the caps of delegates and members.
     pub weight: u64,
+    /// The voters who are heard through it because they cast none of their own.
+    pub speaks_for: Vec<String>,
 }
 
 /// A count.
@@ -74,11 +79,19 @@ impl VoteView {
     pub fn new(proposal: &Proposal) -> Self {
         let vote = &proposal.vote;
         let begun = vote.closes.get() > 0;
-        let weight_of = |voter| proposal.electorate.weights.get(voter).map_or(0, |weight| weight.get());
+        let electorate = &proposal.electorate;
+        let weight_of = |voter| electorate.ballot(voter, vote.entrusted(voter, electorate)).sum().get();
+        let mut heard: BTreeMap<&MemberId, Vec<String>> = BTreeMap::new();
+        for voter in electorate.delegates.keys() {
+            if let Some(speaker) = vote.speaker(voter, electorate).filter(|speaker| *speaker != voter) {
+                heard.entry(speaker).or_default().push(voter.to_string());
+            }
+        }
         let ballots = vote.ballots.iter().map(|(voter, choice)| BallotView {
             voter: voter.to_string(),
             choice: super::kebab(choice),
             weight: weight_of(voter),
+            speaks_for: heard.get(voter).cloned().unwrap_or_default(),
         });
         Self {
             proposal: proposal.id.to_string(),

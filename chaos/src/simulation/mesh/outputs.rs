@@ -11,7 +11,10 @@ use althing_actors::{
     port::{NodeId, Verdict},
 };
 use althing_contracts::{
+    electorate::Entrusted,
     event::Event,
+    name::MemberId,
+    proposal::Proposal,
     testing::{consensus_key, org},
     transaction::ProposalId,
 };
@@ -119,6 +122,11 @@ impl Mesh {
                 if before.is_some_and(|before| before != *executor) {
                     self.coverage.count(report::TAKEN_OVER);
                 }
+            }
+            if let Event::Voted { proposal, voter, .. } = &record.event
+                && block.state.proposal(*proposal).is_some_and(|it| speaks_for_others(it, voter))
+            {
+                self.coverage.count(report::HEARD_THROUGH);
             }
             self.tell(|| Some(format!("height {}: {}", block.header.height, told(&record.event)?)));
         }
@@ -231,6 +239,11 @@ impl Mesh {
             self.queue.push(self.now_us + delay_us, Scheduled::Input { to: from, life, input });
         }
     }
+}
+
+/// Whether a voter's ballot carries more than the voter's own weight.
+fn speaks_for_others(proposal: &Proposal, voter: &MemberId) -> bool {
+    proposal.vote.entrusted(voter, &proposal.electorate) != Entrusted::default()
 }
 
 /// What a person wants to read of an event of the ledger.

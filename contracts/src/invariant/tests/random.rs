@@ -37,6 +37,8 @@ enum Attempt {
     Cancel { pick: u8 },
     Review { pick: u8, org: u8, approve: bool },
     Vote { pick: u8, org: u8, choice: u8 },
+    Lend { org: u8, to: u8, days: u8 },
+    Revoke { org: u8 },
     Veto { pick: u8, org: u8 },
     Work { pick: u8, org: u8, luck: u8 },
     Abort { pick: u8, org: u8 },
@@ -59,6 +61,8 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         1 => small().prop_map(|pick| Attempt::Cancel { pick }),
         4 => (small(), small(), 0u8..8).prop_map(|(pick, org, n)| Attempt::Review { pick, org, approve: n > 0 }),
         8 => (small(), small(), 0u8..8).prop_map(|(pick, org, choice)| Attempt::Vote { pick, org, choice }),
+        2 => (small(), small(), small()).prop_map(|(org, to, days)| Attempt::Lend { org, to, days }),
+        1 => small().prop_map(|org| Attempt::Revoke { org }),
         2 => (small(), small()).prop_map(|(pick, org)| Attempt::Veto { pick, org }),
         32 => (small(), small(), small()).prop_map(|(pick, org, luck)| Attempt::Work { pick, org, luck }),
         1 => (small(), small()).prop_map(|(pick, org)| Attempt::Abort { pick, org }),
@@ -195,6 +199,16 @@ impl Play {
                 };
                 let call = Call::Vote { proposal, revision, plan_hash, choice };
                 self.send(&member(org, "author"), Role::Voter, call);
+            }
+            Attempt::Lend { org, to, days } => {
+                let length = DurationMs::from_hours(24 * u64::from(days % 100));
+                let (to, expires) =
+                    (crate::testing::member(&member(to, "author")), self.running.time().after(length));
+                let track = (days % 3 == 0).then_some(crate::constitution::Track::Standard);
+                self.send(&member(org, "author"), Role::Voter, Call::Delegate { track, to, expires });
+            }
+            Attempt::Revoke { org } => {
+                self.send(&member(org, "author"), Role::Voter, Call::Revoke { track: None });
             }
             Attempt::Veto { pick, org } => {
                 let proposal = self.pick(pick)?;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::story::{STAGES, stage};
 use crate::{
     constitution::{Scheme, Threshold, Track},
+    electorate::{Electorate, Shares, Voices},
     event::Event,
     genesis::{Genesis, Tier},
-    proposal::Electorate,
     quantity::{DurationMs, Ratio, TimeMs, Weight},
     role::Role,
     stage::Stage,
@@ -269,19 +269,21 @@ fn a_routine_change_that_was_objected_to_gets_no_second_vote_because_few_have_se
     assert_eq!(stage(&world, id), Stage::Defeated);
 }
 
+const THIRDS: Shares = Shares { member: Ratio::ONE_THIRD, delegate: Ratio::ONE_THIRD };
+
 #[test]
 fn thresholds_hold_exactly_from_their_share_on() {
     use crate::{proposal::Vote, tally::count};
     let voters: Vec<_> = (0..99).map(|n| member(&format!("org-{}/v{n}", n % 9))).collect();
-    let weights = voters.iter().map(|voter| (voter, Weight::new(1)));
-    let electorate = Electorate::of(weights, Ratio::ONE_THIRD);
+    let weights = voters.iter().map(|voter| (voter.clone(), Weight::new(1))).collect();
+    let electorate = Electorate::of(weights, &Voices::new(), THIRDS);
     let track = &World::new(4).genesis.constitution.tracks[&Track::Standard];
     let passes = |weight_for: usize, against: usize, abstain: usize| {
         let mut vote = Vote::default();
         let choices = [(Choice::For, weight_for), (Choice::Against, against), (Choice::Abstain, abstain)];
         let choices = choices.into_iter().flat_map(|(choice, n)| std::iter::repeat_n(choice, n));
         for (voter, choice) in voters.iter().zip(choices) {
-            vote.cast(voter, choice, electorate.weights[voter]);
+            vote.cast(voter, choice, &electorate);
         }
         count(&vote, &electorate, &track.scheme, Ratio::ONE_THIRD).passes
     };
@@ -307,8 +309,8 @@ fn nobody_may_vote_before_the_vote() {
 fn a_voter_whose_weight_the_cap_rounds_to_nothing_has_no_ballot() {
     let (mut world, id) = voting(genesis(4));
     let voters = ["acme/author", "birch/author"].map(member);
-    let weights = voters.iter().map(|voter| (voter, Weight::new(1)));
-    let electorate = Electorate::of(weights, Ratio::ONE_THIRD);
+    let weights = voters.iter().map(|voter| (voter.clone(), Weight::new(1))).collect();
+    let electorate = Electorate::of(weights, &Voices::new(), THIRDS);
     world.state.tamper(id, |proposal| proposal.electorate = Arc::new(electorate));
     let refused = world.vote("acme/author", id, Choice::For).unwrap_err();
     assert_eq!(refused.to_string(), "acme/author had no weight when this proposal was opened");
