@@ -57,6 +57,25 @@ pub struct ProposalDocument {
     pub acts: Vec<Act>,
 }
 
+impl ProposalDocument {
+    /// A document of nothing but acts: they cost nothing, run nowhere, and have nothing to roll back.
+    #[must_use]
+    pub fn of_acts(title: Line, reason: Prose, acts: Vec<Act>) -> Self {
+        Self {
+            schema: DOCUMENT_SCHEMA,
+            title,
+            reason,
+            cost: Cost { monthly_milli: AmountMilli::ZERO },
+            slo: None,
+            data_classes: BTreeSet::new(),
+            health: None,
+            rollback: None,
+            stages: Vec::new(),
+            acts,
+        }
+    }
+}
+
 /// Estimated cost.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

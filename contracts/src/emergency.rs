@@ -16,9 +16,9 @@ use crate::{
     act::Act,
     constitution::{EmergencyRules, Track},
     digest::{Digest, Purpose},
-    document::{Cost, DOCUMENT_SCHEMA, ProposalDocument},
+    document::ProposalDocument,
     name::{Line, MemberId, Prose, TargetId},
-    quantity::{AmountMilli, Height, Sequence, TimeMs},
+    quantity::{Height, Sequence, TimeMs},
     reject::Reject,
     transaction::{AuditVerdict, ProposalId},
 };
@@ -193,18 +193,9 @@ impl Declaration {
     #[must_use]
     pub fn judgement(&self, network: Digest, declared_by: &MemberId) -> (ProposalId, ProposalDocument) {
         let emergency = EmergencyId::of(network, self);
-        let document = ProposalDocument {
-            schema: DOCUMENT_SCHEMA,
-            title: Line::shortened(&format!("stand by emergency {}", emergency.digest().short())),
-            reason: Prose::from(&self.reason),
-            cost: Cost { monthly_milli: AmountMilli::ZERO },
-            slo: None,
-            data_classes: BTreeSet::new(),
-            health: None,
-            rollback: None,
-            stages: Vec::new(),
-            acts: vec![Act::Ratify { emergency }],
-        };
+        let title = Line::shortened(&format!("stand by emergency {}", emergency.digest().short()));
+        let acts = vec![Act::Ratify { emergency }];
+        let document = ProposalDocument::of_acts(title, Prose::from(&self.reason), acts);
         let id = ProposalId::derive(network, declared_by, Sequence::ZERO, document.digest());
         (id, document)
     }

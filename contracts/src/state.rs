@@ -252,6 +252,18 @@ impl State {
         self.registry.in_force(subject)
     }
 
+    /// One organisation.
+    #[must_use]
+    pub fn organisation(&self, id: &OrgId) -> Option<&OrganisationRecord> {
+        self.registry.organisations.get(id)
+    }
+
+    /// One node that reads without deciding.
+    #[must_use]
+    pub fn observer(&self, name: &Name) -> Option<&ObserverRecord> {
+        self.registry.observers.get(name)
+    }
+
     /// Every organisation, by name.
     pub fn organisations(&self) -> impl Iterator<Item = (&OrgId, &OrganisationRecord)> {
         self.registry.organisations.iter()

@@ -413,15 +413,7 @@ pub fn amend(constitution: Constitution) -> ProposalDocument {
 /// A document of acts.
 #[must_use]
 pub fn acts(acts: Vec<Act>) -> ProposalDocument {
-    ProposalDocument {
-        title: line("other rules"),
-        cost: Cost { monthly_milli: AmountMilli::ZERO },
-        slo: None,
-        health: None,
-        rollback: None,
-        acts,
-        ..deploy("0", &[])
-    }
+    ProposalDocument::of_acts(line("other rules"), Prose::new("because").unwrap(), acts)
 }
 
 fn step(at: &str, version: &str) -> StepDocument {

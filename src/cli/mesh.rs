@@ -8,10 +8,10 @@ use std::{
 
 use althing_contracts::{
     act::Act,
-    document::{Cost, DOCUMENT_SCHEMA, ProposalDocument},
+    document::ProposalDocument,
     genesis::{MemberRecord, ObserverRecord, OrganisationRecord, TargetRecord, Tier, ValidatorRecord},
     name::{Line, MemberId, Name, OrgId, Prose, TargetId},
-    quantity::{AmountMilli, Weight},
+    quantity::Weight,
     role::Role,
     signature::PublicKey,
 };
@@ -186,19 +186,10 @@ async fn draft(arguments: DraftArguments, client: &Client, session: &Session) ->
 }
 
 fn blank(act: Act) -> Outcome<ProposalDocument> {
-    Ok(ProposalDocument {
-        schema: DOCUMENT_SCHEMA,
-        title: Line::shortened(&format!("{} changes", act.subject())),
-        reason: Prose::new("why this should change")
-            .map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?,
-        cost: Cost { monthly_milli: AmountMilli::ZERO },
-        slo: None,
-        data_classes: BTreeSet::new(),
-        health: None,
-        rollback: None,
-        stages: Vec::new(),
-        acts: vec![act],
-    })
+    let title = Line::shortened(&format!("{} changes", act.subject()));
+    let reason = Prose::new("why this should change")
+        .map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?;
+    Ok(ProposalDocument::of_acts(title, reason, vec![act]))
 }
 
 fn text(document: &impl Serialize) -> Outcome<String> {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use althing_contracts::{
     act::Act,
     constitution::Constitution,
-    document::{Cost, DOCUMENT_SCHEMA, ProposalDocument},
+    document::ProposalDocument,
     name::{Line, Prose},
-    quantity::AmountMilli,
 };
 use clap::Subcommand;
 
@@ -94,19 +93,10 @@ fn test(files: &[PathBuf], session: &Session) -> Outcome {
 fn draft(file: &Path, in_force: Constitution, session: &Session) -> Outcome {
     let version = in_force.version.saturating_add(1);
     let constitution = Box::new(Constitution { version, ..in_force });
-    let document = ProposalDocument {
-        schema: DOCUMENT_SCHEMA,
-        title: Line::shortened(&format!("version {version} of the constitution")),
-        reason: Prose::new("why the rules should change")
-            .map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?,
-        cost: Cost { monthly_milli: AmountMilli::ZERO },
-        slo: None,
-        data_classes: std::collections::BTreeSet::new(),
-        health: None,
-        rollback: None,
-        stages: Vec::new(),
-        acts: vec![Act::Amend { constitution }],
-    };
+    let title = Line::shortened(&format!("version {version} of the constitution"));
+    let reason = Prose::new("why the rules should change")
+        .map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?;
+    let document = ProposalDocument::of_acts(title, reason, vec![Act::Amend { constitution }]);
     let text = toml::to_string(&document)
         .map_err(|error| Failure::new(Exit::EndedBadly, format!("the rules have no text form: {error}")))?;
     super::proposal::write_new(file, &text)?;

@@ -8,12 +8,16 @@ use std::{
     time::Duration,
 };
 
-use althing_actors::ledger::message::{CertifiedBlock, Final};
-use althing_chaos::checker::how_it_ended;
+use althing_actors::{
+    auditor::replay::Replay,
+    causes::with_causes,
+    ledger::message::{CertifiedBlock, Final},
+};
+use althing_chaos::checker::{Ended, how_it_ended};
 use althing_contracts::{
     block::Block,
-    certificate::Roster,
     digest::Digest,
+    genesis::Genesis,
     proposal::Proposal,
     quantity::Height,
     stage::Stage,
@@ -36,7 +40,7 @@ pub struct Board {
     /// When each was shown first, in microseconds of the run.
     final_us: BTreeMap<Height, u64>,
     /// How each vote or execution ended, by the ledger, and the proposals that were closed, with when that was seen.
-    ended: BTreeMap<ProposalId, Stage>,
+    ended: BTreeMap<ProposalId, Ended>,
     closed: BTreeMap<ProposalId, Duration>,
     /// How often a life ended in each stage.
     lives: BTreeMap<ProposalId, String>,
@@ -78,8 +82,8 @@ impl Board {
 
     /// A node shows where a proposal stands.
     pub fn stands(&mut self, proposal: &Proposal) {
-        if let Some(stage) = how_it_ended(proposal) {
-            self.ended.insert(proposal.id, stage);
+        if let Some(ended) = how_it_ended(proposal) {
+            self.ended.insert(proposal.id, ended);
         }
         if proposal.stage.is_terminal() && !self.lives.contains_key(&proposal.id) {
             trace::note("life", &format!("{} {}", proposal.id, proposal.stage));
@@ -108,7 +112,7 @@ impl Board {
 
     /// How each vote or execution ended.
     #[must_use]
-    pub const fn ended(&self) -> &BTreeMap<ProposalId, Stage> {
+    pub const fn ended(&self) -> &BTreeMap<ProposalId, Ended> {
         &self.ended
     }
 
@@ -241,16 +245,22 @@ impl Board {
     }
 
     /// Judges the chains and yields every violation of the run.
-    pub fn judge(&mut self, network: Digest, roster: &Roster) -> Vec<String> {
+    pub fn judge(&mut self, genesis: &Genesis) -> Vec<String> {
         let chains = std::mem::take(&mut self.chains);
         for (node, chain) in &chains {
-            self.judge_chain(*node, chain, network, roster);
+            self.judge_chain(*node, chain, genesis);
         }
         std::mem::take(&mut self.violations)
     }
 
-    /// Certified blocks without a gap, the same as everyone's, with everything that was acknowledged, once.
-    fn judge_chain(&mut self, node: usize, chain: &[CertifiedBlock], network: Digest, roster: &Roster) {
+    /// Certified blocks without a gap, each by the validators that the one before left, the same as everyone's, with everything
+    /// that was acknowledged, once.
+    fn judge_chain(&mut self, node: usize, chain: &[CertifiedBlock], genesis: &Genesis) {
+        let network = genesis.network();
+        let mut replay = match Replay::begin(genesis) {
+            Ok(replay) => replay,
+            Err(error) => return self.violate(format!("the genesis starts no ledger: {error}")),
+        };
         let mut found = BTreeMap::new();
         let mut doubled = BTreeSet::new();
         let mut parent = Digest::ZERO;
@@ -267,9 +277,9 @@ impl Board {
             }
             parent = header.digest();
             self.shown(node, header.height, parent);
-            let certificate = &certified.certificate;
-            if certificate.block != parent || certificate.verify(network, roster).is_err() {
-                self.violate(format!("node {node} serves height {} without a quorum", header.height));
+            if let Err(error) = replay.apply(certified) {
+                let what = with_causes(&error);
+                return self.violate(format!("node {node} serves height {}: {what}", header.height));
             }
             for bytes in block.transactions() {
                 let id = transaction_id(bytes, network);

@@ -1,16 +1,13 @@
 //! Owns the carrying out of acts: what is in force, what an act puts in its place, and which proposals that overtakes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     act::{self, Act, Subject},
     constitution::{Constitution, Track},
     digest::Digest,
     event::Event,
-    genesis::{MemberRecord, OrganisationRecord, TargetRecord},
+    genesis::{MemberRecord, TargetRecord},
     name::{MemberId, OrgId, TargetId},
     proposal::Proposal,
     quantity::Weight,
@@ -87,7 +84,9 @@ impl Registry {
             Act::Amend { constitution } => return self.amend(constitution, proposal, events),
             Act::Ratify { emergency } => return self.ratify(*emergency, proposal, events),
             Act::Reinstate { guardian } => return self.reinstate(guardian, proposal, events),
-            Act::SetOrganisation { organisation, record } => self.set_organisation(organisation, record),
+            Act::SetOrganisation { organisation, record } => {
+                self.organisations.insert(organisation.clone(), record.clone());
+            }
             Act::RemoveOrganisation { organisation } => self.remove_organisation(organisation),
             Act::SetMember { member, record } => self.set_member(member, record),
             Act::RemoveMember { member } => self.remove_member(member),
@@ -118,10 +117,6 @@ impl Registry {
         self.derive();
         self.touched.insert(LeafKey::Constitution);
         events.push(Event::Amended { proposal, version, constitution: self.constitution.digest() });
-    }
-
-    fn set_organisation(&mut self, org: &OrgId, record: &OrganisationRecord) {
-        self.organisations.insert(org.clone(), record.clone());
     }
 
     fn remove_organisation(&mut self, org: &OrgId) {
@@ -161,10 +156,9 @@ impl Registry {
 
     /// The leaves that members are in; which those are follows from who there is.
     fn touch_members(&mut self) {
-        let leaves: BTreeSet<MemberId> = self.ranges.keys().cloned().collect();
         self.touched.insert(LeafKey::Members);
-        for first in leaves {
-            self.touched.insert(LeafKey::Activity(first));
+        for first in self.ranges.keys() {
+            self.touched.insert(LeafKey::Activity(first.clone()));
         }
     }
 }

@@ -163,8 +163,6 @@ const fn kind(act: &Act) -> &'static str {
 
 /// What an act would put in the place of what is known now.
 fn act_changes(state: &State, act: &Act) -> Vec<ChangeView> {
-    let organisation = |org| state.organisations().find(|(id, _)| *id == org).map(|(_, record)| record);
-    let observer = |name| state.observers().find(|(id, _)| *id == name).map(|(_, record)| record);
     let target = |id| state.target(id).map(|target| &target.record);
     let member = |id| {
         let held = state.member(id).filter(|member| !member.has_left());
@@ -174,12 +172,14 @@ fn act_changes(state: &State, act: &Act) -> Vec<ChangeView> {
         Act::Amend { constitution } => changes(state.constitution(), constitution),
         Act::Ratify { emergency } => vec![judged(state, *emergency)],
         Act::Reinstate { guardian } => vec![term(state, guardian)],
-        Act::SetOrganisation { organisation: org, record } => differences(organisation(org), Some(record)),
-        Act::RemoveOrganisation { organisation: org } => differences(organisation(org), None),
+        Act::SetOrganisation { organisation: org, record } => {
+            differences(state.organisation(org), Some(record))
+        }
+        Act::RemoveOrganisation { organisation: org } => differences(state.organisation(org), None),
         Act::SetMember { member: id, record } => differences(member(id).as_ref(), Some(record)),
         Act::RemoveMember { member: id } => differences(member(id).as_ref(), None),
-        Act::SetObserver { observer: name, record } => differences(observer(name), Some(record)),
-        Act::RemoveObserver { observer: name } => differences(observer(name), None),
+        Act::SetObserver { observer: name, record } => differences(state.observer(name), Some(record)),
+        Act::RemoveObserver { observer: name } => differences(state.observer(name), None),
         Act::SetTarget { target: id, record } => differences(target(id), Some(record)),
         Act::RemoveTarget { target: id } => differences(target(id), None),
     }

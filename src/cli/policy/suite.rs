@@ -11,8 +11,7 @@ use althing_contracts::{
     constitution::{Constitution, Track},
     digest::{Digest, Purpose},
     document::{
-        Action, Cost, DOCUMENT_SCHEMA, HealthCheck, ProposalDocument, RollbackPlan, ServiceLevel,
-        StageDocument, StepDocument,
+        Action, HealthCheck, ProposalDocument, RollbackPlan, ServiceLevel, StageDocument, StepDocument,
     },
     genesis::{
         GENESIS_SCHEMA, Genesis, MemberRecord, OrganisationRecord, TargetRecord, Tier, ValidatorRecord,
@@ -218,18 +217,10 @@ impl Case {
 impl When {
     fn document(&self, state: &State, whose: &str) -> Outcome<ProposalDocument> {
         let text = |error: &dyn std::fmt::Display| Failure::new(Exit::EndedBadly, error.to_string());
-        let mut document = ProposalDocument {
-            schema: DOCUMENT_SCHEMA,
-            title: Line::shortened("what the test asks for"),
-            reason: Prose::new("a test").map_err(|error| text(&error))?,
-            cost: Cost { monthly_milli: AmountMilli::new(self.cost_milli) },
-            slo: None,
-            data_classes: BTreeSet::new(),
-            health: None,
-            rollback: None,
-            stages: Vec::new(),
-            acts: Vec::new(),
-        };
+        let reason = Prose::new("a test").map_err(|error| text(&error))?;
+        let title = Line::shortened("what the test asks for");
+        let mut document = ProposalDocument::of_acts(title, reason, Vec::new());
+        document.cost.monthly_milli = AmountMilli::new(self.cost_milli);
         if let Some(amend) = &self.amend {
             let mut constitution = overlay::lay(state.constitution(), amend, whose)?;
             constitution.version = state.constitution().version.saturating_add(1);

@@ -190,6 +190,8 @@ pub(super) struct KeyUses {
     /// Every role that a member has or had a key for.
     members: BTreeSet<(MemberId, Role)>,
     nodes: Vec<Testimony>,
+    /// Those of them, to find again: a bundle may state as many as it has room for.
+    stated: BTreeSet<PublicKey>,
     /// Which node testifies about a key; the first when several hold it.
     holders: BTreeMap<(MemberId, Role), usize>,
     open: BTreeMap<TransactionId, OpenUse>,
@@ -276,7 +278,7 @@ impl KeyUses {
         self.close()?;
         let is_signed = signed.signed(network).verify().is_ok();
         let KeyUseStatement::V1 { node, keys, uses, head } = signed.statement;
-        if self.nodes.iter().any(|known| known.node == node) {
+        if !self.stated.insert(node) {
             return Err(KeyUseFlaw::Twice { node });
         }
         if !is_signed {

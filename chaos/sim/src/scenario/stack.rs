@@ -385,8 +385,7 @@ impl Run<'_> {
         if !board.is_complete() {
             board.violate(format!("a node did not hand out its chain within {INQUEST_MAX:?}"));
         }
-        let state = World::with(world::beginning()).state;
-        board.judge(state.network(), state.roster())
+        board.judge(&world::beginning())
     }
 }
 
