@@ -52,6 +52,17 @@ impl EmergencyRules {
     }
 }
 
+impl Track {
+    /// The track whose delegations are heard in its votes: an emergency is judged as the members decide on the standard track.
+    #[must_use]
+    pub const fn of_voices(self) -> Self {
+        match self {
+            Self::Emergency => Self::Standard,
+            _ => self,
+        }
+    }
+}
+
 impl Constitution {
     /// The parameters of a track. That of emergencies has none of its own: the members judge one as they decide on the standard
     /// track, in the time that the rules for emergencies give, and nothing waits for it.

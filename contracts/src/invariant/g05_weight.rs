@@ -127,7 +127,7 @@ fn check_snapshot(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
         "its voters weigh something else than the constitution says".to_owned()
     })?;
     let said = view.before.members().filter_map(|(id, member)| {
-        let delegation = member.delegations.get(&proposal.track)?;
+        let delegation = member.delegations.get(&proposal.track.of_voices())?;
         let votes = |id| electorate.weights.contains_key(id);
         let in_force = delegation.from <= time && time < delegation.expires;
         (in_force && votes(id) && votes(&delegation.to)).then(|| (id.clone(), delegation.to.clone()))

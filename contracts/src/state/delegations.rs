@@ -60,6 +60,9 @@ impl Registry {
         let from = self.check_term(expires)?;
         self.check_delegate(to)?;
         let tracks = tracks(track);
+        if let Some(track) = tracks.iter().copied().find(|track| track.of_voices() != *track) {
+            return Err(Reject::NoTrack { track });
+        }
         tracks.iter().try_for_each(|track| self.check_chain(*track, sender, to))?;
         for track in tracks {
             let from = self.begins(sender, track, to).unwrap_or(from);
@@ -114,6 +117,7 @@ impl Registry {
 
     /// Who votes, with what weight, on what is submitted to a track in this block, and the digest of it.
     pub(crate) fn electorate(&mut self, track: Track) -> Result<(Arc<Electorate>, Digest), Reject> {
+        let track = track.of_voices();
         if !self.floor.sittings.contains_key(&track) {
             let sitting = self.convene(track)?;
             self.floor.sittings.insert(track, sitting);

@@ -30,7 +30,8 @@ fn check_voices(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), F
     };
     let electorate = &proposal.electorate;
     let votes = |member: &MemberId| electorate.weights.contains_key(member);
-    let said = trail.voices(proposal.track, block.header.time).filter(|(from, to)| votes(from) && votes(to));
+    let said = trail.voices(proposal.track.of_voices(), block.header.time);
+    let said = said.filter(|(from, to)| votes(from) && votes(to));
     let is_off = trail.constitution().is_none_or(|rules| rules.delegation.cap.is_zero());
     let same = if is_off { electorate.delegates.is_empty() } else { said.eq(&electorate.delegates) };
     ensure(same, G5, id, || "others speak for its voters than they had said".to_owned())

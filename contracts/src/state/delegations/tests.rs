@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::{
     constitution::{Constitution, Track},
     electorate::Electorate,
+    emergency::Measure,
     event::Event,
     genesis::Genesis,
     quantity::{DurationMs, Ratio, TimeMs, Weight},
@@ -242,6 +243,23 @@ fn what_is_lent_on_one_track_is_heard_on_no_other() {
     world.pass(DAY);
     let id = open(&mut world, "2");
     assert_eq!((voice(&world, id, "acme/bob"), voice(&world, id, "birch/cid")), (40, 80));
+}
+
+#[test]
+fn an_emergency_is_judged_by_who_speaks_on_the_standard_track() {
+    let mut world = world();
+    lend_on(&mut world, Some(Track::Standard), "acme/ann", "acme/bob").unwrap();
+    lend_on(&mut world, Some(Track::High), "birch/cid", "birch/dan").unwrap();
+    let refused = lend_on(&mut world, Some(Track::Emergency), "birch/dan", "birch/cid");
+    assert_eq!(refused.unwrap_err(), Reject::NoTrack { track: Track::Emergency });
+    world.pass(DAY);
+    let halt = Measure::HaltTrack { track: Track::Routine };
+    let id = world.declare("acme/guardian", &[halt]).unwrap();
+    for guardian in ["birch/guardian", "cedar/guardian"] {
+        world.sign_emergency(guardian, id).unwrap();
+    }
+    let judgement = world.state.emergency(id).unwrap().activation.unwrap().proposal;
+    assert_eq!((voice(&world, judgement, "acme/bob"), voice(&world, judgement, "birch/dan")), (80, 80));
 }
 
 #[test]
