@@ -255,6 +255,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{} printed last:\n{}", self.name, self.output.tail(output::LINES_SHOWN));
+        }
         if let Err(error) = self.kill() {
             eprintln!("{error}");
         }
