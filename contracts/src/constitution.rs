@@ -161,6 +161,15 @@ impl Threshold {
     }
 }
 
+impl std::fmt::Display for Threshold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtLeast(ratio) => write!(f, "at least {ratio}"),
+            Self::MoreThan(ratio) => write!(f, "more than {ratio}"),
+        }
+    }
+}
+
 /// How ballots become a decision.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", tag = "kind", deny_unknown_fields)]

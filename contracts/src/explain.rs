@@ -1,68 +1,100 @@
-//! Owns the explanation of where a proposal stands: what can come next, when, on which conditions, by whom.
+//! Owns the explanation of where a proposal stands: what can come next, when, on which conditions with which figures, and
+//! who may do something about it, or why not.
+//!
+//! Everyone who explains a proposal shows this one value. It decides nothing: who may act is found by asking the rules
+//! themselves, on a copy.
 
-use serde::Serialize;
+mod condition;
+mod outlook;
+mod part;
+
+pub use condition::{Bound, Condition, Unit};
 
 use crate::{
-    lifecycle,
     name::MemberId,
     proposal::Proposal,
-    quantity::TimeMs,
+    quantity::{Revision, TimeMs, Weight},
     role::Role,
     stage::Stage,
-    state::{Registry, State},
-    transaction::{ProposalId, ReviewVerdict, StepOutcome},
+    state::State,
+    transaction::{AuditVerdict, Choice, ProposalId},
 };
 
 /// Where a proposal stands and what can come of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// Which.
     pub proposal: ProposalId,
+    /// Which edition.
+    pub revision: Revision,
     /// Where it stands.
     pub stage: Stage,
     /// Since when.
     pub since: TimeMs,
     /// When the ledger acts by itself.
     pub deadline: Option<TimeMs>,
-    /// What can come next, the way forward first.
+    /// Why it is there, where the stage alone does not say.
+    pub cause: Option<String>,
+    /// What can come next, the way forward first. Empty when nothing can.
     pub next: Vec<Outlook>,
-    /// Who may still act.
-    pub waiting_for: Vec<Actors>,
+    /// What members can do, and who of them.
+    pub parts: Vec<Part>,
+    /// Everyone who has weight in the vote.
+    pub voters: Vec<Voter>,
 }
 
 /// A stage that can come next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
     /// Which.
     pub to: Stage,
     /// Not before; `None` as soon as the conditions hold.
     pub earliest: Option<TimeMs>,
+    /// Not after; `None` when nothing ends the time for it.
+    pub latest: Option<TimeMs>,
     /// All have to hold.
     pub conditions: Vec<Condition>,
 }
 
-/// A condition with its figure as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Condition {
-    /// What is asked, in words.
-    pub what: String,
-    /// How far it is.
-    pub part: u64,
-    /// Of how much.
-    pub whole: u64,
-    /// Whether it holds.
-    pub holds: bool,
-}
-
-/// Members who may do something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Actors {
+/// Something that members can do while a proposal stands where it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
     /// The call's name.
-    pub may: &'static str,
+    pub call: &'static str,
     /// The role that it needs.
     pub role: Role,
+    /// Whether the way forward waits for it.
+    pub is_awaited: bool,
+    /// Who may.
+    pub may: Vec<MemberId>,
+    /// Who has the role and may not.
+    pub may_not: Vec<Barred>,
+}
+
+/// Who may not do something, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Barred {
     /// Who.
-    pub members: Vec<MemberId>,
+    pub member: MemberId,
+    /// Stable code of the reason: that of the refusal, or `done` when the member has done it.
+    pub code: &'static str,
+    /// The reason, in words.
+    pub why: String,
+}
+
+/// A voter of the proposal's electorate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voter {
+    /// Who.
+    pub member: MemberId,
+    /// The voter's own weight, after the cap for members.
+    pub weight: Weight,
+    /// What a ballot of the voter counts, or would count, with what others have entrusted to it, under the caps.
+    pub ballot: Weight,
+    /// Who speaks for the voter as long as it casts no ballot.
+    pub delegate: Option<MemberId>,
+    /// The ballot through which the voter's weight is heard: whose it is, and what it says.
+    pub heard: Option<(MemberId, Choice)>,
 }
 
 impl State {
@@ -70,197 +102,58 @@ impl State {
     #[must_use]
     pub fn explain(&self, id: ProposalId) -> Option<Explanation> {
         let proposal = self.proposal(id)?;
-        let scene = Scene { proposal, registry: self.registry() };
-        let (next, waiting_for) = scene.outlook();
         Some(Explanation {
             proposal: id,
+            revision: proposal.revision,
             stage: proposal.stage,
             since: proposal.stage_since,
             deadline: proposal.deadline,
-            next,
-            waiting_for: waiting_for.into_iter().filter(|actors| !actors.members.is_empty()).collect(),
-        })
-    }
-}
-
-struct Scene<'a> {
-    proposal: &'a Proposal,
-    registry: &'a Registry,
-}
-
-type Prospects = (Vec<Outlook>, Vec<Actors>);
-
-impl Scene<'_> {
-    fn outlook(&self) -> Prospects {
-        match self.proposal.stage {
-            Stage::Review => self.review(),
-            Stage::Voting => self.vote(Stage::Confirming, Stage::Defeated),
-            Stage::Confirming => self.vote(Stage::Queued, Stage::Voting),
-            Stage::Queued => self.queue(),
-            Stage::Canary | Stage::Rollout(_) | Stage::Verifying => self.execution(),
-            Stage::RollingBack => self.rollback(),
-            Stage::Failed => self.failure(),
-            Stage::Auditing => self.audit(),
-            _ => (Vec::new(), Vec::new()),
-        }
-    }
-
-    fn review(&self) -> Prospects {
-        let (needed, author) = (self.proposal.parameters.reviewers, self.proposal.author.org_str());
-        let given: std::collections::BTreeSet<&str> = self
-            .proposal
-            .reviews
-            .iter()
-            .filter(|(_, verdict)| **verdict == ReviewVerdict::Approve)
-            .map(|(reviewer, _)| reviewer.org_str())
-            .collect();
-        let signed =
-            count(format!("organisations other than {author} have signed it off"), given.len(), needed);
-        let others = self
-            .members(Role::Reviewer, |id| id.org_str() != author && !self.proposal.reviews.contains_key(id));
-        let next = vec![at_once(Stage::Voting, vec![signed]), self.at_deadline(Stage::Expired)];
-        (next, vec![actors("review", Role::Reviewer, others)])
-    }
-
-    fn vote(&self, forward: Stage, otherwise: Stage) -> Prospects {
-        let tests = self.proposal.count().tests;
-        let conditions = tests.into_iter().map(|test| Condition {
-            what: format!("{} {}", test.kind, threshold_words(&test)),
-            part: test.part,
-            whole: test.whole,
-            holds: test.holds,
-        });
-        let forward =
-            Outlook { to: forward, earliest: self.proposal.deadline, conditions: conditions.collect() };
-        let voters = self.members(Role::Voter, |id| lifecycle::may_vote(self.proposal, id).is_ok());
-        let earliest = if otherwise == Stage::Voting { None } else { self.proposal.deadline };
-        let otherwise = Outlook { to: otherwise, earliest, conditions: Vec::new() };
-        (vec![forward, otherwise], vec![actors("vote", Role::Voter, voters)])
-    }
-
-    fn queue(&self) -> Prospects {
-        let (proposal, registry) = (self.proposal, self.registry);
-        let elapsed = proposal.eta.is_some_and(|eta| eta <= registry.time);
-        let mut conditions = vec![holds("its timelock is over", elapsed)];
-        if proposal.document.acts.is_empty() {
-            let unmoved = registry.first_moved(&proposal.plan).is_none();
-            conditions.push(holds("its targets are free", lifecycle::are_targets_free(proposal, registry)));
-            conditions.push(holds("its targets are as the plan found them", unmoved));
-        }
-        if let Some(needed) = proposal.parameters.cosign {
-            let (signed, from) = (proposal.cosigned_by.len(), proposal.cosigning_organisations());
-            conditions.push(count("guardians have co-signed it".to_owned(), signed, needed.guardians));
-            conditions.push(count("organisations have co-signed it".to_owned(), from, needed.organisations));
-        }
-        if lifecycle::is_held(proposal, registry) {
-            conditions.push(holds("no emergency holds it back", false));
-        }
-        let forward = if proposal.document.acts.is_empty() { Stage::Canary } else { Stage::Executed };
-        let begin = Outlook { to: forward, earliest: proposal.eta, conditions };
-        let last = proposal.eta.map(|eta| eta.after(proposal.parameters.execute_by));
-        let expire = Outlook { to: Stage::Expired, earliest: last, conditions: Vec::new() };
-        let guardians = self.members(Role::Guardian, |id| id.org_str() != proposal.author.org_str());
-        let executors = if elapsed && proposal.is_cosigned() { self.executors() } else { Vec::new() };
-        let unsigned =
-            guardians.iter().filter(|id| !proposal.cosigned_by.contains(*id) && !proposal.is_cosigned());
-        let waiting = vec![
-            actors("claim", Role::Executor, executors),
-            actors("cosign", Role::Guardian, unsigned.cloned().collect()),
-            actors("veto", Role::Guardian, guardians),
-        ];
-        (vec![begin, expire], waiting)
-    }
-
-    fn execution(&self) -> Prospects {
-        let proposal = self.proposal;
-        let stage = proposal.execution.stage;
-        let steps = proposal.plan.steps.iter().zip(&proposal.execution.steps);
-        let of_stage: Vec<_> = steps.filter(|(planned, _)| planned.stage == stage).collect();
-        let done =
-            of_stage.iter().filter(|(_, progress)| progress.outcome == Some(StepOutcome::Done)).count();
-        let (judged, to_judge) = lifecycle::judged(proposal);
-        let conditions = vec![
-            count("steps of the stage are done".to_owned(), done, of_stage.len()),
-            count(
-                "targets are judged healthy by their owner and another organisation".to_owned(),
-                judged,
-                to_judge,
-            ),
-        ];
-        let next = at_once(proposal.next_stage(), conditions);
-        let waiting = vec![actors("claim", Role::Executor, self.executors())];
-        (vec![next, self.at_deadline(Stage::RollingBack)], waiting)
-    }
-
-    fn rollback(&self) -> Prospects {
-        let steps = &self.proposal.execution.steps;
-        let left = steps.iter().filter(|progress| progress.needs_undo()).count();
-        let touched = steps.iter().filter(|progress| progress.may_have_effect()).count();
-        let undone = count("steps are undone".to_owned(), touched.saturating_sub(left), touched);
-        let next = vec![at_once(Stage::RolledBack, vec![undone]), self.at_deadline(Stage::RollbackFailed)];
-        (next, vec![actors("claim", Role::Executor, self.executors())])
-    }
-
-    fn failure(&self) -> Prospects {
-        let (used, most) = (self.proposal.execution.retries, self.proposal.parameters.retries);
-        let budget = Condition {
-            what: "attempts are used".to_owned(),
-            part: used.into(),
-            whole: most.into(),
-            holds: used < most,
-        };
-        let next = vec![at_once(Stage::Canary, vec![budget]), self.at_deadline(Stage::Auditing)];
-        (next, vec![actors("resume", Role::Executor, self.executors())])
-    }
-
-    fn audit(&self) -> Prospects {
-        let needed = self.proposal.parameters.attestations;
-        let given = self.proposal.attestations.len();
-        let closed = at_once(Stage::Closed, vec![count("auditors find it sound".to_owned(), given, needed)]);
-        let auditors = self.members(Role::Auditor, |id| !self.proposal.attestations.contains_key(id));
-        (vec![closed, at_once(Stage::Disputed, Vec::new())], vec![actors("attest", Role::Auditor, auditors)])
-    }
-
-    fn members(&self, role: Role, may: impl Fn(&MemberId) -> bool) -> Vec<MemberId> {
-        self.registry.members_with(role).filter(|id| may(id)).cloned().collect()
-    }
-
-    fn executors(&self) -> Vec<MemberId> {
-        let steps = &self.proposal.plan.steps;
-        self.members(Role::Executor, |id| {
-            steps.iter().any(|step| self.registry.is_executor_of(id, &step.target))
+            cause: cause(proposal),
+            next: self.outlook(id),
+            parts: part::of(self, proposal),
+            voters: proposal.electorate.weights.keys().map(|member| voter(proposal, member)).collect(),
         })
     }
 
-    fn at_deadline(&self, to: Stage) -> Outlook {
-        Outlook { to, earliest: self.proposal.deadline, conditions: Vec::new() }
+    /// What can come next of a proposal, the way forward first.
+    #[must_use]
+    pub fn outlook(&self, id: ProposalId) -> Vec<Outlook> {
+        self.proposal(id).map(|proposal| outlook::of(proposal, self.registry())).unwrap_or_default()
     }
 }
 
-fn at_once(to: Stage, conditions: Vec<Condition>) -> Outlook {
-    Outlook { to, earliest: None, conditions }
+impl Explanation {
+    /// The conditions of the way forward.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.next.first().into_iter().flat_map(|forward| &forward.conditions)
+    }
 }
 
-fn actors(may: &'static str, role: Role, members: Vec<MemberId>) -> Actors {
-    Actors { may, role, members }
+fn cause(proposal: &Proposal) -> Option<String> {
+    let unsound = || {
+        proposal.attestations.iter().find_map(|(auditor, verdict)| match verdict {
+            AuditVerdict::Sound => None,
+            AuditVerdict::Unsound { finding } => Some(format!(
+                "{auditor} found that something does not hold: {finding}; a corrective proposal is needed"
+            )),
+        })
+    };
+    let broken = proposal.findings.first().map(|finding| finding.message.to_string());
+    match proposal.stage {
+        Stage::Disputed => unsound(),
+        Stage::Vetoed => proposal.vetoed_by.as_ref().map(|guardian| format!("vetoed by {guardian}")),
+        _ => broken.or_else(|| proposal.execution.rollback_cause.as_ref().map(ToString::to_string)),
+    }
 }
 
-fn count(what: String, part: usize, whole: impl TryInto<u64>) -> Condition {
-    let part = u64::try_from(part).unwrap_or(u64::MAX);
-    let whole = whole.try_into().unwrap_or(u64::MAX);
-    Condition { what, part, whole, holds: part >= whole }
-}
-
-fn holds(what: &str, holds: bool) -> Condition {
-    Condition { what: what.to_owned(), part: holds.into(), whole: 1, holds }
-}
-
-fn threshold_words(test: &crate::tally::TallyTest) -> String {
-    use crate::{constitution::Threshold, tally::TallyTestKind};
-    match (test.kind, test.threshold) {
-        (TallyTestKind::Objection, Threshold::AtLeast(ratio)) => format!("below {ratio}"),
-        (TallyTestKind::Objection, Threshold::MoreThan(ratio)) => format!("at most {ratio}"),
-        (_, Threshold::AtLeast(ratio)) => format!("at least {ratio}"),
-        (_, Threshold::MoreThan(ratio)) => format!("more than {ratio}"),
+fn voter(proposal: &Proposal, member: &MemberId) -> Voter {
+    let (electorate, vote) = (&proposal.electorate, &proposal.vote);
+    let speaker = vote.speaker(member, electorate);
+    Voter {
+        member: member.clone(),
+        weight: electorate.own(member),
+        ballot: electorate.ballot(member, vote.entrusted(member, electorate)).sum(),
+        delegate: electorate.delegates.get(member).cloned(),
+        heard: speaker.and_then(|speaker| Some((speaker.clone(), *vote.ballots.get(speaker)?))),
     }
 }

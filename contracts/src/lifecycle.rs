@@ -31,9 +31,10 @@ mod work;
 
 pub(crate) use ballot::may_vote;
 pub(crate) use execution::{are_targets_free, is_held};
-pub(crate) use gate::judged;
+pub(crate) use gate::{judged, judged_steps};
 pub(crate) use queue::overtaken;
 pub(crate) use repeat::is_repeat;
+pub(crate) use review::organisations as reviewing_organisations;
 pub(crate) use submission::submit;
 pub(crate) use work::orders;
 

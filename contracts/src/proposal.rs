@@ -225,6 +225,12 @@ impl Proposal {
         })
     }
 
+    /// The last instant to begin it, once queued.
+    #[must_use]
+    pub fn begin_by(&self) -> Option<TimeMs> {
+        self.eta.map(|eta| eta.after(self.parameters.execute_by))
+    }
+
     /// Counts the vote as it stands.
     #[must_use]
     pub fn count(&self) -> TallyReport {

@@ -71,6 +71,19 @@ impl TallyReport {
     }
 }
 
+impl TallyTest {
+    /// The least part that passes the threshold: a test holds from there on, and an objection as long as it stays below.
+    #[must_use]
+    pub fn need(&self) -> u64 {
+        // Nothing passes an empty whole; one more than it has is needed.
+        if self.whole == 0 {
+            return 1;
+        }
+        let share = self.threshold.ratio().floor_of(self.whole);
+        if self.threshold.is_passed_by(share, self.whole) { share } else { share.saturating_add(1) }
+    }
+}
+
 impl std::fmt::Display for TallyTestKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {

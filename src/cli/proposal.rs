@@ -19,7 +19,7 @@ use super::{
     client::{Client, encode},
     document,
     failure::{Exit, Failure, Outcome},
-    render::short,
+    render::{figures, short},
     session::Session,
 };
 use crate::api::view::{
@@ -375,7 +375,7 @@ fn end_of_wait(shown: &WaitView, goal: Goal, session: &Session) -> Outcome {
             let unmet: Vec<String> = shown
                 .unmet
                 .iter()
-                .map(|condition| format!("{}: {}", condition.name, condition.detail))
+                .map(|condition| format!("{}: {} ({})", condition.name, condition.what, figures(condition)))
                 .collect();
             let detail = format!("{id} is {stage} and not {goal} yet; {}", unmet.join("; "));
             Err(Failure::with_help(Exit::Timeout, detail, format!("see `althing vote explain {id}`")))

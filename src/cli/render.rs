@@ -17,11 +17,9 @@ use crate::api::view::{
     act::AcceptedView,
     constitution::{ChangeView, ConstitutionView},
     execution::{ExecutionView, HealthView, StepView},
-    explain::{ConditionView, ExplainView},
     node::{NodeView, PeerView},
     page::Page,
     plan::{FindingView, PlanReport, PlanView},
-    progress::{Progress, WaitView},
     proposal::{ProposalSummary, ProposalView},
     rehearsal::RehearsalView,
     time::{from_now, length, rfc3339},
@@ -29,6 +27,9 @@ use crate::api::view::{
 };
 
 mod emergency;
+mod explain;
+
+pub(super) use explain::figures;
 
 /// The first digits of an id or hash, enough to name it.
 pub(super) fn short(id: &str) -> String {
@@ -266,60 +267,6 @@ fn test(test: &TestView) -> [String; 4] {
         test.threshold.clone(),
         yes_no(test.holds),
     ]
-}
-
-fn conditions(conditions: &[ConditionView], now: TimeMs) -> String {
-    let rows = conditions.iter().map(|condition| {
-        [
-            condition.name.clone(),
-            yes_no(condition.met),
-            condition.detail.clone(),
-            near(condition.until_ms, now),
-        ]
-    });
-    table(["condition", "holds", "figures", "judged"], rows)
-}
-
-impl Render for ExplainView {
-    fn table(&self, now: TimeMs) -> String {
-        let voters = self.voters.iter().map(|voter| {
-            let delegate = voter.delegate.clone().unwrap_or_else(|| "-".to_owned());
-            let [weight, ballot] = [voter.weight, voter.ballot].map(|weight| weight.to_string());
-            [voter.member.clone(), weight, ballot, delegate, yes_no(voter.may_vote), voter.reason.clone()]
-        });
-        format!(
-            "{}{}\n{}\n{}",
-            summary(&self.proposal, now),
-            fields([("possible", Some(self.allowed.join(", ")).filter(|text| !text.is_empty()))]),
-            conditions(&self.conditions, now),
-            table(["voter", "weight", "ballot", "delegate", "may vote", "reason"], voters),
-        )
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.voters.iter().filter(|voter| voter.may_vote).map(|voter| voter.member.clone()).collect()
-    }
-}
-
-impl Render for WaitView {
-    fn table(&self, now: TimeMs) -> String {
-        let progress = match self.progress {
-            Progress::Reached => "reached",
-            Progress::Missed => "missed",
-            Progress::Pending => "pending",
-        };
-        let mut text = summary(&self.proposal, now);
-        text += &fields([("goal", Some(progress.to_owned())), ("because", self.cause.clone())]);
-        if !self.unmet.is_empty() {
-            text += "\n";
-            text += &conditions(&self.unmet, now);
-        }
-        text
-    }
-
-    fn names(&self) -> Vec<String> {
-        vec![self.proposal.id.clone()]
-    }
 }
 
 fn health(health: &[HealthView]) -> String {

@@ -40,7 +40,7 @@ pub enum VoteCommand {
         /// The proposal's id, or the first 6 or more digits of it
         id: String,
     },
-    /// Explains why a proposal is where it is: conditions with figures, who may vote with what weight
+    /// Explains why a proposal is where it is: what can come next, on which conditions with figures, who may act or why not
     Explain {
         /// The proposal's id, or the first 6 or more digits of it
         id: String,

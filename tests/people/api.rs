@@ -8,7 +8,7 @@ use althing::api::{
     view::{
         act::AcceptedView,
         event::CloudEvent,
-        explain::ExplainView,
+        explain::{ConditionView, ExplainView},
         node::NodeView,
         page::Page,
         plan::PlanReport,
@@ -265,22 +265,31 @@ async fn an_explanation_has_every_condition_with_its_figures() {
     };
     served.mesh.act("birch/author", althing_contracts::role::Role::Voter, call).unwrap();
     let shown: ExplainView = get(&served, &format!("/v1/proposals/{id}/explain")).await;
-    let conditions: Vec<_> =
-        shown.conditions.iter().map(|c| (c.name.as_str(), c.met, c.detail.as_str())).collect();
+    let forward = &shown.next[0];
+    assert_eq!((forward.stage.as_str(), forward.earliest_ms), ("confirming", shown.proposal.deadline_ms));
+    let figures =
+        |it: &ConditionView| (it.name.clone(), it.holds, [it.have, it.need], it.whole, it.unit.clone());
+    let conditions: Vec<_> = forward.conditions.iter().map(figures).collect();
+    let expected = |name: &str, holds, figures, whole, unit: &str| {
+        (name.to_owned(), holds, figures, Some(whole), unit.to_owned())
+    };
     assert_eq!(
         conditions,
         [
-            ("turnout", false, "100 of 400, needs at least 2/5"),
-            ("approval", true, "100 of 100, needs more than 1/2"),
-            ("organisations", false, "1 of 4, needs at least 1/3"),
+            expected("turnout", false, [100, 160], 400, "weight"),
+            expected("approval", true, [100, 51], 100, "weight"),
+            expected("organisations", false, [1, 2], 4, "organisations"),
         ]
     );
-    let voter = |name: &str| shown.voters.iter().find(|voter| voter.member == name).unwrap();
+    let voter = shown.voters.iter().find(|voter| voter.member == "birch/author").unwrap();
     assert_eq!(
-        (voter("birch/author").may_vote, voter("birch/author").reason.as_str()),
-        (false, "has voted for")
+        (voter.heard_through.as_deref(), voter.choice.as_deref()),
+        (Some("birch/author"), Some("for"))
     );
-    assert!(voter("cedar/author").may_vote);
+    let vote = shown.parts.iter().find(|part| part.call == "vote").unwrap();
+    assert!(vote.awaited && vote.may.contains(&"cedar/author".to_owned()), "{vote:?}");
+    let barred: Vec<_> = vote.may_not.iter().map(|it| (it.member.as_str(), it.code.as_str())).collect();
+    assert_eq!(barred, [("birch/author", "done")]);
     served.api.stop().await;
 }
 

@@ -97,7 +97,7 @@ async fn a_person_drafts_plans_submits_reviews_votes_and_waits() {
         assert_eq!(vote.code(), 0, "{}", vote.stderr());
     }
     let explained = run(home, &format!("vote explain {id}")).await;
-    assert!(explained.stdout().contains("300 of 400, needs at least 2/5"), "{}", explained.stdout());
+    assert!(explained.stdout().contains("300 of 400, needs 160"), "{}", explained.stdout());
     assert!(explained.stdout().contains("has voted against"), "{}", explained.stdout());
 
     let pending = run(home, &format!("proposal wait {id} --for queued --timeout 1ms -o json")).await;

@@ -33,16 +33,15 @@ pub fn progress(proposal: &Proposal, until: &BTreeSet<Stage>) -> Progress {
 /// The conditions of a proposal's way forward that do not hold, and who may still act, for people.
 pub fn unmet(state: &State, proposal: ProposalId) -> Vec<String> {
     let Some(explanation) = state.explain(proposal) else { return Vec::new() };
-    let forward = explanation.next.first();
-    let failing =
-        forward.into_iter().flat_map(|outlook| &outlook.conditions).filter(|condition| !condition.holds);
+    let failing = explanation.conditions().filter(|condition| !condition.holds());
     let conditions =
-        failing.map(|condition| format!("{} ({} of {})", condition.what, condition.part, condition.whole));
-    let earliest = forward.and_then(|outlook| Some((outlook.to, outlook.earliest?)));
+        failing.map(|condition| format!("{} ({} of {})", condition.what, condition.have, condition.need));
+    let earliest = explanation.next.first().and_then(|forward| Some((forward.to, forward.earliest?)));
     let time = earliest.map(|(to, earliest)| format!("{to} not before {earliest}"));
-    let waiting = explanation.waiting_for.iter().map(|actors| {
-        let members: Vec<&str> = actors.members.iter().map(MemberId::as_str).collect();
-        format!("waiting for a {} to {}: {}", actors.role, actors.may, members.join(", "))
+    let awaited = explanation.parts.iter().filter(|part| part.is_awaited && !part.may.is_empty());
+    let waiting = awaited.map(|part| {
+        let members: Vec<&str> = part.may.iter().map(MemberId::as_str).collect();
+        format!("waiting for a {} to {}: {}", part.role, part.call, members.join(", "))
     });
     conditions.chain(time).chain(waiting).collect()
 }

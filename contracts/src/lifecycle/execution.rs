@@ -97,7 +97,7 @@ pub(super) fn end(cast: &mut Cast<'_>, stage: Stage, cause: &str) {
 
 /// Leaves a failed execution resumable until the instant that was fixed when it was queued.
 fn may_resume(cast: &mut Cast<'_>) -> bool {
-    let last = cast.proposal.eta.map(|eta| eta.after(cast.proposal.parameters.execute_by));
+    let last = cast.proposal.begin_by();
     let budget = cast.proposal.execution.retries < cast.proposal.parameters.retries;
     match last {
         Some(last) if budget && last > cast.registry.time => {

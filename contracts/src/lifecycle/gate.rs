@@ -59,7 +59,7 @@ pub(super) fn attest(
 }
 
 /// The first step on each target of a stage stands for the target; the final verification judges all targets.
-pub(super) fn judged_steps(proposal: &Proposal, stage: u8) -> BTreeMap<&TargetId, (u16, &PlannedStep)> {
+pub(crate) fn judged_steps(proposal: &Proposal, stage: u8) -> BTreeMap<&TargetId, (u16, &PlannedStep)> {
     let all = stage == proposal.verification_stage();
     let mut judged = BTreeMap::new();
     for (index, planned) in (0..=u16::MAX).zip(&proposal.plan.steps) {

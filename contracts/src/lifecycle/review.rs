@@ -7,6 +7,7 @@ use crate::{
     event::Event,
     lifecycle::{Cast, ballot},
     name::{Line, MemberId},
+    proposal::Proposal,
     quantity::Revision,
     reject::Reject,
     stage::Stage,
@@ -40,9 +41,9 @@ pub(super) fn review(
     let (proposal, reviewer) = (cast.proposal.id, sender.clone());
     cast.events.push(Event::Reviewed { proposal, reviewer, verdict, reason: reason.clone() });
     let needed = usize::from(cast.proposal.parameters.reviewers);
-    if organisations(cast, ReviewVerdict::Refuse) >= needed {
+    if organisations(cast.proposal, ReviewVerdict::Refuse) >= needed {
         cast.go(Stage::Rejected, &format!("refused by {sender}: {reason}"));
-    } else if organisations(cast, ReviewVerdict::Approve) >= needed {
+    } else if organisations(cast.proposal, ReviewVerdict::Approve) >= needed {
         ballot::open(cast, "signed off by enough organisations");
     }
     Ok(())
@@ -55,7 +56,8 @@ pub(super) fn expire(cast: &mut Cast<'_>) -> Result<(), Reject> {
     Ok(())
 }
 
-fn organisations(cast: &Cast<'_>, verdict: ReviewVerdict) -> usize {
-    let given = cast.proposal.reviews.iter().filter(|(_, given)| **given == verdict);
+/// From how many organisations a verdict was given.
+pub(crate) fn organisations(proposal: &Proposal, verdict: ReviewVerdict) -> usize {
+    let given = proposal.reviews.iter().filter(|(_, given)| **given == verdict);
     given.map(|(member, _)| member.org_str()).collect::<BTreeSet<_>>().len()
 }

@@ -7,6 +7,7 @@ mod ballot;
 mod cosign;
 mod emergency;
 mod execution;
+mod explanation;
 mod moves;
 mod parties;
 mod queue;

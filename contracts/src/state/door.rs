@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::{
     event::Event,
     lifecycle::{self, Cast, Move},
+    name::MemberId,
     proposal::Proposal,
     quantity::TimeMs,
     reject::Reject,
     role::Role,
-    state::{Applied, Hold, State, timer::Timer},
+    state::{Applied, Hold, Registry, State, timer::Timer},
     transaction::{Call, ProposalId, TransactionBody, VerifiedTransaction},
 };
 
@@ -40,10 +41,7 @@ impl State {
         if member.keys.get(role) != Some(&transaction.key()) {
             return Err(Reject::NotInRole { member: sender.clone(), role: *role });
         }
-        match self.hold_on_executor(sender).filter(|_| *role == Role::Executor) {
-            Some(Hold { by, until }) => Err(Reject::ExecutorSuspended { member: sender.clone(), by, until }),
-            None => Ok(()),
-        }
+        self.registry.check_not_suspended(sender, *role)
     }
 
     fn take(&mut self, body: &TransactionBody, events: &mut Vec<Event>) -> Result<(), Reject> {
@@ -143,7 +141,7 @@ impl State {
     }
 
     /// Proposals that an author opened and that have not ended.
-    pub(crate) fn open_count(&self, author: &crate::name::MemberId) -> usize {
+    pub(crate) fn open_count(&self, author: &MemberId) -> usize {
         let own = |proposal: &&Proposal| proposal.author == *author && proposal.judges().is_none();
         self.open_proposals().filter(own).count()
     }
@@ -154,6 +152,16 @@ impl State {
 
     pub(crate) const fn registry(&self) -> &super::Registry {
         &self.registry
+    }
+}
+
+impl Registry {
+    /// Refuses what an executor signs whom an emergency suspends.
+    pub(crate) fn check_not_suspended(&self, sender: &MemberId, role: Role) -> Result<(), Reject> {
+        match self.holds.on_executor(sender).filter(|_| role == Role::Executor) {
+            Some(Hold { by, until }) => Err(Reject::ExecutorSuspended { member: sender.clone(), by, until }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -175,11 +175,18 @@ pub(crate) async fn votes(view: Pinned, id: web::Path<String>) -> Answer {
     Ok(HttpResponse::Ok().json(VoteView::new(find(&view.state, &id)?)))
 }
 
-/// Explains why a proposal is where it is, with figures, and who may vote.
+/// Explains why a proposal is where it is: what can come next, when, on which conditions with their figures, who may act
+/// and who may not, and why.
 #[utoipa::path(get, path = "/v1/proposals/{id}/explain", tag = "proposals",
     responses((status = 200, body = ExplainView)))]
 pub(crate) async fn explain(view: Pinned, id: web::Path<String>) -> Answer {
-    Ok(HttpResponse::Ok().json(ExplainView::new(&view.state, find(&view.state, &id)?)))
+    let proposal = find(&view.state, &id)?;
+    // Every member with a role is asked for, which takes its time in a large mesh.
+    let (id, state) = (proposal.id, view.state.clone());
+    let explain = move || ExplainView::new(&state, state.proposal(id)?);
+    let explained = web::block(explain).await.map_err(|_| Problem::from(SubmitError::Stopping))?;
+    let unknown = || Problem::not_found("unknown-proposal", format!("there is no proposal {id}"));
+    Ok(HttpResponse::Ok().json(explained.ok_or_else(unknown)?))
 }
 
 /// Lists what happened to a proposal since its current revision was submitted.

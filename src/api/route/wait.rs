@@ -81,19 +81,14 @@ async fn look(shared: &Shared, view: &LedgerView, id: ProposalId, goal: Goal) ->
     let proposal = find(&view.state, &id.to_string())?;
     let progress = goal.progress(proposal);
     let unmet = match progress {
-        Progress::Pending => explain::conditions(proposal, view.state.time()),
+        Progress::Pending => explain::unmet(&view.state, proposal),
         Progress::Reached | Progress::Missed => Vec::new(),
     };
     let cause = match progress {
         Progress::Missed => cause(shared, proposal).await,
         Progress::Reached | Progress::Pending => None,
     };
-    Ok(WaitView {
-        progress,
-        proposal: ProposalSummary::new(proposal),
-        unmet: unmet.into_iter().filter(|condition| !condition.met).collect(),
-        cause,
-    })
+    Ok(WaitView { progress, proposal: ProposalSummary::new(proposal), unmet, cause })
 }
 
 /// Why a proposal missed its goal: what it was rolled back for, or the cause of its last move.

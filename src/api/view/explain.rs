@@ -1,45 +1,99 @@
-//! Owns the answer to "why is it where it is": every condition of the next move with its figures, and who may vote
-//! with what weight.
+//! Owns how an explanation is shown: what the contracts say of a proposal, as clients see it. Refuses to judge anything.
 
 use althing_contracts::{
+    explain::{Barred, Condition, Explanation, Outlook, Part, Voter},
     name::MemberId,
     proposal::Proposal,
     quantity::TimeMs,
     stage::Stage,
     state::State,
-    tally::TallyTest,
-    transaction::{ReviewVerdict, StepOutcome},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{proposal::ProposalSummary, vote::threshold};
+use super::proposal::ProposalSummary;
 
-/// Why a proposal is where it is.
+/// Why a proposal is where it is, and what can come of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainView {
     /// Where it stands.
     pub proposal: ProposalSummary,
-    /// What has to hold for the next move.
-    pub conditions: Vec<ConditionView>,
-    /// Everyone who has weight, with what they can do.
+    /// Why it is there, where the stage alone does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What can come next, the way forward first; empty when nothing can.
+    pub next: Vec<OutlookView>,
+    /// What members can do as it stands, and who of them.
+    pub parts: Vec<PartView>,
+    /// Everyone who has weight in the vote.
     pub voters: Vec<VoterView>,
-    /// What may be asked for as it stands.
-    pub allowed: Vec<String>,
 }
 
-/// One condition of the next move.
+/// A stage that can come next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutlookView {
+    /// Its name, for example `voting` or `rollout`.
+    pub stage: String,
+    /// Which rollout stage, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<u8>,
+    /// Not before; absent when it comes as soon as its conditions hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest_ms: Option<u64>,
+    /// Not after; absent when nothing ends the time for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_ms: Option<u64>,
+    /// All have to hold.
+    pub conditions: Vec<ConditionView>,
+}
+
+/// A condition with its figures as they stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConditionView {
-    /// Its name.
+    /// Its name, which stays, for example `turnout`, `timelock` or `cosign`.
     pub name: String,
+    /// What is asked, in words.
+    pub what: String,
     /// Whether it holds.
-    pub met: bool,
-    /// The figures, in words.
-    pub detail: String,
-    /// When the ledger judges it or gives it up.
+    pub holds: bool,
+    /// How far it is.
+    pub have: u64,
+    /// How far it has to be: it holds from there on, or as long as it stays below, as `bound` says.
+    pub need: u64,
+    /// `at-least` or `below`.
+    pub bound: String,
+    /// Of how much at most, where there is a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until_ms: Option<u64>,
+    pub whole: Option<u64>,
+    /// What is counted: `weight`, `organisations`, `members`, `steps`, `targets`, `attempts`, `milliseconds`, or `fact`
+    /// for something that is so (1) or is not (0).
+    pub unit: String,
+}
+
+/// Something that members can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartView {
+    /// The call's name, for example `review` or `claim`.
+    pub call: String,
+    /// The role that it needs.
+    pub role: String,
+    /// Whether the way forward waits for it.
+    pub awaited: bool,
+    /// Who may.
+    pub may: Vec<String>,
+    /// Who might and may not, and why.
+    pub may_not: Vec<BarredView>,
+}
+
+/// Who may not do something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BarredView {
+    /// Who.
+    pub member: String,
+    /// Stable code of the reason: that of the refusal, or `done` when the member has done it.
+    pub code: String,
+    /// The reason, in words.
+    pub why: String,
 }
 
 /// One voter.
@@ -54,208 +108,93 @@ pub struct VoterView {
     /// Who speaks for the voter as long as it casts no ballot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegate: Option<String>,
-    /// Whether a ballot would be taken.
-    pub may_vote: bool,
-    /// Why not, or how the voter has voted.
-    pub reason: String,
+    /// Whose ballot the voter's weight is heard through: its own or a delegate's; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_through: Option<String>,
+    /// What that ballot says: `for`, `against` or `abstain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<String>,
 }
 
 impl ExplainView {
-    /// Explains a proposal of `state`.
-    pub fn new(state: &State, proposal: &Proposal) -> Self {
-        Self {
+    /// Explains a proposal of `state`; there is nothing to say about one that the state does not hold.
+    pub fn new(state: &State, proposal: &Proposal) -> Option<Self> {
+        let Explanation { cause, next, parts, voters, .. } = state.explain(proposal.id)?;
+        Some(Self {
             proposal: ProposalSummary::new(proposal),
-            conditions: conditions(proposal, state.time()),
-            voters: proposal.electorate.weights.keys().map(|member| voter(state, proposal, member)).collect(),
-            allowed: state.allowed_moves(proposal.id).into_iter().map(str::to_owned).collect(),
+            cause,
+            next: next.iter().map(OutlookView::from).collect(),
+            parts: parts.iter().map(PartView::from).collect(),
+            voters: voters.iter().map(VoterView::from).collect(),
+        })
+    }
+}
+
+/// The conditions of a proposal's way forward that do not hold.
+pub(crate) fn unmet(state: &State, proposal: &Proposal) -> Vec<ConditionView> {
+    let next = state.outlook(proposal.id);
+    let forward = next.first().into_iter().flat_map(|forward| &forward.conditions);
+    forward.filter(|condition| !condition.holds()).map(ConditionView::from).collect()
+}
+
+impl From<&Outlook> for OutlookView {
+    fn from(outlook: &Outlook) -> Self {
+        let rollout = match outlook.to {
+            Stage::Rollout(index) => Some(index),
+            _ => None,
+        };
+        Self {
+            stage: outlook.to.name().to_owned(),
+            rollout,
+            earliest_ms: outlook.earliest.map(TimeMs::get),
+            latest_ms: outlook.latest.map(TimeMs::get),
+            conditions: outlook.conditions.iter().map(ConditionView::from).collect(),
         }
     }
 }
 
-fn voter(state: &State, proposal: &Proposal, member: &MemberId) -> VoterView {
-    let (electorate, vote) = (&proposal.electorate, &proposal.vote);
-    let cast = vote.ballots.get(member);
-    let heard =
-        vote.speaker(member, electorate).and_then(|speaker| Some((speaker, vote.ballots.get(speaker)?)));
-    let (may_vote, reason) = match (cast, state.may_vote(proposal.id, member)) {
-        (Some(choice), _) => (false, format!("has voted {}", super::kebab(choice))),
-        (None, Ok(_)) => match heard {
-            Some((speaker, choice)) => {
-                (true, format!("heard through {speaker}: {}; may vote itself", super::kebab(choice)))
-            }
-            None => (true, "may vote".to_owned()),
-        },
-        (None, Err(reject)) => (false, reject.to_string()),
-    };
-    VoterView {
-        member: member.to_string(),
-        weight: electorate.own(member).get(),
-        ballot: electorate.ballot(member, vote.entrusted(member, electorate)).sum().get(),
-        delegate: electorate.delegates.get(member).map(ToString::to_string),
-        may_vote,
-        reason,
+impl From<&Condition> for ConditionView {
+    fn from(condition: &Condition) -> Self {
+        Self {
+            name: condition.name.to_owned(),
+            what: condition.what.clone(),
+            holds: condition.holds(),
+            have: condition.have,
+            need: condition.need,
+            bound: condition.bound.name().to_owned(),
+            whole: condition.whole,
+            unit: condition.unit.name().to_owned(),
+        }
     }
 }
 
-/// Every condition of the move that comes next, in the order in which they are judged.
-pub(crate) fn conditions(proposal: &Proposal, now: TimeMs) -> Vec<ConditionView> {
-    match proposal.stage {
-        Stage::Submitted | Stage::Review => vec![reviews(proposal)],
-        Stage::Voting => count(proposal),
-        Stage::Confirming => {
-            let mut conditions = count(proposal);
-            conditions.push(clock(
-                proposal,
-                now,
-                "confirm-period",
-                "keeps passing until the confirm period ends",
-            ));
-            conditions
+impl From<&Part> for PartView {
+    fn from(part: &Part) -> Self {
+        Self {
+            call: part.call.to_owned(),
+            role: part.role.name().to_owned(),
+            awaited: part.is_awaited,
+            may: part.may.iter().map(MemberId::to_string).collect(),
+            may_not: part.may_not.iter().map(BarredView::from).collect(),
         }
-        Stage::Queued => queued(proposal, now),
-        Stage::Canary | Stage::Rollout(_) => vec![steps(proposal), health(proposal)],
-        Stage::Verifying => vec![health(proposal)],
-        Stage::RollingBack => vec![undone(proposal)],
-        Stage::Executed | Stage::RolledBack | Stage::RollbackFailed | Stage::Auditing => {
-            vec![audit(proposal)]
-        }
-        Stage::Failed => vec![resumes(proposal)],
-        Stage::Disputed => vec![disputed(proposal)],
-        Stage::Closed
-        | Stage::Rejected
-        | Stage::Defeated
-        | Stage::Vetoed
-        | Stage::Superseded
-        | Stage::Expired
-        | Stage::Cancelled => Vec::new(),
     }
 }
 
-fn condition(proposal: &Proposal, name: &str, met: bool, detail: String) -> ConditionView {
-    ConditionView { name: name.to_owned(), met, detail, until_ms: proposal.deadline.map(TimeMs::get) }
-}
-
-fn reviews(proposal: &Proposal) -> ConditionView {
-    let approved = proposal.reviews.values().filter(|verdict| **verdict == ReviewVerdict::Approve).count();
-    let needed = usize::from(proposal.parameters.reviewers);
-    let own = proposal.author.org();
-    let detail = format!("{approved} of {needed} sign-offs from organisations other than {own}");
-    condition(proposal, "reviews", approved >= needed, detail)
-}
-
-fn count(proposal: &Proposal) -> Vec<ConditionView> {
-    proposal.count().tests.iter().map(|test| tally_test(proposal, test)).collect()
-}
-
-fn tally_test(proposal: &Proposal, test: &TallyTest) -> ConditionView {
-    let kind = super::kebab(&test.kind);
-    let asked = match kind.as_str() {
-        "objection" => format!("must stay below {}", threshold(test.threshold)),
-        _ => format!("needs {}", threshold(test.threshold)),
-    };
-    condition(proposal, &kind, test.holds, format!("{} of {}, {asked}", test.part, test.whole))
-}
-
-fn clock(proposal: &Proposal, now: TimeMs, name: &str, what: &str) -> ConditionView {
-    let met = proposal.deadline.is_none_or(|deadline| deadline <= now);
-    condition(proposal, name, met, what.to_owned())
-}
-
-fn queued(proposal: &Proposal, now: TimeMs) -> Vec<ConditionView> {
-    let eta = proposal.eta.unwrap_or(now);
-    let timelock = ConditionView {
-        name: "timelock".to_owned(),
-        met: eta <= now,
-        detail: "the timelock has to run out".to_owned(),
-        until_ms: Some(eta.get()),
-    };
-    let (name, detail) = if proposal.document.acts.is_empty() {
-        ("claim", "an executor of the first stage's targets has to claim a step")
-    } else {
-        ("enactment", "the ledger carries it out by itself when everything else is met")
-    };
-    let claim = ConditionView {
-        name: name.to_owned(),
-        met: false,
-        detail: detail.to_owned(),
-        until_ms: Some(eta.after(proposal.parameters.execute_by).get()),
-    };
-    let signatures = proposal.parameters.cosign.map(|needed| {
-        let (signed, from) = (proposal.cosigned_by.len(), proposal.cosigning_organisations());
-        let detail = format!(
-            "{signed} of {} guardians have signed, of {from} of {} organisations other than {}",
-            needed.guardians,
-            needed.organisations,
-            proposal.author.org()
-        );
-        ConditionView {
-            until_ms: claim.until_ms,
-            ..condition(proposal, "cosign", proposal.is_cosigned(), detail)
-        }
-    });
-    [Some(timelock), signatures, Some(claim)].into_iter().flatten().collect()
-}
-
-/// The steps of the stage that is carried out.
-fn stage_steps(proposal: &Proposal) -> impl Iterator<Item = usize> {
-    let stage = proposal.execution.stage;
-    proposal
-        .plan
-        .steps
-        .iter()
-        .enumerate()
-        .filter(move |(_, step)| step.stage == stage)
-        .map(|(index, _)| index)
-}
-
-fn steps(proposal: &Proposal) -> ConditionView {
-    let done = |index: &usize| {
-        let progress = proposal.execution.steps.get(*index);
-        progress.and_then(|progress| progress.outcome.as_ref()) == Some(&StepOutcome::Done)
-    };
-    let (done, all) = (stage_steps(proposal).filter(done).count(), stage_steps(proposal).count());
-    condition(proposal, "steps", done == all, format!("{done} of {all} steps of this stage are done"))
-}
-
-fn health(proposal: &Proposal) -> ConditionView {
-    let reports = || proposal.execution.health.values().flat_map(|by_org| by_org.iter());
-    let healthy = reports().filter(|(_, report)| report.healthy).count();
-    let mut detail = format!(
-        "{healthy} of {} attestations are healthy; each target needs one of its owner and one of another organisation",
-        reports().count()
-    );
-    if let Some((org, report)) = reports().find(|(_, report)| !report.healthy) {
-        detail = format!("{detail}; {org}: {}", report.reason);
+impl From<&Barred> for BarredView {
+    fn from(barred: &Barred) -> Self {
+        Self { member: barred.member.to_string(), code: barred.code.to_owned(), why: barred.why.clone() }
     }
-    condition(proposal, "health", false, detail)
 }
 
-fn undone(proposal: &Proposal) -> ConditionView {
-    let all = proposal.execution.steps.iter().filter(|step| step.may_have_effect()).count();
-    let left = proposal.execution.steps.iter().filter(|step| step.needs_undo()).count();
-    let cause = proposal
-        .execution
-        .rollback_cause
-        .as_ref()
-        .map_or(String::new(), |cause| format!("; because: {cause}"));
-    let detail = format!("{} of {all} steps are undone{cause}", all.saturating_sub(left));
-    condition(proposal, "rollback", left == 0, detail)
-}
-
-fn audit(proposal: &Proposal) -> ConditionView {
-    let (found, needed) = (proposal.attestations.len(), usize::from(proposal.parameters.attestations));
-    condition(proposal, "audit", found >= needed, format!("{found} of {needed} auditors have attested"))
-}
-
-fn resumes(proposal: &Proposal) -> ConditionView {
-    let detail = format!(
-        "nothing took effect; resumed {} of {} times, and has to be resumed again",
-        proposal.execution.retries, proposal.parameters.retries
-    );
-    condition(proposal, "resume", false, detail)
-}
-
-fn disputed(proposal: &Proposal) -> ConditionView {
-    let detail = "an auditor found something that does not hold; a corrective proposal is needed".to_owned();
-    condition(proposal, "dispute", false, detail)
+impl From<&Voter> for VoterView {
+    fn from(voter: &Voter) -> Self {
+        Self {
+            member: voter.member.to_string(),
+            weight: voter.weight.get(),
+            ballot: voter.ballot.get(),
+            delegate: voter.delegate.as_ref().map(MemberId::to_string),
+            heard_through: voter.heard.as_ref().map(|(speaker, _)| speaker.to_string()),
+            choice: voter.heard.as_ref().map(|(_, choice)| super::kebab(choice)),
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use althing_contracts::{
-    constitution::Threshold,
     name::MemberId,
     proposal::Proposal,
     tally::{TallyReport, TallyTest},
@@ -122,16 +121,8 @@ impl From<&TallyTest> for TestView {
             kind: super::kebab(&test.kind),
             part: test.part,
             whole: test.whole,
-            threshold: threshold(test.threshold),
+            threshold: test.threshold.to_string(),
             holds: test.holds,
         }
-    }
-}
-
-/// A threshold in words.
-pub(crate) fn threshold(threshold: Threshold) -> String {
-    match threshold {
-        Threshold::AtLeast(ratio) => format!("at least {ratio}"),
-        Threshold::MoreThan(ratio) => format!("more than {ratio}"),
     }
 }

@@ -100,10 +100,11 @@ fn an_explanation_names_the_guardians_who_may_still_sign() {
     let (mut world, id) = queued();
     world.cosign("birch/guardian", id).unwrap();
     let explanation = world.state.explain(id).unwrap();
-    let condition = &explanation.next[0].conditions[3];
-    assert_eq!(condition.what, "guardians have co-signed it");
-    assert_eq!((condition.part, condition.whole, condition.holds), (1, 2, false));
-    let signers = explanation.waiting_for.iter().find(|actors| actors.may == "cosign").unwrap();
-    let names: Vec<_> = signers.members.iter().map(crate::name::MemberId::as_str).collect();
+    let condition = explanation.conditions().find(|condition| condition.name == "cosign").unwrap();
+    assert_eq!((condition.have, condition.need, condition.holds()), (1, 2, false));
+    let part = explanation.parts.iter().find(|part| part.call == "cosign").unwrap();
+    let names: Vec<_> = part.may.iter().map(crate::name::MemberId::as_str).collect();
     assert_eq!(names, ["birch/second", "cedar/guardian", "delta/guardian"]);
+    let barred: Vec<_> = part.may_not.iter().map(|barred| (barred.member.as_str(), barred.code)).collect();
+    assert_eq!(barred, [("acme/guardian", "own-organisation"), ("birch/guardian", "done")]);
 }

@@ -7,13 +7,12 @@ use crate::{
     quantity::{Fence, Height},
     reject::Reject,
     role::Role,
-    stage::Stage,
     testing::{World, deploy, healthy, line, unhealthy},
     transaction::{AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome},
 };
 
 /// One world for each stage in which a proposal can rest.
-fn worlds() -> Vec<(World, ProposalId)> {
+pub(crate) fn worlds() -> Vec<(World, ProposalId)> {
     let mut worlds = Vec::new();
     let mut world = World::new(4);
     let id = world.submit("acme/author", deploy("2", STAGES)).unwrap();
@@ -61,7 +60,7 @@ fn executing() -> Vec<(World, ProposalId)> {
     worlds
 }
 
-fn calls(world: &World, id: ProposalId) -> Vec<(&'static str, Role, &'static str, Call)> {
+pub(super) fn calls(world: &World, id: ProposalId) -> Vec<(&'static str, Role, &'static str, Call)> {
     let proposal = world.state.proposal(id).unwrap();
     let (revision, plan_hash) = (proposal.revision, proposal.plan_hash);
     let document = deploy("9", STAGES);
@@ -140,31 +139,4 @@ fn every_stage_takes_what_it_says_it_takes_and_refuses_the_rest() {
         assert_eq!(world.state.allowed_moves(id), without_cosign, "its track asks for no co-signature");
     }
     assert_eq!(seen.len(), 11, "{seen:?}");
-}
-
-#[test]
-fn every_stage_explains_what_comes_next_and_who_may_act() {
-    for (world, id) in worlds() {
-        let explanation = world.state.explain(id).unwrap();
-        if explanation.stage == Stage::Closed {
-            assert!(explanation.next.is_empty() && explanation.waiting_for.is_empty());
-            continue;
-        }
-        assert!(!explanation.next.is_empty(), "{}", explanation.stage);
-        assert!(!explanation.waiting_for.is_empty() || explanation.stage == Stage::Queued);
-        for outlook in &explanation.next {
-            let from = explanation.stage;
-            assert!(from.may_become(outlook.to) || from == outlook.to, "{from} to {}", outlook.to);
-        }
-    }
-}
-
-#[test]
-fn an_explanation_gives_the_figures_of_a_vote() {
-    let (world, id) = worlds().remove(1);
-    let explanation = world.state.explain(id).unwrap();
-    let turnout = &explanation.next[0].conditions[0];
-    assert_eq!((turnout.what.as_str(), turnout.part, turnout.whole), ("turnout at least 2/5", 0, 400));
-    assert_eq!(explanation.waiting_for[0].members.len(), 4);
-    assert_eq!(explanation.next[0].earliest, world.state.next_deadline());
 }

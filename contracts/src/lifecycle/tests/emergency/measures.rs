@@ -45,8 +45,12 @@ fn a_halted_track_takes_nothing_and_begins_nothing() {
     activate(&mut world, &[HALT]);
     assert!(world.state.orders().is_empty());
     assert_eq!(code(claim(&mut world, id, 0)), "track-halted");
-    let condition = world.state.explain(id).unwrap().next[0].conditions.last().unwrap().clone();
-    assert_eq!((condition.what.as_str(), condition.holds), ("no emergency holds it back", false));
+    let explanation = world.state.explain(id).unwrap();
+    let held = explanation.conditions().find(|condition| condition.name == "emergency");
+    assert!(held.is_some_and(|condition| !condition.holds()));
+    let begin = explanation.parts.iter().find(|part| part.call == "claim").unwrap();
+    assert!(begin.may.is_empty());
+    assert!(begin.may_not.iter().any(|barred| barred.code == "track-halted"), "{begin:?}");
     world.review("birch/author", open, ReviewVerdict::Approve).unwrap();
     assert_eq!(stage(&world, open), Stage::Voting, "people may still speak");
     let proposal = world.state.proposal(open).unwrap();
