@@ -14,6 +14,7 @@ use self::{
 };
 
 pub mod audit;
+pub mod calendar;
 pub mod chaos;
 pub mod client;
 pub mod completion;
@@ -132,6 +133,8 @@ pub enum Command {
     /// Looks at executions, and stops or continues them
     #[command(subcommand)]
     Execution(execution::ExecutionCommand),
+    /// Shows what falls due: when the ledger acts by itself, and by when members have to
+    Calendar(calendar::CalendarArguments),
     /// Follows what happens on the ledger
     #[command(subcommand)]
     Event(event::EventCommand),
@@ -191,6 +194,7 @@ async fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Policy(command) => policy::run(command, session).await,
         Command::Emergency(command) => emergency::run(command, session).await,
         Command::Execution(command) => execution::run(command, session).await,
+        Command::Calendar(arguments) => calendar::run(arguments, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Audit(command) => audit::run(command, session).await,
         Command::Chaos(command) => chaos::run(command, session).await,

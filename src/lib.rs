@@ -7,4 +7,5 @@ pub mod cli;
 pub mod daemon;
 pub mod demo;
 pub mod dev;
+pub mod ics;
 pub mod wiring;

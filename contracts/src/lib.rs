@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod block;
+pub mod calendar;
 pub mod canonical;
 pub mod certificate;
 pub mod constitution;

@@ -12,7 +12,7 @@ use super::{
     height::{MIN_HEIGHTS_MAX, WAIT_MAX},
     idempotency::KEY_LEN_MAX,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    route::{acts, audit, delegations, emergencies, events, executions, proposals, registry, wait},
+    route::{acts, audit, calendar, delegations, emergencies, events, executions, proposals, registry, wait},
 };
 
 #[derive(OpenApi)]
@@ -53,6 +53,8 @@ use super::{
         emergencies::end,
         executions::list,
         executions::show,
+        calendar::list,
+        calendar::file,
         registry::constitution,
         registry::targets,
         registry::members,

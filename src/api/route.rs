@@ -17,6 +17,7 @@ use super::{backend::Backend, idempotency::IdempotencyStore, problem::Problem};
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod calendar;
 pub mod delegations;
 pub mod emergencies;
 pub mod events;
@@ -88,6 +89,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
         resource("/v1/executions").get(executions::list),
         resource("/v1/executions/{id}").get(executions::show),
         resource("/v1/constitution").get(registry::constitution),
+        resource("/v1/calendar").get(calendar::list),
+        resource("/v1/calendar.ics").get(calendar::file),
         resource("/v1/targets").get(registry::targets),
         resource("/v1/members").get(registry::members),
         resource("/v1/organisations").get(registry::organisations),

@@ -26,6 +26,7 @@ use crate::api::view::{
     vote::{TestView, VoteView},
 };
 
+mod calendar;
 mod emergency;
 mod explain;
 

@@ -8,7 +8,7 @@ mod cosign;
 mod emergency;
 mod execution;
 mod explanation;
-mod moves;
+pub(crate) mod moves;
 mod parties;
 mod queue;
 mod rollback;

@@ -34,6 +34,19 @@ impl State {
         self.registry.mandates.get(guardian)
     }
 
+    /// The powers of every guardian, whether they still hold or not, by name.
+    pub fn mandates(&self) -> impl Iterator<Item = (&MemberId, &Mandate)> {
+        self.registry.mandates.iter()
+    }
+
+    /// The proposals on which the ledger acts by itself, in the order in which it will.
+    pub(crate) fn timed_proposals(&self) -> impl Iterator<Item = &Proposal> {
+        self.deadlines.keys().filter_map(|(_, timer)| match timer {
+            Timer::Proposal(id) => self.proposal(*id),
+            Timer::Emergency(_) => None,
+        })
+    }
+
     /// Whether a guardian may declare and sign emergencies, and veto.
     ///
     /// # Errors

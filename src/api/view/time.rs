@@ -13,6 +13,15 @@ pub fn rfc3339(time: TimeMs) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
+/// The instant as RFC 5545 writes a date with a time in UTC, to the second before it, for example `20260301T120000Z`; `None`
+/// from the year 10,000 on, for which there is no such form.
+pub fn rfc5545(time: TimeMs) -> Option<String> {
+    let (days, second) = (time.get() / DAY_MS, time.get() % DAY_MS / 1_000);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    (year <= 9_999).then(|| format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"))
+}
+
 /// The date of a day since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
 /// `civil_from_days`), for days from the epoch on.
 fn civil(days: u64) -> (u64, u64, u64) {
@@ -74,6 +83,14 @@ mod tests {
     #[test]
     fn the_end_of_time_is_written_too() {
         assert!(rfc3339(TimeMs::MAX).ends_with('Z'));
+    }
+
+    #[test]
+    fn calendars_have_whole_seconds_and_four_digits_of_a_year() {
+        assert_eq!(rfc5545(TimeMs::ZERO).as_deref(), Some("19700101T000000Z"));
+        assert_eq!(rfc5545(TimeMs::new(951_782_399_999)).as_deref(), Some("20000228T235959Z"));
+        assert_eq!(rfc5545(TimeMs::new(253_402_300_799_999)).as_deref(), Some("99991231T235959Z"));
+        assert_eq!([253_402_300_800_000, u64::MAX].map(|ms| rfc5545(TimeMs::new(ms))), [None, None]);
     }
 
     #[test]
