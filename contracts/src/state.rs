@@ -361,13 +361,15 @@ impl State {
     pub(crate) fn tamper_with_members(&mut self, how: impl FnOnce(&mut SharedMap<MemberId, Arc<Member>>)) {
         how(&mut self.registry.members);
         self.registry.derive();
+        self.registry.settle_floor();
         for key in leaf::registry_keys(&self.registry) {
             self.registry.touched.insert(key);
         }
     }
 
     /// Puts parts together, derives what is derived, and computes the root.
-    fn assemble(registry: Registry, proposals: SharedMap<ProposalId, Arc<Proposal>>) -> Self {
+    fn assemble(mut registry: Registry, proposals: SharedMap<ProposalId, Arc<Proposal>>) -> Self {
+        registry.settle_floor();
         let open = proposals.iter().filter(|(_, proposal)| proposal.is_open());
         let due = proposals
             .iter()

@@ -18,6 +18,8 @@ use super::{
 pub(super) struct Law<'a> {
     pub(super) constitution: &'a Constitution,
     pub(super) parties: Arc<Parties>,
+    /// Who took part before the block, and votes on what is submitted in it.
+    pub(super) electors: Arc<Parties>,
     /// What voters ever said about who speaks for them, in order.
     pub(super) voices: &'a [Voice],
 }
@@ -29,9 +31,11 @@ impl<'a> Rules<'a> {
     /// Reads the versions off the headers, and who took part off what the ledger says that it carried out; judges the decision
     /// behind each.
     pub(super) fn read(evidence: &Evidence<'a>, history: &'a History, findings: &mut Findings) -> Self {
+        let founders = Arc::new(Parties::founding(evidence.genesis));
         let founding = Law {
             constitution: &evidence.genesis.constitution,
-            parties: Arc::new(Parties::founding(evidence.genesis)),
+            electors: Arc::clone(&founders),
+            parties: founders,
             voices: &history.voices,
         };
         let mut rules = Self(vec![(Height::ZERO, founding)]);
@@ -60,10 +64,10 @@ impl<'a> Rules<'a> {
             let mut parties = Parties::clone(&law.parties);
             change.acts.iter().for_each(|act| parties.carry_out(act));
             let constitution = change.acts.iter().find_map(Act::amendment).unwrap_or(law.constitution);
-            rules.0.push((
-                change.at.height,
-                Law { constitution, parties: Arc::new(parties), voices: &history.voices },
-            ));
+            let parties = Arc::new(parties);
+            let electors = Arc::clone(&parties);
+            let law = Law { constitution, parties, electors, voices: &history.voices };
+            rules.0.push((change.at.height, law));
         }
         rules
     }
@@ -71,7 +75,13 @@ impl<'a> Rules<'a> {
     /// What was in force in a block, or was put in force in it.
     pub(super) fn at(&self, height: Height) -> Law<'a> {
         let until = self.0.partition_point(|(from, _)| *from <= height);
-        self.0[until.saturating_sub(1)].1.clone()
+        self.in_block(height, &self.0[until.saturating_sub(1)].1)
+    }
+
+    /// The law for what is submitted in a block: those vote on it who took part before.
+    fn in_block(&self, height: Height, law: &Law<'a>) -> Law<'a> {
+        let before = self.0.partition_point(|(from, _)| *from < height).saturating_sub(1);
+        Law { electors: Arc::clone(&self.0[before].1.parties), ..law.clone() }
     }
 
     /// Asks a question by the rules that were in force when a proposal was last submitted. When they changed in that block,
@@ -84,7 +94,7 @@ impl<'a> Rules<'a> {
         let height = story.editions.last().ok_or("no edition")?.height;
         let until = self.0.partition_point(|(from, _)| *from <= height);
         let first = self.0.partition_point(|(from, _)| *from < height).saturating_sub(1);
-        let mut answers = self.0[first..until].iter().map(|(_, law)| question(law));
+        let mut answers = self.0[first..until].iter().map(|(_, law)| question(&self.in_block(height, law)));
         let answer = answers.next().unwrap_or_else(|| Err("no rules were in force".to_owned()));
         answers.fold(answer, Result::or)
     }

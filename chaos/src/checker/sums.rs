@@ -32,7 +32,7 @@ pub(super) struct Electorate<'a> {
 impl<'a> Electorate<'a> {
     /// That of what was submitted to a track in the block at this height and time.
     pub(super) fn of(law: &'a Law<'_>, track: Track, at: (Height, TimeMs)) -> Self {
-        let (pinned, tokens) = (law.constitution, law.parties.voters());
+        let (pinned, tokens) = (law.constitution, law.electors.voters());
         let weighing = pinned.tracks.get(&track).map_or(Weighing::Tokens, |of| of.weighing);
         let voters = weigh(&tokens, weighing);
         let total: u128 = voters.values().sum();

@@ -1,7 +1,10 @@
 //! Owns whether the people whom a mesh has can meet what a constitution asks for: a rule that nobody can meet locks a track
 //! for ever.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     constitution::{Constitution, ConstitutionError, Cosign, Scheme, Track, TrackParameters},
@@ -9,7 +12,9 @@ use crate::{
     name::MemberId,
     quantity::Weight,
     role::Role,
+    shared_map::SharedMap,
     signature::PublicKey,
+    state::Member,
     tally,
     weighing::Tokens,
 };
@@ -24,6 +29,11 @@ impl<'a> Holders<'a> {
         members: impl Iterator<Item = (&'a MemberId, &'a BTreeMap<Role, PublicKey>, Weight)>,
     ) -> Self {
         Self { members: members.collect() }
+    }
+
+    /// Those of the ledger's members.
+    pub(crate) fn of(members: &'a SharedMap<MemberId, Arc<Member>>) -> Self {
+        Self::new(members.iter().map(|(id, member)| (id, &member.keys, member.weight)))
     }
 
     fn with(&self, role: Role) -> impl Iterator<Item = &'a MemberId> {

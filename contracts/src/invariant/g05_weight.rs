@@ -10,7 +10,6 @@ use crate::{
     name::{MemberId, OrgId},
     proposal::Proposal,
     quantity::{Ratio, Weight},
-    state::State,
     tally::{Choices, slot},
 };
 
@@ -108,8 +107,8 @@ fn speaker<'a>(proposal: &'a Proposal, voter: &'a MemberId) -> Option<(&'a Membe
     None
 }
 
-/// Who speaks for whom in a proposal is what was said before its block and is in force at its time, and what a ballot may
-/// count for is what the constitution says.
+/// Who may vote, with what weight, is as it was before the proposal's block; who speaks for whom is what was said before it and
+/// is in force at its time, and what a ballot may count for is what the constitution says.
 fn check_snapshot(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
     let (electorate, time, rules) = (&proposal.electorate, view.header.time, view.after.constitution());
     let share = |ratio: Ratio| Weight::new(ratio.floor_of(electorate.total.get()));
@@ -117,13 +116,10 @@ fn check_snapshot(view: &View<'_>, proposal: &Proposal) -> Result<(), Broken> {
     ensure_of(proposal.id, electorate.caps == caps, || {
         "its ballots may count for more than the constitution says".to_owned()
     })?;
-    // Whoever comes or goes in this block may do so before or after it was submitted.
-    let weigh = |state: &State| proposal.parameters.weighing.weigh(&state.registry().holders().voters());
-    let under = |raw: BTreeMap<MemberId, Weight>| {
-        raw.into_iter().map(|(voter, weight)| (voter, weight.min(caps.member))).collect::<BTreeMap<_, _>>()
-    };
-    let is_weighed = [view.before, view.after].iter().any(|state| under(weigh(state)) == electorate.weights);
-    ensure_of(proposal.id, is_weighed, || {
+    let raw = proposal.parameters.weighing.weigh(&view.before.registry().holders().voters());
+    let weights: BTreeMap<MemberId, Weight> =
+        raw.into_iter().map(|(voter, weight)| (voter, weight.min(caps.member))).collect();
+    ensure_of(proposal.id, weights == electorate.weights, || {
         "its voters weigh something else than the constitution says".to_owned()
     })?;
     let said = view.before.members().filter_map(|(id, member)| {

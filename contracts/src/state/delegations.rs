@@ -1,7 +1,8 @@
 //! Owns who has let whom speak for it: the calls, the chains that they may build, and the electorates that follow.
 //!
-//! Electorates are as the last block left them: what a block says about delegations counts from the next one on, and so does
-//! what begins or ends by the clock. One is made for a track when something is submitted to it, and kept until something
+//! Electorates are as the last block left them: what a block changes about members, their weights and their delegations counts
+//! from the next one on, so that weight that comes and goes within one block counts nowhere. So does what begins or ends by the
+//! clock. One is made for a track when something is submitted to it, and kept until something
 //! changes on the track, so that saying things about delegations costs nobody else anything.
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    constitution::{Track, TrackParameters},
+    constitution::{Holders, Track, TrackParameters},
     delegation::{Delegation, DelegationRefusal},
     digest::Digest,
     electorate::{DELEGATION_DEPTH_MAX, Electorate, Shares, Voices},
@@ -20,7 +21,7 @@ use crate::{
     reject::Reject,
     role::Role,
     shared_map::SharedMap,
-    state::Registry,
+    state::{Member, Registry},
     weighing::Weighing,
 };
 
@@ -29,8 +30,12 @@ use crate::{
 pub(crate) struct Floor {
     /// The electorates of tracks on which nothing has changed since they were made.
     sittings: BTreeMap<Track, Sitting>,
-    /// What a member had said before this block about a track on which it has said something in it.
-    before: BTreeMap<(Track, MemberId), Option<Delegation>>,
+    /// The members as the last block left them.
+    members: SharedMap<MemberId, Arc<Member>>,
+    /// The tracks on which somebody has said something in this block.
+    said: BTreeSet<Track>,
+    /// Whether members or rules have changed in this block.
+    is_moved: bool,
     /// Who has let a member speak for it, by track and delegate.
     delegators: Delegators,
 }
@@ -129,17 +134,19 @@ impl Registry {
     /// Begins a block: what was said in the last one counts, and so does what has begun or ended by the clock.
     pub(crate) fn settle_floor(&mut self) {
         let time = self.time;
-        let said: BTreeSet<Track> = self.floor.before.keys().map(|(track, _)| *track).collect();
-        self.floor.before.clear();
+        let said = std::mem::take(&mut self.floor.said);
+        let moved = std::mem::take(&mut self.floor.is_moved);
         let is_as_it_was = |track: &Track, sitting: &mut Sitting| {
-            !said.contains(track) && sitting.until.is_none_or(|until| time < until)
+            !moved && !said.contains(track) && sitting.until.is_none_or(|until| time < until)
         };
         self.floor.sittings.retain(is_as_it_was);
+        self.floor.members = self.members.clone();
     }
 
     /// Makes everything anew that follows from members, rules and delegations.
     pub(crate) fn derive_floor(&mut self) {
         self.floor.sittings.clear();
+        self.floor.is_moved = true;
         self.floor.delegators = Delegators::default();
         for (id, member) in self.members.iter() {
             for (track, held) in &member.delegations {
@@ -164,18 +171,15 @@ impl Registry {
         }
         let shares =
             Shares { member: self.constitution.member_cap, delegate: self.constitution.delegation.cap };
-        let electorate = Electorate::of(weighing.weigh(&self.holders().voters()), &voices, shares);
+        let holders = Holders::of(&self.floor.members);
+        let electorate = Electorate::of(weighing.weigh(&holders.voters()), &voices, shares);
         let (digest, voices, electorate) = (electorate.digest(), Arc::new(voices), Arc::new(electorate));
         Ok(Sitting { weighing, voices, electorate, digest, until })
     }
 
     /// What members had said about a track before this block.
     fn held_before(&self, track: Track) -> impl Iterator<Item = (&MemberId, &Delegation)> {
-        self.members.iter().filter_map(move |(id, member)| {
-            let before = self.floor.before.get(&(track, id.clone()));
-            let held = before.map_or_else(|| member.delegations.get(&track), Option::as_ref);
-            held.map(|held| (id, held))
-        })
+        self.floor.members.iter().filter_map(move |(id, member)| Some((id, member.delegations.get(&track)?)))
     }
 
     fn delegation(&self, member: &MemberId, track: Track) -> Option<&Delegation> {
@@ -192,14 +196,13 @@ impl Registry {
         self.standing(sender, track).filter(|held| held.to == *to).map(|held| held.from)
     }
 
-    /// Keeps what the sender had said before this block, and forgets for whom its delegate speaks.
+    /// Forgets that the sender's delegate speaks for it.
     fn forget(&mut self, sender: &MemberId, track: Track) {
-        let held = self.delegation(sender, track).cloned();
-        let delegate = held.as_ref().map(|held| (track, held.to.clone()));
+        let delegate = self.delegation(sender, track).map(|held| (track, held.to.clone()));
         if let Some(of_delegate) = delegate.and_then(|place| self.floor.delegators.get_mut(&place)) {
             of_delegate.remove(sender);
         }
-        self.floor.before.entry((track, sender.clone())).or_insert(held);
+        self.floor.said.insert(track);
     }
 
     /// When a delegation begins that is made now.

@@ -152,7 +152,7 @@ impl Registry {
 
     /// Who holds which role.
     pub(crate) fn holders(&self) -> Holders<'_> {
-        Holders::new(self.members.iter().map(|(id, member)| (id, &member.keys, member.weight)))
+        Holders::of(&self.members)
     }
 
     /// Refuses who is not a member.

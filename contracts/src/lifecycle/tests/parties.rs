@@ -100,6 +100,68 @@ fn a01_a_new_voter_counts_in_what_is_submitted_afterwards_and_in_nothing_before(
 }
 
 #[test]
+fn a02_weight_that_an_act_gives_in_a_height_counts_from_the_next_one() {
+    let weights = |world: &mut World, version: &str| {
+        let id = world.submit("birch/author", deploy(version, STAGES)).unwrap();
+        let electorate = &world.state.proposal(id).unwrap().electorate;
+        (electorate.own(&member("acme/author")), electorate.own(&member("acme/shill")), electorate.total)
+    };
+    let before = (Weight::new(100), Weight::ZERO, Weight::new(400));
+    for is_late in [false, true] {
+        let mut world = World::new(4);
+        let more = vec![
+            join("acme/author", 300, &[Role::Author, Role::Reviewer, Role::Voter]),
+            join("acme/shill", 300, &[Role::Voter]),
+        ];
+        let id = decide_acts(&mut world, acts(more));
+        world.cosign("birch/guardian", id).unwrap();
+        if is_late {
+            pass_timelock(&mut world, id);
+            assert_eq!(weights(&mut world, "3"), before);
+            world.cosign("cedar/guardian", id).unwrap();
+        } else {
+            world.cosign("cedar/guardian", id).unwrap();
+            pass_timelock(&mut world, id);
+        }
+        assert_eq!(world.state.member(&member("acme/shill")).unwrap().weight, Weight::new(300));
+        assert_eq!(weights(&mut world, "4"), before, "late: {is_late}");
+        world.pass(DurationMs::new(1));
+        let (author, shill, total) = weights(&mut world, "5");
+        assert_eq!((author, shill, total), (Weight::new(300), Weight::new(300), Weight::new(900)));
+    }
+}
+
+#[test]
+fn a02_weight_that_comes_and_goes_in_one_height_counts_nowhere() {
+    let mut world = World::new(5);
+    let more = vec![join("org-4/author", 500, &[Role::Author, Role::Reviewer, Role::Voter])];
+    let come = decide_acts(&mut world, acts(more));
+    let go = vec![
+        Act::RemoveTarget { target: target("org-4-north") },
+        Act::RemoveTarget { target: target("org-4-south") },
+        Act::RemoveOrganisation { organisation: org("org-4") },
+    ];
+    let go = decide_acts(&mut world, acts(go));
+    for id in [come, go] {
+        world.cosign("birch/guardian", id).unwrap();
+        let left = world.state.proposal(id).unwrap().eta.unwrap().since(world.state.time());
+        world.pass(left.max(DurationMs::new(1)));
+    }
+    let raw = |world: &mut World, version: &str| {
+        let id = world.submit("birch/author", deploy(version, STAGES)).unwrap();
+        world.state.proposal(id).unwrap().electorate.total
+    };
+    world.cosign("cedar/guardian", come).unwrap();
+    assert_eq!(world.state.member(&member("org-4/author")).unwrap().weight, Weight::new(500));
+    assert_eq!(raw(&mut world, "3"), Weight::new(500), "five voters of 100, as the last block left them");
+    world.cosign("cedar/guardian", go).unwrap();
+    assert!(world.state.member(&member("org-4/author")).unwrap().has_left());
+    assert_eq!(raw(&mut world, "4"), Weight::new(500));
+    world.pass(DurationMs::new(1));
+    assert_eq!(raw(&mut world, "5"), Weight::new(400));
+}
+
+#[test]
 fn a15_whoever_leaves_keeps_the_ballots_cast_before_and_can_do_nothing_more() {
     let mut world = World::new(5);
     let id = decide_acts(&mut world, acts(vec![leave("org-4/author")]));

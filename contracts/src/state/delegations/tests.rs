@@ -148,6 +148,36 @@ fn a14_a_voice_that_passes_two_delegates_speaks_through_the_nearest_who_votes() 
 }
 
 #[test]
+fn a02_a_voice_that_is_lent_and_taken_back_in_one_height_is_heard_nowhere() {
+    let voices = |world: &mut World, version: &str| {
+        let id = open(world, version);
+        let delegates = world.state.proposal(id).unwrap().electorate.delegates.clone();
+        delegates.into_iter().map(|(from, to)| (from.to_string(), to.to_string())).collect::<Vec<_>>()
+    };
+    // As quick as the rules let it be.
+    let mut genesis = assembly();
+    genesis.constitution.delegation.activation = DurationMs::new(1);
+    let mut world = World::with(genesis);
+    world.pass(DAY);
+    lend(&mut world, "birch/cid", "birch/dan").unwrap();
+    assert_eq!(voices(&mut world, "2"), []);
+    revoke(&mut world, "birch/cid", None).unwrap();
+    world.pass(DAY);
+    assert_eq!(voices(&mut world, "3"), []);
+
+    // Nor is one taken back and lent again in the height of a submission.
+    let lent_to_dan = [("birch/cid".to_owned(), "birch/dan".to_owned())];
+    lend(&mut world, "birch/cid", "birch/dan").unwrap();
+    world.pass(DAY);
+    revoke(&mut world, "birch/cid", None).unwrap();
+    assert_eq!(voices(&mut world, "4"), lent_to_dan);
+    lend(&mut world, "birch/cid", "acme/ann").unwrap();
+    assert_eq!(voices(&mut world, "5"), lent_to_dan);
+    world.pass(DAY);
+    assert_eq!(voices(&mut world, "6"), [("birch/cid".to_owned(), "acme/ann".to_owned())]);
+}
+
+#[test]
 fn a23_a_delegation_counts_in_what_is_submitted_after_its_delay_and_in_nothing_earlier() {
     let mut world = world();
     let before = open(&mut world, "1");
