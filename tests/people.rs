@@ -28,3 +28,5 @@ mod parties;
 mod policy;
 #[path = "people/rehearsal.rs"]
 mod rehearsal;
+#[path = "people/rendering.rs"]
+mod rendering;

@@ -19,6 +19,7 @@ pub mod progress;
 pub mod proposal;
 pub mod registry;
 pub mod rehearsal;
+pub mod rendering;
 pub mod time;
 pub mod vote;
 

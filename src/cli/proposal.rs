@@ -215,6 +215,8 @@ pub(super) async fn run(command: ProposalCommand, session: &Session) -> Outcome 
         }
         ProposalCommand::Show { id } => {
             let shown: ProposalView = session.client()?.get(&path(&id, "")).await?;
+            // Whoever reads it may sign it next.
+            rendered(&shown)?;
             session.print(&shown)?;
             session.suggest(&format!("althing vote explain {}", short(&shown.summary.id)));
             Ok(())
@@ -331,7 +333,7 @@ pub(super) async fn seen(
     session: &Session,
 ) -> Outcome<(Revision, Digest)> {
     let shown: ProposalView = client.get(&path(id, "")).await?;
-    let current = parse_hash(&shown.summary.plan_hash)?;
+    let current = rendered(&shown)?;
     if hash.is_none() {
         session.confirm(
             &format!("{}: is the plan hash {current} the one you looked at?", shown.summary.title),
@@ -339,6 +341,17 @@ pub(super) async fn seen(
         )?;
     }
     Ok((Revision::new(shown.summary.revision), hash.unwrap_or(current)))
+}
+
+/// The plan hash, derived here from what the node shows; refuses what is not what it says.
+fn rendered(shown: &ProposalView) -> Outcome<Digest> {
+    shown.rendered_plan_hash().map_err(|error| {
+        Failure::with_help(
+            Exit::EndedBadly,
+            format!("refused: {error}"),
+            "sign nothing through this node, and look at the proposal through another one with --addr or --context",
+        )
+    })
 }
 
 async fn wait(id: &str, goal: Goal, session: &Session) -> Outcome {

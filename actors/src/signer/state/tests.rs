@@ -87,7 +87,7 @@ fn a_signed_call_is_taken_by_the_ledger_and_its_use_is_recorded() {
 }
 
 #[test]
-fn a_ballot_on_a_plan_that_the_own_ledger_does_not_show_is_refused() {
+fn a22_a_ballot_on_a_plan_that_the_own_ledger_does_not_show_is_refused() {
     let mut bench = bench();
     let id = bench.world.submit("acme/author", deploy("v2", &[&["acme-north"]])).unwrap();
     let shown = Digest::from_bytes([9; 32]);
