@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_different_artefact_is_refused() {
+    fn a26_a_missing_or_different_artefact_is_refused() {
         let (dir, store) = store();
         let digest = Digest::of_artefact(b"release 2");
         assert!(matches!(store.fetch(digest), Err(ArtefactError::Missing { .. })));

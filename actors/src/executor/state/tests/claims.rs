@@ -58,3 +58,27 @@ fn a_claim_that_was_held_before_is_taken_up_when_it_is_this_nodes_and_for_this()
     let outputs = bench.step(Input::Claimed { key, answer: Settlement::Final(height, None) });
     assert!(outputs.is_empty(), "what is held is not the undo: {outputs:?}");
 }
+
+#[test]
+fn a20_what_one_executor_says_has_failed_another_takes_up_by_what_the_target_shows() {
+    let mut bench = Bench::new("acme", &[&["acme-north"]]);
+    let proposal = bench.id;
+    let claim = Call::Claim { proposal, step: 0 };
+    bench.world.call("acme/executor", Role::Executor, claim.clone()).unwrap();
+    let fence = bench.claim_of(0).fence;
+    let outcome_of_a_liar = StepOutcome::Failed { reason: line("no space"), retryable: true };
+    let receipt =
+        Call::Receipt { proposal, step: 0, fence, outcome: outcome_of_a_liar, evidence: Digest::ZERO };
+    bench.world.call("acme/executor", Role::Executor, receipt).unwrap();
+    assert_eq!(bench.world.state.proposal(proposal).unwrap().stage, Stage::Failed);
+    bench.world.call("acme/executor-2", Role::Executor, Call::Resume { proposal }).unwrap();
+    bench.state.config.members = BTreeSet::from([member("acme/executor-2")]);
+    assert!(matches!(bench.look()[..], [Output::Claim { .. }]));
+    assert!(matches!(bench.take_over(claim)[..], [Output::Read { .. }]));
+    assert!(bench.claim_of(0).fence > fence, "calls of the first one come too late");
+    let applied = bench.action(0);
+    let outputs = bench.read(Ok(Some(applied)));
+    let [Output::CarryOut { order, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(order.fence, bench.claim_of(0).fence);
+    assert_eq!(*outcome(&bench.carried_out(Ok(Effect::Same(facts())))), StepOutcome::Done);
+}
