@@ -3,7 +3,7 @@
 use super::{Condition, Outlook, Unit};
 use crate::{
     lifecycle,
-    proposal::Proposal,
+    proposal::{Proposal, StepProgress},
     rules,
     stage::Stage,
     state::Registry,
@@ -168,7 +168,7 @@ impl Scene<'_> {
             ),
         ];
         // What had no effect fails, and what may have had one is undone.
-        let touched = proposal.execution.steps.iter().any(|progress| progress.needs_undo());
+        let touched = proposal.execution.steps.iter().any(StepProgress::needs_undo);
         let stopped = if touched { Stage::RollingBack } else { Stage::Failed };
         vec![
             self.before_deadline(proposal.next_stage(), conditions),
