@@ -144,7 +144,7 @@ mod tests {
             "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Althing//Calendar//EN\r\nCALSCALE:GREGORIAN\r\n\
              METHOD:PUBLISH\r\nBEGIN:VEVENT\r\nUID:voting-ends-3f9ac1@network\r\nDTSTAMP:19700101T000000Z\r\n\
              DTSTART:20251231T235959Z\r\nSUMMARY:voting-ends: greeter 2\\, everywhere\\; now\r\n\
-             DESCRIPTION:proposal 3f9ac1\\nfalls to: voter\\nexactly: 2025-12-31T23:59:59\r\n .001Z\r\n\
+             DESCRIPTION:proposal 3f9ac1\\nfalls to: voter\\nexactly: 2025-12-31T23:59:59.\r\n 001Z\r\n\
              TRANSP:TRANSPARENT\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
         );
     }

@@ -161,7 +161,7 @@ mod tests {
                 view.plan.document = evil.digest().to_string();
             }),
             ("action", &|view| view.plan.steps[1].after = other()),
-            ("undo", &|view| view.plan.steps[0].undo = other()),
+            ("undo", &|view| view.plan.steps[0].undo = view.plan.steps[0].after.clone()),
             ("what it finds", &|view| view.plan.steps[0].before = Some(other())),
             ("target", &|view| view.plan.steps[0].target = "delta-north".to_owned()),
             ("owner", &|view| view.plan.steps[0].owner = "delta".to_owned()),
