@@ -3,6 +3,7 @@
 //! it reads transactions, and does its own sums.
 
 mod approval;
+mod attempt;
 mod effects;
 mod emergency;
 mod history;
@@ -23,7 +24,7 @@ use althing_contracts::{
     genesis::Genesis,
     name::TargetId,
     proposal::Proposal,
-    quantity::{Fence, Height},
+    quantity::{Fence, Height, TimeMs},
     stage::Stage,
     transaction::{ProposalId, TransactionId},
 };
@@ -93,7 +94,7 @@ pub enum Invariant {
     /// What was acknowledged is final, once; nobody's ballot counts twice.
     Ballots,
     /// Before an effect came its claim, and before that the approval, the timelock and no veto, for this very action;
-    /// what was voted down had not passed.
+    /// what was voted down had not passed, and nobody asked for the same again too soon.
     Approval,
     /// Nothing begins that an emergency holds back, which as many guardians carry as the rules ask for; what the members did not
     /// ratify cost its signers their power.
@@ -144,14 +145,18 @@ pub struct Ended {
     pub stage: Stage,
     /// In which block; 0 for what is not over, or was voted down.
     pub height: Height,
+    /// Since when it stands where it does, if that is known.
+    pub since: Option<TimeMs>,
 }
 
 /// How a vote or an execution ended, as [`Evidence::ended`] has it.
 #[must_use]
 pub fn how_it_ended(proposal: &Proposal) -> Option<Ended> {
     let says_it_itself = matches!(proposal.stage, Stage::RollingBack | Stage::Defeated);
-    let ended = proposal.ended.as_ref().map(|ending| Ended { stage: ending.stage, height: ending.height });
-    ended.or(says_it_itself.then_some(Ended { stage: proposal.stage, height: Height::ZERO }))
+    let since = Some(proposal.stage_since);
+    let ended = proposal.ended.as_ref();
+    let ended = ended.map(|ending| Ended { stage: ending.stage, height: ending.height, since: None });
+    ended.or(says_it_itself.then_some(Ended { stage: proposal.stage, height: Height::ZERO, since }))
 }
 
 /// Judges a run; nothing was found when it is sound.
@@ -164,6 +169,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Vec<Finding> {
     turns::judge(&history, &mut findings);
     let rules = Rules::read(evidence, &history, &mut findings);
     approval::judge(evidence, &history, &rules, &mut findings);
+    attempt::judge(evidence, &history, &rules, &mut findings);
     emergency::judge(evidence, &history, &rules, &mut findings);
     if let Some(uses) = evidence.key_uses {
         keys::judge(uses, &history, &mut findings);

@@ -21,6 +21,8 @@ pub use emergency::EmergencyRules;
 pub(crate) use reach::Holders;
 
 use crate::{
+    attempt::ResubmissionRules,
+    bond::BondRules,
     delegation::DelegationRules,
     digest::{Digest, Purpose},
     name::Name,
@@ -119,6 +121,10 @@ pub struct Constitution {
     pub delegation: DelegationRules,
     /// Proposals that one author may have open.
     pub open_proposals_per_author_max: u16,
+    /// How failed attempts are remembered.
+    pub resubmission: ResubmissionRules,
+    /// What an author may ask for at one time.
+    pub bonds: BondRules,
     /// Vetoes that one guardian may use.
     pub vetoes_per_guardian: u16,
     /// What an emergency needs, and what limits it.
@@ -232,6 +238,8 @@ pub struct TrackParameters {
     pub audit: DurationMs,
     /// Attestations that close an audited proposal.
     pub attestations: u8,
+    /// Time for which a content that failed is not submitted again; the n-th failure in a row keeps it out n times as long.
+    pub cooldown: DurationMs,
 }
 
 /// How many guardians of organisations other than the author's have to sign a decision.

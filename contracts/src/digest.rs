@@ -43,6 +43,8 @@ pub enum Purpose {
     Bundle,
     /// The content of an emergency.
     Emergency,
+    /// What a proposal does, whoever asks for it and in whatever words.
+    Content,
 }
 
 impl Purpose {
@@ -64,6 +66,7 @@ impl Purpose {
             Self::State => "althing 2026 v1 state",
             Self::Bundle => "althing 2026 v1 bundle",
             Self::Emergency => "althing 2026 v1 emergency",
+            Self::Content => "althing 2026 v1 content",
         }
     }
 
@@ -80,7 +83,7 @@ impl Purpose {
     }
 
     /// Every purpose.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Genesis,
         Self::Transaction,
         Self::Header,
@@ -97,6 +100,7 @@ impl Purpose {
         Self::State,
         Self::Bundle,
         Self::Emergency,
+        Self::Content,
     ];
 }
 

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     act::Subject,
+    attempt::ContentId,
     constitution::Track,
     digest::Digest,
     emergency::{Declaration, EmergencyId},
     name::{Line, MemberId, OrgId, TargetId},
-    quantity::{EventSequence, Fence, Height, Revision, TimeMs},
+    quantity::{BondPoints, EventSequence, Fence, Height, Revision, TimeMs},
     rules::Finding,
     stage::Stage,
     tally::TallyReport,
@@ -308,6 +309,38 @@ pub enum Event {
         /// In votes of which track.
         track: Track,
     },
+    /// A proposal failed: what it asks for may not be submitted again for a while.
+    CooldownBegan {
+        /// Which.
+        proposal: ProposalId,
+        /// What it asks for.
+        content: ContentId,
+        /// How often that has failed, as far as it is remembered.
+        failures: u8,
+        /// Not submitted before this.
+        until: TimeMs,
+    },
+    /// Points of an author's account stand for an open proposal, in the place of those that did before.
+    BondHeld {
+        /// For which.
+        proposal: ProposalId,
+        /// Whose.
+        author: MemberId,
+        /// How many.
+        points: BondPoints,
+    },
+    /// A proposal needs its bond no more.
+    BondSettled {
+        /// Which.
+        proposal: ProposalId,
+        /// Whose points they are.
+        author: MemberId,
+        /// How many.
+        points: BondPoints,
+        /// When they come back, if not at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost_until: Option<TimeMs>,
+    },
 }
 
 impl Event {
@@ -335,7 +368,10 @@ impl Event {
             | Self::Enacted { proposal, .. }
             | Self::EmergencyRatified { proposal, .. }
             | Self::EmergencyReverted { proposal, .. }
-            | Self::Reinstated { proposal, .. } => Some(*proposal),
+            | Self::Reinstated { proposal, .. }
+            | Self::CooldownBegan { proposal, .. }
+            | Self::BondHeld { proposal, .. }
+            | Self::BondSettled { proposal, .. } => Some(*proposal),
             Self::Equivocated { .. }
             | Self::Delegated { .. }
             | Self::Revoked { .. }

@@ -5,7 +5,9 @@
 #![warn(missing_docs)]
 
 pub mod act;
+pub mod attempt;
 pub mod block;
+pub mod bond;
 pub mod calendar;
 pub mod canonical;
 pub mod certificate;

@@ -101,6 +101,10 @@ quantity! {
     Weight(u64)
 }
 quantity! {
+    /// Points of an author's account that stand for what it asks of others.
+    BondPoints(u32)
+}
+quantity! {
     /// Money in thousandths of the mesh's unit of account.
     AmountMilli(u64)
 }
@@ -140,6 +144,12 @@ impl DurationMs {
     #[must_use]
     pub const fn from_hours(hours: u64) -> Self {
         Self(hours.saturating_mul(3_600_000))
+    }
+
+    /// So many times this length, held at the top of the range.
+    #[must_use]
+    pub const fn times(self, count: u64) -> Self {
+        Self(self.0.saturating_mul(count))
     }
 
     /// This length divided by `divisor` (0 counts as 1), at least 1 ms unless it was zero.

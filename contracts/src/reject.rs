@@ -1,13 +1,14 @@
 //! Owns refusals: what the rules say no to, the same on every node.
 
 use crate::{
+    attempt::ContentId,
     constitution::{Cosign, Track},
     delegation::DelegationRefusal,
     digest::Digest,
     document::Action,
     emergency::{EmergencyId, EmergencyStage},
     name::{MemberId, Name, TargetId},
-    quantity::{Fence, Height, Revision, Sequence, TimeMs},
+    quantity::{BondPoints, Fence, Height, Revision, Sequence, TimeMs},
     role::Role,
     stage::Stage,
     transaction::ProposalId,
@@ -119,6 +120,26 @@ pub enum Reject {
         author: MemberId,
         /// The limit.
         max: u16,
+    },
+    /// The content failed a short time ago.
+    #[error("what it asks for has failed {failures} times and may be submitted again at {until}")]
+    Cooldown {
+        /// What it asks for.
+        content: ContentId,
+        /// How often that has failed, as far as it is remembered.
+        failures: u8,
+        /// The end of the cooldown.
+        until: TimeMs,
+    },
+    /// The author has too few free points for the bond.
+    #[error("its bond is {price} points and {author} has {free} free; they come back with what ends")]
+    Bond {
+        /// Who.
+        author: MemberId,
+        /// The bond.
+        price: BondPoints,
+        /// What is free.
+        free: BondPoints,
     },
     /// The sender's own organisation may not do this.
     #[error("{member} belongs to the author's organisation; another one has to do this")]
@@ -421,6 +442,8 @@ impl Reject {
             Self::Document { .. } => "document",
             Self::UnknownTarget { .. } => "unknown-target",
             Self::TooManyOpen { .. } => "too-many-open",
+            Self::Cooldown { .. } => "cooldown",
+            Self::Bond { .. } => "bond",
             Self::OwnOrganisation { .. } => "own-organisation",
             Self::NotTheAuthor { .. } => "not-the-author",
             Self::NotEligible { .. } => "not-eligible",
@@ -456,7 +479,7 @@ impl Reject {
     pub fn can_waiting_help(&self) -> bool {
         match self {
             Self::Sequence { found, expected, .. } => found > expected,
-            Self::TooManyOpen { .. } => true,
+            Self::TooManyOpen { .. } | Self::Bond { .. } => true,
             Self::Step { why, .. } => matches!(
                 why,
                 StepRefusal::Timelocked { .. }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     act::Subject,
+    bond::BondAccount,
     certificate::Roster,
     constitution::{Constitution, Track},
     delegation::Delegation,
@@ -25,6 +26,7 @@ use crate::{
 };
 
 mod acts;
+mod attempts;
 mod delegations;
 mod door;
 mod emergencies;
@@ -95,6 +97,8 @@ pub struct Member {
     pub vetoes: u16,
     /// Who speaks for it on each track, as far as it said so; what is over stays until it says otherwise.
     pub delegations: BTreeMap<Track, Delegation>,
+    /// What stands for its open proposals.
+    pub bonds: BondAccount,
 }
 
 /// A governed target with what the ledger knows is applied to it.

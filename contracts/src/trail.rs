@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod approval;
+mod attempt;
 mod effect;
 mod emergency;
 mod evidence;
@@ -37,6 +38,7 @@ pub struct Historian {
     trail: Trail,
     used: sequence::Used,
     emergencies: emergency::Emergencies,
+    attempts: attempt::Attempts,
 }
 
 impl Historian {
@@ -57,11 +59,14 @@ impl Historian {
             found.extend(separation::check_event(&self.trail, event).err());
             found.extend(evidence::check(&self.trail, block, event).err());
             found.extend(self.emergencies.check(&self.trail, block, event).err());
+            found.extend(self.attempts.check(&self.trail, block, event).err());
             found.truncate(VIOLATIONS_MAX);
             self.trail.push(block, event);
             self.emergencies.push(&self.trail, block, event);
+            self.attempts.push(&self.trail, block, event);
         }
         found.extend(self.emergencies.check_end(block).err());
+        found.extend(self.attempts.check_end(&self.trail, block).err());
         let height = block.header.height;
         let violation =
             |Found { invariant, proposal, message }| Violation { invariant, height, proposal, message };

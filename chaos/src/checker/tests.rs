@@ -17,6 +17,7 @@ use super::{
     *,
 };
 
+mod attempt;
 mod emergency;
 
 /// What a short run left behind.
@@ -200,13 +201,13 @@ fn amended() -> Run {
     scribe.deadline();
     assert_eq!(scribe.world.state.constitution().version, 2);
     let height = scribe.world.state.height();
-    scribe.run.ended.insert(proposal, Ended { stage: Stage::Executed, height });
+    scribe.run.ended.insert(proposal, Ended { stage: Stage::Executed, height, since: None });
     scribe.run
 }
 
 /// An end whose block nobody asks for.
 const fn at_once(stage: Stage) -> Ended {
-    Ended { stage, height: Height::ZERO }
+    Ended { stage, height: Height::ZERO, since: None }
 }
 
 /// The invariants that do not hold after a falsehood.

@@ -172,6 +172,19 @@ impl Life {
             | Event::Enacted { .. }
             | Event::Reinstated { .. }
             | Event::EmergencyRatified { .. } => self.enacted(periods, time),
+            Event::CooldownBegan { .. } => self.in_stage(
+                &[Stage::Rejected, Stage::Defeated, Stage::Vetoed, Stage::Expired],
+                "its content was kept out",
+            ),
+            Event::BondHeld { author, .. } => {
+                ensure(author.org() == self.author, || format!("{author} gave its bond"))?;
+                self.in_stage(&[Stage::Review, Stage::Voting], "its bond was taken")
+            }
+            Event::BondSettled { .. } => {
+                ensure(self.stage.is_terminal() || self.stage == Stage::Auditing, || {
+                    format!("its bond was settled while it was {}", self.stage)
+                })
+            }
             Event::EmergencyReverted { .. } => self.in_stage(&[Stage::Defeated], "an emergency fell with it"),
             Event::Equivocated { .. }
             | Event::Delegated { .. }

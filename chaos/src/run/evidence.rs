@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use althing_contracts::stage::Stage;
+use althing_contracts::{quantity::TimeMs, stage::Stage};
 use serde_json::Value;
 
 use super::{
@@ -102,8 +102,16 @@ fn is_later(effect: &Effect, highest: u64, stories: &BTreeMap<String, Story>) ->
 impl Story {
     /// The stages that it came to, in order; one that cannot be read is left out.
     pub(super) fn stages(&self) -> impl DoubleEndedIterator<Item = Stage> {
+        self.moves().map(|(stage, _)| stage)
+    }
+
+    /// The same, with the time of each.
+    pub(super) fn moves(&self) -> impl DoubleEndedIterator<Item = (Stage, Option<TimeMs>)> {
         let changes = self.events.iter().filter(|event| event["type"] == "io.althing.stage-changed");
-        changes.filter_map(|event| serde_json::from_value(event["data"]["to"].clone()).ok())
+        changes.filter_map(|event| {
+            let stage = serde_json::from_value(event["data"]["to"].clone()).ok()?;
+            Some((stage, event["data"]["time_ms"].as_u64().map(TimeMs::new)))
+        })
     }
 
     fn highest_fence(&self) -> Option<u64> {

@@ -18,7 +18,7 @@ use althing_contracts::{
     document::Action,
     genesis::Genesis,
     name::{Name, TargetId},
-    quantity::{Fence, Height},
+    quantity::{Fence, Height, TimeMs},
     stage::Stage,
     transaction::ProposalId,
 };
@@ -113,7 +113,7 @@ fn entries(effects: &[Effect]) -> Result<Vec<EffectEntry>, GroundError> {
 fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Ended>, GroundError> {
     let mut ended = BTreeMap::new();
     for (id, story) in stories {
-        let is_end = |stage: &Stage| {
+        let is_end = |(stage, _): &(Stage, Option<TimeMs>)| {
             matches!(
                 stage,
                 Stage::Defeated
@@ -124,9 +124,9 @@ fn ended(stories: &BTreeMap<String, Story>) -> Result<BTreeMap<ProposalId, Ended
                     | Stage::RollbackFailed
             )
         };
-        if let Some(stage) = story.stages().rfind(is_end) {
+        if let Some((stage, since)) = story.moves().rfind(is_end) {
             // A run proposes no acts, so that nobody asks for the block.
-            let end = Ended { stage, height: Height::ZERO };
+            let end = Ended { stage, height: Height::ZERO, since };
             ended.insert(serde_json::from_value(id.as_str().into())?, end);
         }
     }

@@ -135,8 +135,9 @@ fn author(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
         }
         (_, 20..) => {
             let lost = emergency::reinstatement(random, state).filter(|_| random.random_bool(0.25));
-            let document = match (lost, random.random_range(0..100)) {
-                (Some(given_back), _) => given_back,
+            let failed = failed(random, state).filter(|_| random.random_bool(0.15));
+            let document = match (lost.or(failed), random.random_range(0..100)) {
+                (Some(again), _) => again,
                 (None, 0..6) => amendment(random, state),
                 (None, 6..14) => parties(random, state, &member.org()),
                 (None, _) => draw(random, state, &member.org()),
@@ -146,6 +147,14 @@ fn author(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
         }
         _ => None,
     }
+}
+
+/// What was asked for before and failed, by whomever: its cooldown may run or not.
+fn failed(random: &mut StdRng, state: &State) -> Option<ProposalDocument> {
+    let failed = pick(random, state, |it| {
+        matches!(it.stage, Stage::Rejected | Stage::Defeated | Stage::Vetoed | Stage::Expired)
+    })?;
+    Some(ProposalDocument::clone(&failed.document)).filter(|_| failed.judges().is_none())
 }
 
 /// A change: one to three stages, each on one or two targets, of which the rules or the targets may refuse some.

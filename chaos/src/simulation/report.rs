@@ -48,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 48] = [
+    pub const KINDS: [&str; 52] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -97,6 +97,10 @@ impl Coverage {
         DELEGATED,
         REVOKED,
         HEARD_THROUGH,
+        FAILED_ONCE,
+        FAILED_ANEW,
+        KEPT_OUT,
+        BOND_LOST,
     ];
 
     /// Notes that something happened.
@@ -166,6 +170,9 @@ impl Coverage {
             Event::EmergencyAttested { .. } => self.count(EMERGENCY_AUDITED),
             Event::Delegated { .. } => self.count(DELEGATED),
             Event::Revoked { .. } => self.count(REVOKED),
+            Event::CooldownBegan { failures: 1, .. } => self.count(FAILED_ONCE),
+            Event::CooldownBegan { .. } => self.count(FAILED_ANEW),
+            Event::BondSettled { lost_until: Some(_), .. } => self.count(BOND_LOST),
             Event::Tallied { tally, .. } => {
                 let objects = |test: &TallyTest| test.kind == TallyTestKind::Objection && !test.holds;
                 if tally.tests.iter().any(objects) {
@@ -179,6 +186,9 @@ impl Coverage {
     /// Notes a refusal by the rules.
     pub(super) fn reject(&mut self, code: &'static str) {
         *self.rejects.entry(code).or_default() += 1;
+        if code == COOLDOWN {
+            self.count(KEPT_OUT);
+        }
     }
 
     /// What never happened: kinds, lies, and legal moves of the lifecycle.
@@ -323,6 +333,17 @@ pub(super) const COSIGNED: &str = "signatures of guardians under decisions";
 pub(super) const DELEGATED: &str = "voices lent to another voter";
 pub(super) const REVOKED: &str = "voices taken back";
 pub(super) const HEARD_THROUGH: &str = "ballots that speak for others";
+
+/// Others refused what somebody asked for, or let its time run out.
+pub(super) const FAILED_ONCE: &str = "contents that failed";
+/// It was asked for again, and failed again.
+pub(super) const FAILED_ANEW: &str = "contents that failed again";
+/// It was asked for again too soon.
+pub(super) const KEPT_OUT: &str = "contents refused inside their cooldown";
+/// The code of that refusal.
+const COOLDOWN: &str = "cooldown";
+/// The members or a guardian decided against it, or its author fled from the vote.
+pub(super) const BOND_LOST: &str = "bonds lost for a time";
 
 /// Guardians want something held back.
 pub(super) const DECLARED: &str = "emergencies declared";

@@ -97,6 +97,8 @@ pub fn constitution() -> Constitution {
     constitution.emergency.ttl_max = DurationMs::new(4_000);
     constitution.emergency.ratify = DurationMs::new(2_500);
     constitution.delegation.activation = DurationMs::new(300);
+    constitution.resubmission.memory = DurationMs::new(15_000);
+    constitution.bonds.lost_for = DurationMs::new(6_000);
     for track in constitution.tracks.values_mut() {
         *track = TrackParameters {
             review: DurationMs::new(3_000),
@@ -108,6 +110,7 @@ pub fn constitution() -> Constitution {
             lease: DurationMs::new(5_000),
             stage: DurationMs::new(9_000),
             audit: DurationMs::new(4_000),
+            cooldown: DurationMs::new(1_500),
             ..track.clone()
         };
     }

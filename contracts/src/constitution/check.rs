@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    attempt::ResubmissionRules,
+    bond::ACCOUNT_MAX,
     constitution::{
         Classification, Constitution, ConstitutionError, Cosign, EmergencyRules, HardRules, Scheme,
         Threshold, Track, TrackParameters,
@@ -47,9 +49,25 @@ impl Constitution {
         share("organisation_cap", self.organisation_cap)?;
         self.delegation.check()?;
         number("open_proposals_per_author_max", self.open_proposals_per_author_max.into(), 1, 1_000)?;
+        self.check_attempts()?;
         period("heartbeat", self.heartbeat, DurationMs::new(100), PERIOD_MAX)?;
         period("clock_ahead_max", self.clock_ahead_max, MILLISECOND, DurationMs::from_hours(1))?;
         self.hard_rules.check()
+    }
+
+    /// A failure is remembered for longer than it keeps its content out, and an author without any other proposal can afford
+    /// every content.
+    fn check_attempts(&self) -> Result<(), ConstitutionError> {
+        let ResubmissionRules { memory, failures_max } = self.resubmission;
+        number("resubmission.failures_max", failures_max.into(), 1, 16)?;
+        period("resubmission.memory", memory, MILLISECOND, PERIOD_MAX)?;
+        let longest = memory.divided(failures_max.into());
+        for (track, parameters) in &self.tracks {
+            period(&format!("tracks.{track}.cooldown"), parameters.cooldown, DurationMs::ZERO, longest)?;
+        }
+        let least = self.bonds.price(0, failures_max);
+        number("bonds.account", self.bonds.account.get().into(), least.get().into(), ACCOUNT_MAX.into())?;
+        period("bonds.lost_for", self.bonds.lost_for, DurationMs::ZERO, PERIOD_MAX)
     }
 
     /// What an unseen routine vote becomes counts the same ballots, by the same electorate.
@@ -125,6 +143,7 @@ impl TrackParameters {
             ("scheme", self.scheme.is_looser_than(&other.scheme)),
             ("cosign", own.0 < others.0 || own.1 < others.1),
             ("timelock", self.timelock < other.timelock),
+            ("cooldown", self.cooldown < other.cooldown),
         ];
         match looser.into_iter().find(|(_, is_looser)| *is_looser) {
             Some((field, _)) => {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    attempt::ResubmissionRules,
+    bond::BondRules,
     constitution::{
         Classification, Constitution, Cosign, EmergencyRules, HardRules, PERIOD_MAX, Scheme, Threshold,
         Track, TrackParameters,
@@ -11,7 +13,7 @@ use crate::{
     document::ActionKind,
     genesis::Tier,
     name::Name,
-    quantity::{AmountMilli, DurationMs, Ratio},
+    quantity::{AmountMilli, BondPoints, DurationMs, Ratio},
     weighing::Weighing,
 };
 
@@ -34,6 +36,8 @@ impl Constitution {
             organisation_cap: Ratio::ONE_THIRD,
             delegation: delegation(),
             open_proposals_per_author_max: 8,
+            resubmission: resubmission(),
+            bonds: bonds(),
             vetoes_per_guardian: 3,
             emergency: EmergencyRules::default_genesis(),
             hard_rules: hard_rules(),
@@ -68,6 +72,8 @@ impl Constitution {
         }
         self.emergency.divide(divisor);
         self.delegation.activation = self.delegation.activation.divided(divisor);
+        self.resubmission.memory = self.resubmission.memory.divided(divisor);
+        self.bonds.lost_for = self.bonds.lost_for.divided(divisor);
         self.heartbeat = self.heartbeat.divided(divisor).max(SECOND);
         self
     }
@@ -75,9 +81,14 @@ impl Constitution {
 
 impl TrackParameters {
     fn divide(&mut self, divisor: u64) {
-        for period in
-            [&mut self.review, &mut self.voting, &mut self.late_window, &mut self.confirm, &mut self.timelock]
-        {
+        for period in [
+            &mut self.review,
+            &mut self.voting,
+            &mut self.late_window,
+            &mut self.confirm,
+            &mut self.timelock,
+            &mut self.cooldown,
+        ] {
             *period = period.divided(divisor);
         }
         let machine_min = DurationMs::new(15_000);
@@ -109,6 +120,7 @@ fn routine() -> TrackParameters {
         retries: 2,
         audit: DurationMs::from_hours(24),
         attestations: 1,
+        cooldown: DurationMs::from_hours(24),
     }
 }
 
@@ -126,6 +138,7 @@ fn standard() -> TrackParameters {
         confirm: DurationMs::from_hours(12),
         timelock: DurationMs::from_hours(24),
         execute_by: DurationMs::from_hours(7 * 24),
+        cooldown: DurationMs::from_hours(3 * 24),
         ..routine()
     }
 }
@@ -141,6 +154,7 @@ fn high() -> TrackParameters {
         },
         cosign: Some(Cosign { guardians: 2, organisations: 2 }),
         timelock: DurationMs::from_hours(48),
+        cooldown: DurationMs::from_hours(7 * 24),
         ..standard()
     }
 }
@@ -156,6 +170,7 @@ fn constitutional() -> TrackParameters {
         },
         timelock: DurationMs::from_hours(7 * 24),
         execute_by: DurationMs::from_hours(14 * 24),
+        cooldown: DurationMs::from_hours(14 * 24),
         ..high()
     }
 }
@@ -178,6 +193,20 @@ fn classification() -> Classification {
 /// A day in which everyone sees that a voice is lent, and a term after which who lends it has to think again.
 const fn delegation() -> DelegationRules {
     DelegationRules { cap: Ratio::ONE_FIFTH, activation: DurationMs::from_hours(24), term_max: PERIOD_MAX }
+}
+
+/// A season in which others may forget, and a whale may not.
+const fn resubmission() -> ResubmissionRules {
+    ResubmissionRules { memory: PERIOD_MAX, failures_max: 4 }
+}
+
+/// Enough for as many new proposals as an author may have open, and for some that failed before.
+const fn bonds() -> BondRules {
+    BondRules {
+        account: BondPoints::new(100),
+        base: BondPoints::new(2),
+        lost_for: DurationMs::from_hours(30 * 24),
+    }
 }
 
 fn hard_rules() -> HardRules {

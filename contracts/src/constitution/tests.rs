@@ -87,6 +87,28 @@ fn a29_a_timelock_of_ten_years_is_refused() {
 }
 
 #[test]
+fn a29_cooldowns_and_bonds_end_and_can_be_afforded() {
+    let refusal = |change: fn(&mut Constitution)| {
+        let mut rules = Constitution::default_genesis();
+        change(&mut rules);
+        rules.check().err().map(|error| error.to_string())
+    };
+    let longest = |rules: &mut Constitution| {
+        let memory = DurationMs::from_hours(4 * 14 * 24);
+        rules.resubmission.memory = memory;
+    };
+    assert_eq!(refusal(longest), None);
+    let found = refusal(|rules| rules.resubmission.memory = DurationMs::new(4 * 14 * 24 * 3_600_000 - 1));
+    assert!(found.unwrap().starts_with("tracks.constitutional.cooldown is 1209600000 ms"));
+    let enough = |rules: &mut Constitution| rules.bonds.account = crate::quantity::BondPoints::new(10);
+    assert_eq!(refusal(enough), None);
+    let found = refusal(|rules| rules.bonds.account = crate::quantity::BondPoints::new(9));
+    assert_eq!(found.unwrap(), "bonds.account is 9; it must be from 10 to 1000000");
+    assert!(refusal(|rules| rules.bonds.lost_for = DurationMs::from_hours(91 * 24)).is_some());
+    assert!(refusal(|rules| rules.resubmission.failures_max = 0).is_some());
+}
+
+#[test]
 fn a29_a_track_without_parameters_is_refused() {
     let mut constitution = Constitution::default_genesis();
     constitution.tracks.remove(&Track::Routine);
@@ -117,6 +139,7 @@ fn a29_a_stricter_track_never_asks_for_less_than_the_one_below() {
     assert_eq!(looser(|high| high.reviewers = 1), None, "as many is not fewer");
     assert_eq!(looser(|high| high.timelock = DurationMs::from_hours(24)), None);
     assert_eq!(looser(|high| high.timelock = DurationMs::new(86_399_999)), message("timelock"));
+    assert_eq!(looser(|high| high.cooldown = DurationMs::from_hours(71)), message("cooldown"));
     let approval = |threshold| {
         move |high: &mut TrackParameters| {
             if let Scheme::Majority { approval, .. } = &mut high.scheme {

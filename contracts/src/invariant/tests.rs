@@ -1,5 +1,6 @@
 //! Random lives hold every invariant, and each invariant notices what it is there for.
 
+mod attempt;
 mod emergency;
 mod planted;
 mod random;

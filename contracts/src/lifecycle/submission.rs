@@ -13,7 +13,7 @@ use crate::{
     name::{Line, MemberId},
     plan::Plan,
     proposal::{Execution, Proposal, StepProgress, Vote},
-    quantity::Revision,
+    quantity::{BondPoints, Revision},
     reject::Reject,
     role::Role,
     rules,
@@ -32,11 +32,14 @@ pub(crate) fn submit(
 ) -> Result<Proposal, Reject> {
     check_open_limit(state, &body.sender)?;
     check_track(state.registry(), document)?;
+    state.registry().check_cooldown(document)?;
     let plan = planned(state.registry(), document, plan_hash)?;
+    let bond = state.registry().bond_for(&body.sender, document, None)?;
     let id = ProposalId::derive(state.network(), &body.sender, body.sequence, plan.document);
     let mut proposal = blank(id, &body.sender, document, plan, state.registry_mut())?;
     let mut cast = Cast { proposal: &mut proposal, registry: state.registry_mut(), events };
     enter(&mut cast);
+    hold(&mut cast, bond);
     Ok(proposal)
 }
 
@@ -53,11 +56,14 @@ pub(super) fn revise(
         return Err(Reject::Revision { found: replaces, current: cast.proposal.revision });
     }
     check_track(cast.registry, document)?;
+    cast.registry.check_cooldown(document)?;
     let plan = planned(cast.registry, document, plan_hash)?;
+    let bond = cast.registry.bond_for(sender, document, Some(cast.proposal.id))?;
     let edited = blank(cast.proposal.id, sender, document, plan, cast.registry)?;
     cast.go(Stage::Submitted, "its author edited it");
     *cast.proposal = Proposal { revision: cast.proposal.revision.next(), ..edited };
     enter(cast);
+    hold(cast, bond);
     Ok(())
 }
 
@@ -166,6 +172,13 @@ fn blank(
         cosigned_by: std::collections::BTreeSet::new(),
         attestations: std::collections::BTreeMap::new(),
     })
+}
+
+/// What the rules refused at once needs no bond.
+fn hold(cast: &mut Cast<'_>, bond: BondPoints) {
+    if cast.proposal.is_open() {
+        cast.registry.hold_bond(&cast.proposal.author, cast.proposal.id, bond, cast.events);
+    }
 }
 
 fn enter(cast: &mut Cast<'_>) {

@@ -2,6 +2,7 @@
 
 mod amendment;
 mod attack;
+mod attempt;
 mod audit;
 mod ballot;
 mod cosign;

@@ -90,7 +90,7 @@ impl State {
         transition: impl FnOnce(&mut Cast<'_>) -> Result<(), Reject>,
     ) -> Result<(), Reject> {
         let stored = self.proposals.get_mut(&id).ok_or(Reject::UnknownProposal { proposal: id })?;
-        let before = Standing::of(stored);
+        let (before, from) = (Standing::of(stored), stored.stage);
         let mut cast = Cast { proposal: Arc::make_mut(stored), registry: &mut self.registry, events };
         transition(&mut cast)?;
         let after = Standing::of(stored);
@@ -98,6 +98,9 @@ impl State {
         self.reindex(id, before, after);
         if before.open && !after.open {
             lifecycle::emergency::settle(self, id, events);
+            if let Some(ended) = self.proposals.get(&id).map(Arc::clone) {
+                self.registry.settle_attempt(&ended, from, events);
+            }
             self.supersede_overtaken(events);
         }
         Ok(())

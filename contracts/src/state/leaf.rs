@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
+    attempt::ContentId,
     canonical,
     constitution::Track,
     digest::{Digest, Purpose},
@@ -33,7 +34,7 @@ pub enum LeafKey {
     Target(TargetId),
     /// The weights and keys of all members.
     Members,
-    /// What changes about the members from this one on, up to the next such leaf: sequences, vetoes, delegations.
+    /// What changes about the members from this one on, up to the next such leaf: sequences, vetoes, delegations, bonds.
     Activity(MemberId),
     /// The parameters in force, and when those of each track last changed.
     Constitution,
@@ -45,6 +46,8 @@ pub enum LeafKey {
     Emergency(EmergencyId),
     /// The powers of guardians.
     Mandates,
+    /// What is remembered of a content that has failed; its value is the digest of the record.
+    Content(ContentId),
 }
 
 /// What the state root says about a proposal: enough for a person, and a commitment to all the rest.
@@ -166,7 +169,8 @@ pub(crate) fn registry_keys(registry: &Registry) -> Vec<LeafKey> {
     let emergencies = registry.emergencies.keys().copied().map(LeafKey::Emergency);
     let targets = registry.targets.keys().cloned().map(LeafKey::Target);
     let members = registry.ranges.keys().cloned().map(LeafKey::Activity);
-    fixed.chain(targets).chain(members).chain(emergencies).collect()
+    let contents = registry.attempts.keys().copied().map(LeafKey::Content);
+    fixed.chain(targets).chain(members).chain(emergencies).chain(contents).collect()
 }
 
 /// The bytes that a leaf of the registry holds: a digest of the object.
@@ -183,6 +187,7 @@ pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u
         LeafKey::Ledger => ledger_digest(registry),
         LeafKey::Emergency(id) => Digest::of_object(Purpose::State, registry.emergencies.get(id)?),
         LeafKey::Mandates => Digest::of_object(Purpose::State, &registry.mandates),
+        LeafKey::Content(id) => Digest::of_object(Purpose::State, registry.attempts.get(id)?),
     };
     Some(canonical::encode(&digest))
 }
@@ -196,8 +201,9 @@ fn members_digest(registry: &Registry) -> Digest {
 fn activity_digest(registry: &Registry, first: &MemberId) -> Option<Digest> {
     let last = registry.ranges.get(first)?;
     let members = registry.members.range::<_, MemberId>(first..=last);
-    let members: Vec<_> =
-        members.map(|(id, member)| (id, &member.sequences, member.vetoes, &member.delegations)).collect();
+    let members: Vec<_> = members
+        .map(|(id, member)| (id, &member.sequences, member.vetoes, &member.delegations, &member.bonds))
+        .collect();
     Some(Digest::of_object(Purpose::State, &members))
 }
 

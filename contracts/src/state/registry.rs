@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
+    attempt::{Attempts, ContentId},
     certificate::Roster,
     constitution::{Constitution, Holders, Track, TrackParameters},
     digest::Digest,
@@ -18,6 +19,7 @@ use crate::{
     signature::PublicKey,
     state::{
         Member, Target,
+        attempts::Fading,
         delegations::Floor,
         guardians,
         holds::Holds,
@@ -50,6 +52,10 @@ pub struct Registry {
     pub(crate) emergencies: SharedMap<EmergencyId, Arc<Emergency>>,
     /// The powers of each guardian.
     pub(crate) mandates: BTreeMap<MemberId, Mandate>,
+    /// What has failed, as far as it is remembered.
+    pub(crate) attempts: SharedMap<ContentId, Attempts>,
+    #[borsh(skip)]
+    pub(crate) fading: Fading,
     /// What the measures in force hold back.
     #[borsh(skip)]
     pub(crate) holds: Arc<Holds>,
@@ -89,6 +95,8 @@ impl Registry {
             equivocations: BTreeMap::new(),
             emergencies: SharedMap::default(),
             mandates: guardians::first_terms(genesis),
+            attempts: SharedMap::default(),
+            fading: Fading::default(),
             holds: Arc::default(),
             roster: Arc::default(),
             deciding: Arc::default(),
@@ -109,6 +117,7 @@ impl Registry {
             self.roster = Arc::new(roster);
         }
         self.derive_floor();
+        self.derive_fading();
         self.ranges = Arc::new(leaf::ranges(self.members.keys()));
         let tracks = Track::ALL.into_iter().chain([Track::Emergency]);
         let parameters =

@@ -36,6 +36,7 @@ impl State {
         self.registry.remember_block(last, parent);
         self.registry.touched.ledger();
         self.registry.settle_floor();
+        self.registry.fade();
         let mut events = Vec::new();
         let most = self.deadlines.len().saturating_mul(DEADLINES_PER_PROPOSAL_MAX);
         for _ in 0..most {

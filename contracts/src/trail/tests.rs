@@ -18,6 +18,7 @@ use crate::{
     transaction::{Call, Choice, HealthReport, ReviewVerdict, StepOutcome, Transaction, VerifiedTransaction},
 };
 
+mod attempt;
 mod separation;
 mod voice;
 

@@ -9,7 +9,7 @@ use super::time::rfc3339;
 /// Prefix of every event's type, a reverse domain name as `CloudEvents` asks for.
 pub const TYPE_PREFIX: &str = "io.althing.";
 /// The names of all events, as they follow [`TYPE_PREFIX`] and are filtered by.
-pub const TYPES: [&str; 30] = [
+pub const TYPES: [&str; 33] = [
     "submitted",
     "stage-changed",
     "rules-broken",
@@ -40,6 +40,9 @@ pub const TYPES: [&str; 30] = [
     "reinstated",
     "delegated",
     "revoked",
+    "cooldown-began",
+    "bond-held",
+    "bond-settled",
 ];
 
 /// An event (`CloudEvents` 1.0, JSON event format).

@@ -172,6 +172,14 @@ fn detail(event: &Event) -> String {
         Event::Amended { version, .. } => format!("version {version} of the constitution is in force"),
         Event::Enacted { subject, .. } => format!("{subject} is changed"),
         Event::Reinstated { guardian, .. } => format!("{guardian} holds the powers of a guardian"),
+        Event::CooldownBegan { failures, until, .. } => {
+            format!("failure {failures}; the same may be submitted again at {until}")
+        }
+        Event::BondHeld { author, points, .. } => format!("{points} points of {author}"),
+        Event::BondSettled { author, points, lost_until, .. } => match lost_until {
+            None => format!("{points} points go back to {author}"),
+            Some(until) => format!("{points} points go back to {author} at {until}"),
+        },
         // No rehearsal is of an emergency.
         Event::EmergencyDeclared { .. }
         | Event::EmergencySigned { .. }

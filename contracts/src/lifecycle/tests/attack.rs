@@ -211,17 +211,6 @@ fn a19_a_head_of_the_queue_that_is_stuck_blocks_nobody() {
 }
 
 #[test]
-fn a25_a_member_who_floods_is_bounded_and_others_are_not_affected() {
-    let mut world = World::new(4);
-    let mut taken = 0;
-    for n in 0..100 {
-        taken += usize::from(world.submit("acme/author", deploy(&format!("v{n}"), STAGES)).is_ok());
-    }
-    assert_eq!(taken, usize::from(world.state.constitution().open_proposals_per_author_max));
-    world.submit("birch/author", deploy("2", STAGES)).unwrap();
-}
-
-#[test]
 fn a27_what_expired_stays_expired() {
     let (mut world, id) = executable(STAGES);
     world.pass_to_deadline();

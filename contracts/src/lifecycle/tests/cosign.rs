@@ -46,7 +46,9 @@ fn a04_a_change_with_votes_and_without_co_signatures_stays_queued_and_expires() 
     );
     assert!(refused.can_waiting_help());
     let events = world.pass_to_deadline();
-    let [Event::StageChanged { to: Stage::Expired, cause, .. }] = &events[..] else { panic!("{events:?}") };
+    let [Event::StageChanged { to: Stage::Expired, cause, .. }, ..] = &events[..] else {
+        panic!("{events:?}")
+    };
     assert_eq!(cause.as_str(), "it was not co-signed in time");
 }
 

@@ -85,7 +85,7 @@ fn a_change_that_breaks_a_hard_rule_at_the_end_of_its_timelock_is_superseded() {
         constitution.hard_rules.cost_ceiling_monthly_milli = AmountMilli::new(999);
     });
     let events = world.pass_to_deadline();
-    let [Event::StageChanged { to: Stage::Superseded, cause, .. }] = &events[..] else {
+    let [Event::StageChanged { to: Stage::Superseded, cause, .. }, ..] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!(cause.as_str(), "costs 1000 thousandths a month, the ceiling is 999");
