@@ -17,7 +17,7 @@ use althing_contracts::{
     constitution::Constitution,
     genesis::Tier,
     name::{Name, OrgId, TargetId},
-    quantity::TimeMs,
+    quantity::{BondPoints, TimeMs},
 };
 use althing_netconfig::mesh_init::{MeshPlan, OrganisationPlan, TargetPlan, Transport, init_mesh};
 
@@ -188,10 +188,17 @@ fn plan() -> Result<MeshPlan, Failure> {
     Ok(MeshPlan {
         name: Name::new("bench")?,
         time: TimeMs::new(u64::try_from(now.as_millis())?),
-        constitution: Constitution { open_proposals_per_author_max: 100, ..Constitution::default_genesis() },
+        constitution: constitution(),
         organisations: ORGANISATIONS.into_iter().map(organisation).collect::<Result<_, _>>()?,
         auditors: 1,
         port_base: 0,
         transport: Transport::default(),
     })
+}
+
+/// Rules by which one author may have many proposals open, and for nothing.
+fn constitution() -> Constitution {
+    let mut rules = Constitution { open_proposals_per_author_max: 100, ..Constitution::default_genesis() };
+    rules.bonds.base = BondPoints::ZERO;
+    rules
 }

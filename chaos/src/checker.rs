@@ -4,6 +4,7 @@
 
 mod approval;
 mod attempt;
+mod dormancy;
 mod effects;
 mod emergency;
 mod history;
@@ -94,7 +95,8 @@ pub enum Invariant {
     /// What was acknowledged is final, once; nobody's ballot counts twice.
     Ballots,
     /// Before an effect came its claim, and before that the approval, the timelock and no veto, for this very action;
-    /// what was voted down had not passed, and nobody asked for the same again too soon.
+    /// what was voted down had not passed, nobody asked for the same again too soon, and nobody awakened
+    /// what had not fallen dormant.
     Approval,
     /// Nothing begins that an emergency holds back, which as many guardians carry as the rules ask for; what the members did not
     /// ratify cost its signers their power.
@@ -170,6 +172,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Vec<Finding> {
     let rules = Rules::read(evidence, &history, &mut findings);
     approval::judge(evidence, &history, &rules, &mut findings);
     attempt::judge(evidence, &history, &rules, &mut findings);
+    dormancy::judge(evidence, &history, &rules, &mut findings);
     emergency::judge(evidence, &history, &rules, &mut findings);
     if let Some(uses) = evidence.key_uses {
         keys::judge(uses, &history, &mut findings);

@@ -10,6 +10,7 @@ use crate::{
     emergency::EmergencyId,
     genesis::{MemberRecord, ObserverRecord, OrganisationRecord, TargetRecord},
     name::{MemberId, Name, OrgId, TargetId},
+    quantity::TimeMs,
 };
 
 /// Most acts of one proposal.
@@ -82,6 +83,11 @@ pub enum Act {
         /// Who; holds the role.
         guardian: MemberId,
     },
+    /// Ends the dormancy of governance.
+    Awaken {
+        /// When it fell dormant.
+        since: TimeMs,
+    },
 }
 
 /// What an act changes; two acts of one proposal never change the same. Tags are part of the format of events.
@@ -104,6 +110,8 @@ pub enum Subject {
     Emergency(EmergencyId),
     /// The powers of a guardian.
     Mandate(MemberId),
+    /// Whether governance is dormant.
+    Dormancy,
 }
 
 /// An act with what it was planned against.
@@ -129,6 +137,7 @@ impl Act {
             Self::SetTarget { target, .. } | Self::RemoveTarget { target } => Subject::Target(target.clone()),
             Self::Ratify { emergency } => Subject::Emergency(*emergency),
             Self::Reinstate { guardian } => Subject::Mandate(guardian.clone()),
+            Self::Awaken { .. } => Subject::Dormancy,
         }
     }
 
@@ -144,8 +153,8 @@ impl Act {
             | Self::RemoveMember { .. }
             | Self::RemoveObserver { .. }
             | Self::RemoveTarget { .. } => name_of::<()>(None),
-            // A judgement replaces nothing, and when a mandate ends depends on when it is given.
-            Self::Ratify { .. } | Self::Reinstate { .. } => Digest::ZERO,
+            // A judgement replaces nothing, when a mandate ends depends on when it is given, and what ends leaves nothing.
+            Self::Ratify { .. } | Self::Reinstate { .. } | Self::Awaken { .. } => Digest::ZERO,
         }
     }
 
@@ -174,6 +183,7 @@ impl std::fmt::Display for Subject {
             Self::Target(target) => write!(f, "target {target}"),
             Self::Emergency(id) => write!(f, "emergency {id}"),
             Self::Mandate(guardian) => write!(f, "powers of the guardian {guardian}"),
+            Self::Dormancy => f.pad("dormancy"),
         }
     }
 }

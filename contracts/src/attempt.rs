@@ -12,6 +12,7 @@ use crate::{
     constitution::Constitution,
     digest::{Digest, Purpose},
     document::ProposalDocument,
+    dormancy::is_awakening,
     proposal::Proposal,
     quantity::{DurationMs, TimeMs},
     stage::Stage,
@@ -115,10 +116,11 @@ impl Attempts {
 }
 
 /// Whether a proposal ended as a failed attempt: others refused it, or let its time run out. What the hard rules refuse took
-/// nobody's time, and what was withdrawn or overtaken was not decided.
+/// nobody's time, what was withdrawn or overtaken was not decided, and an awakening may be tried until it succeeds.
 #[must_use]
-pub const fn has_failed(proposal: &Proposal) -> bool {
+pub fn has_failed(proposal: &Proposal) -> bool {
     match proposal.stage {
+        _ if is_awakening(&proposal.document) => false,
         Stage::Defeated | Stage::Vetoed | Stage::Expired => true,
         Stage::Rejected => proposal.findings.is_empty(),
         _ => false,

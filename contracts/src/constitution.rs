@@ -25,6 +25,7 @@ use crate::{
     bond::BondRules,
     delegation::DelegationRules,
     digest::{Digest, Purpose},
+    dormancy::DormancyRules,
     name::Name,
     quantity::{AmountMilli, DurationMs, Ratio},
     weighing::Weighing,
@@ -123,6 +124,8 @@ pub struct Constitution {
     pub open_proposals_per_author_max: u16,
     /// How failed attempts are remembered.
     pub resubmission: ResubmissionRules,
+    /// When governance falls dormant.
+    pub dormancy: DormancyRules,
     /// What an author may ask for at one time.
     pub bonds: BondRules,
     /// Vetoes that one guardian may use.

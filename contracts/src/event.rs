@@ -341,6 +341,18 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lost_until: Option<TimeMs>,
     },
+    /// Too few took part in one vote after the other: governance is dormant.
+    Dormant {
+        /// The last of the votes.
+        proposal: ProposalId,
+        /// How many there were in a row.
+        votes: u16,
+    },
+    /// Enough have decided that they are there: governance is not dormant any more.
+    Awake {
+        /// The proposal by which they have.
+        proposal: ProposalId,
+    },
 }
 
 impl Event {
@@ -371,7 +383,9 @@ impl Event {
             | Self::Reinstated { proposal, .. }
             | Self::CooldownBegan { proposal, .. }
             | Self::BondHeld { proposal, .. }
-            | Self::BondSettled { proposal, .. } => Some(*proposal),
+            | Self::BondSettled { proposal, .. }
+            | Self::Dormant { proposal, .. }
+            | Self::Awake { proposal } => Some(*proposal),
             Self::Equivocated { .. }
             | Self::Delegated { .. }
             | Self::Revoked { .. }

@@ -15,6 +15,7 @@ pub mod constitution;
 pub mod delegation;
 pub mod digest;
 pub mod document;
+pub mod dormancy;
 pub mod electorate;
 pub mod emergency;
 pub mod event;

@@ -74,7 +74,7 @@ impl<'a> Parties<'a> {
 
     fn take(&mut self, act: &'a Act) {
         match act {
-            Act::Amend { .. } | Act::Ratify { .. } | Act::Reinstate { .. } => {}
+            Act::Amend { .. } | Act::Ratify { .. } | Act::Reinstate { .. } | Act::Awaken { .. } => {}
             Act::SetOrganisation { organisation, record } => {
                 self.organisations.insert(organisation.as_str(), (organisation, record));
             }

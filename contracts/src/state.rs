@@ -29,6 +29,7 @@ mod acts;
 mod attempts;
 mod delegations;
 mod door;
+mod dormancy;
 mod emergencies;
 mod guardians;
 mod holds;
@@ -358,6 +359,12 @@ impl State {
     pub(crate) fn tamper_with_rules(&mut self, how: impl FnOnce(&mut Constitution)) {
         how(Arc::make_mut(&mut self.registry.constitution));
         self.registry.touched.insert(LeafKey::Constitution);
+    }
+
+    /// Lets governance be dormant by hand, for tests that want to see it noticed.
+    #[cfg(test)]
+    pub(crate) fn tamper_with_dormancy(&mut self) {
+        self.registry.dormancy.since = Some(TimeMs::new(1));
     }
 
     /// Changes who the members are by hand, for tests of what follows.

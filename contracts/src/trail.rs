@@ -12,6 +12,7 @@ use crate::{
 
 mod approval;
 mod attempt;
+mod dormancy;
 mod effect;
 mod emergency;
 mod evidence;
@@ -39,6 +40,7 @@ pub struct Historian {
     used: sequence::Used,
     emergencies: emergency::Emergencies,
     attempts: attempt::Attempts,
+    turnouts: dormancy::Turnouts,
 }
 
 impl Historian {
@@ -60,13 +62,16 @@ impl Historian {
             found.extend(evidence::check(&self.trail, block, event).err());
             found.extend(self.emergencies.check(&self.trail, block, event).err());
             found.extend(self.attempts.check(&self.trail, block, event).err());
+            found.extend(self.turnouts.check(&self.trail, block, event).err());
             found.truncate(VIOLATIONS_MAX);
             self.trail.push(block, event);
             self.emergencies.push(&self.trail, block, event);
             self.attempts.push(&self.trail, block, event);
+            self.turnouts.push(&self.trail, event);
         }
         found.extend(self.emergencies.check_end(block).err());
         found.extend(self.attempts.check_end(&self.trail, block).err());
+        found.extend(self.turnouts.check_end().err());
         let height = block.header.height;
         let violation =
             |Found { invariant, proposal, message }| Violation { invariant, height, proposal, message };

@@ -334,6 +334,7 @@ impl Render for NodeView {
             ("peers", Some(self.peers_connected.to_string())),
             ("started", Some(at(self.started_ms, now))),
             ("writes", Some(yes_no(self.takes_writes))),
+            ("dormant", self.dormant_since_ms.map(|since| format!("since {}", at(since, now)))),
         ]);
         if self.keys.is_empty() { head } else { format!("{head}\n{}", table(["member", "key for"], keys)) }
     }

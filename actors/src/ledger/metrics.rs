@@ -37,6 +37,8 @@ pub const CLOCK_OFFSET: &str = "althing_ledger_clock_offset_seconds";
 pub const EMERGENCIES_IN_FORCE: &str = "althing_ledger_emergencies_in_force";
 /// Emergencies whose use no auditor has found sound so far.
 pub const EMERGENCIES_UNAUDITED: &str = "althing_ledger_emergencies_unaudited";
+/// 1 while governance is dormant.
+pub const DORMANT: &str = "althing_ledger_dormant";
 /// Transactions of a block.
 pub const BLOCK_TRANSACTIONS: &str = "althing_ledger_block_transactions";
 
@@ -57,6 +59,7 @@ pub(super) fn describe() {
     describe_gauge!(MEMPOOL, Unit::Count, "transactions that wait for a block");
     describe_gauge!(EMERGENCIES_IN_FORCE, Unit::Count, "emergencies whose measures hold");
     describe_gauge!(EMERGENCIES_UNAUDITED, Unit::Count, "used emergencies that no auditor has found sound");
+    describe_gauge!(DORMANT, Unit::Count, "1 while governance is dormant, 0 while it is awake");
     describe_histogram!(BLOCK_TRANSACTIONS, Unit::Count, "transactions of a final block");
     describe_gauge!(
         CLOCK_OFFSET,
@@ -131,6 +134,7 @@ pub(super) fn committed(block: &CommittedBlock) {
     histogram!(BLOCK_TRANSACTIONS).record(block.outcomes.len() as f64);
     let unaudited = block.state.emergencies().filter(|emergency| emergency.awaits_audit());
     gauge!(EMERGENCIES_UNAUDITED).set(unaudited.count() as f64);
+    gauge!(DORMANT).set(f64::from(u8::from(block.state.dormant_since().is_some())));
     gauge!(EMERGENCIES_IN_FORCE).set(block.state.emergencies_in_force().count() as f64);
 }
 

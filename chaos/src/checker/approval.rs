@@ -157,6 +157,11 @@ fn judge_defeat(law: &Law<'_>, story: &Story) -> Result<(), String> {
     if has_passed { Err(format!("it was voted down and had passed: {sums:?}")) } else { Ok(()) }
 }
 
+/// Whether fewer than the floor of dormancy took part in the vote of a proposal.
+pub(super) fn is_quiet(law: &Law<'_>, story: &Story) -> Result<bool, String> {
+    Case::of(law, story).map(|case| !case.sums.reach(law.constitution.dormancy.floor))
+}
+
 /// The last edition of a proposal, and what it was decided by.
 struct Case<'a> {
     edition: &'a Edition,

@@ -31,6 +31,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, rules: &Rules<'_
         let Some((at, edition)) = ended.and_then(|ended| ended.since).zip(story.editions.last()) else {
             continue;
         };
+        // An awakening may be tried until it succeeds.
+        if matches!(edition.document.acts[..], [Act::Awaken { .. }]) {
+            continue;
+        }
         let law = rules.at(edition.height);
         let kept = law.constitution.resubmission;
         defeats.entry(content(&edition.document)).or_default().push(Defeat {

@@ -49,7 +49,8 @@ impl Parties {
             | Act::SetObserver { .. }
             | Act::RemoveObserver { .. }
             | Act::Ratify { .. }
-            | Act::Reinstate { .. } => {}
+            | Act::Reinstate { .. }
+            | Act::Awaken { .. } => {}
         }
     }
 
@@ -76,7 +77,7 @@ impl Parties {
         Some((signed, weights.values().sum()))
     }
 
-    /// Constitutional when it is about the rules, an organisation, or who has a say; high otherwise.
+    /// Standard when it only awakens governance; constitutional when it is about the rules, an organisation, or who has a say; high otherwise.
     pub(super) fn track_of(&self, acts: &[Act]) -> Track {
         let decides = |record: &MemberRecord| {
             record.keys.keys().any(|role| !matches!(role, Role::Author | Role::Executor))
@@ -91,6 +92,10 @@ impl Parties {
             Act::RemoveMember { member } => did_before(member),
             _ => false,
         };
-        if acts.iter().any(is_constitutional) { Track::Constitutional } else { Track::High }
+        match acts {
+            [Act::Awaken { .. }] => Track::Standard,
+            _ if acts.iter().any(is_constitutional) => Track::Constitutional,
+            _ => Track::High,
+        }
     }
 }

@@ -187,6 +187,11 @@ impl Sums {
             if is_passed(*acknowledgement, self.seen, self.organisations))
     }
 
+    /// Whether a share of the electorate's weight took part.
+    pub(super) fn reach(&self, floor: Ratio) -> bool {
+        is_passed(Threshold::AtLeast(floor), self.weight.iter().sum(), self.total)
+    }
+
     pub(super) fn pass(&self, scheme: &Scheme) -> bool {
         let [yes, no, abstain] = self.weight;
         match scheme {

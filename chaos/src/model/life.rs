@@ -171,7 +171,9 @@ impl Life {
             Event::Amended { .. }
             | Event::Enacted { .. }
             | Event::Reinstated { .. }
-            | Event::EmergencyRatified { .. } => self.enacted(periods, time),
+            | Event::EmergencyRatified { .. }
+            | Event::Awake { .. } => self.enacted(periods, time),
+            Event::Dormant { .. } => self.in_stage(&[Stage::Defeated], "governance fell dormant with it"),
             Event::CooldownBegan { .. } => self.in_stage(
                 &[Stage::Rejected, Stage::Defeated, Stage::Vetoed, Stage::Expired],
                 "its content was kept out",

@@ -46,6 +46,7 @@ const LOG_FILTER: &str = "althing=info,warn";
 const STARTED: &str = "node started";
 
 mod relocate;
+mod rules;
 
 /// The nodes of one mesh.
 #[derive(Debug)]
@@ -213,7 +214,7 @@ impl ProcessMesh {
     /// The genesis document cannot be written.
     pub fn divide_periods(&self, divisor: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.nodes[0].found_again(|genesis| {
-            genesis.constitution = genesis.constitution.clone().divided(divisor);
+            genesis.constitution = rules::under_faults(genesis.constitution.clone().divided(divisor));
             Ok(())
         })
     }

@@ -266,7 +266,11 @@ impl FaultPlan {
             }),
             crowd: if random.random_bool(0.2) { 3 } else { 0 },
             outage_permille: if random.random_bool(0.25) { 400 } else { 0 },
-            mood: if random.random_bool(0.3) { Mood::Agreed } else { Mood::Divided },
+            mood: match random.random_range(0..20) {
+                0..6 => Mood::Agreed,
+                6..8 => Mood::Quiet,
+                _ => Mood::Divided,
+            },
         }
         .longer(&mut random)
         .sound()

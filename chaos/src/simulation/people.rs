@@ -6,6 +6,7 @@ use althing_contracts::{
     act::Act,
     constitution::Track,
     document::{Action, ProposalDocument},
+    dormancy,
     genesis::{MemberRecord, ObserverRecord, OrganisationRecord, TargetRecord, Tier},
     name::{MemberId, OrgId},
     proposal::Proposal,
@@ -43,6 +44,8 @@ pub enum Mood {
     Divided,
     /// All want it: what keeps the rules is carried out.
     Agreed,
+    /// Hardly anybody votes, until governance is dormant: then most want it awake.
+    Quiet,
 }
 
 /// What a member does in a role, by what its node shows; nothing when there is nothing to do.
@@ -136,7 +139,9 @@ fn author(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
         (_, 20..) => {
             let lost = emergency::reinstatement(random, state).filter(|_| random.random_bool(0.25));
             let failed = failed(random, state).filter(|_| random.random_bool(0.15));
-            let document = match (lost.or(failed), random.random_range(0..100)) {
+            let dormant = state.dormant_since().filter(|_| random.random_bool(0.6));
+            let awakening = dormant.map(|since| acts(vec![Act::Awaken { since }]));
+            let document = match (awakening.or(lost).or(failed), random.random_range(0..100)) {
                 (Some(again), _) => again,
                 (None, 0..6) => amendment(random, state),
                 (None, 6..14) => parties(random, state, &member.org()),
@@ -298,7 +303,7 @@ fn review(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
             && it.author.org_str() != member.org_str()
             && !it.reviews.contains_key(member)
     })?;
-    let approves = mood == Mood::Agreed || random.random_bool(0.9);
+    let approves = mood != Mood::Divided || random.random_bool(0.9);
     let verdict = if approves { ReviewVerdict::Approve } else { ReviewVerdict::Refuse };
     let (proposal, revision, plan_hash) = (open.id, open.revision, open.plan_hash);
     Some(Call::Review { proposal, revision, plan_hash, verdict, reason: line("looked at") })
@@ -308,13 +313,17 @@ fn vote(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Op
     let open = pick(random, state, |it| {
         matches!(it.stage, Stage::Voting | Stage::Confirming) && state.may_vote(it.id, member).is_ok()
     })?;
+    let is_awakening = dormancy::is_awakening(&open.document);
+    if mood == Mood::Quiet && !is_awakening && random.random_bool(0.95) {
+        return None;
+    }
     let is_crowd = |id: &MemberId| id.as_str().contains(CROWD);
     // A crowd wants one thing of a proposal, and the others the contrary. In its favour it lacks organisations, whatever it
     // weighs; against it only its cap keeps it from having its way.
     let wants = if open.id.digest().as_bytes()[0] % 4 == 0 { Choice::For } else { Choice::Against };
     let contrary = if wants == Choice::For { Choice::Against } else { Choice::For };
     let choice = match random.random_range(0..100) {
-        _ if mood == Mood::Agreed => Choice::For,
+        _ if mood == Mood::Agreed || is_awakening => Choice::For,
         _ if is_crowd(member) => wants,
         0..70 if state.members().any(|(id, _)| is_crowd(id)) => contrary,
         0..75 => Choice::For,
@@ -350,7 +359,7 @@ fn guard(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> O
             && it.author.org_str() != member.org_str()
     })?;
     let (proposal, revision, plan_hash) = (unsigned.id, unsigned.revision, unsigned.plan_hash);
-    (mood == Mood::Agreed || random.random_bool(0.8)).then_some(Call::Cosign {
+    (mood != Mood::Divided || random.random_bool(0.8)).then_some(Call::Cosign {
         proposal,
         revision,
         plan_hash,

@@ -48,7 +48,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 52] = [
+    pub const KINDS: [&str; 54] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -101,6 +101,8 @@ impl Coverage {
         FAILED_ANEW,
         KEPT_OUT,
         BOND_LOST,
+        DORMANT,
+        AWAKENED,
     ];
 
     /// Notes that something happened.
@@ -172,6 +174,8 @@ impl Coverage {
             Event::Revoked { .. } => self.count(REVOKED),
             Event::CooldownBegan { failures: 1, .. } => self.count(FAILED_ONCE),
             Event::CooldownBegan { .. } => self.count(FAILED_ANEW),
+            Event::Dormant { .. } => self.count(DORMANT),
+            Event::Awake { .. } => self.count(AWAKENED),
             Event::BondSettled { lost_until: Some(_), .. } => self.count(BOND_LOST),
             Event::Tallied { tally, .. } => {
                 let objects = |test: &TallyTest| test.kind == TallyTestKind::Objection && !test.holds;
@@ -344,6 +348,11 @@ pub(super) const KEPT_OUT: &str = "contents refused inside their cooldown";
 const COOLDOWN: &str = "cooldown";
 /// The members or a guardian decided against it, or its author fled from the vote.
 pub(super) const BOND_LOST: &str = "bonds lost for a time";
+
+/// Too few took part in one vote after the other.
+pub(super) const DORMANT: &str = "times that governance fell dormant";
+/// Enough said that they were there.
+pub(super) const AWAKENED: &str = "times that governance awakened";
 
 /// Guardians want something held back.
 pub(super) const DECLARED: &str = "emergencies declared";

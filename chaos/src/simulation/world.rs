@@ -7,7 +7,7 @@ use althing_contracts::{
     constitution::{Constitution, Track, TrackParameters},
     genesis::{Genesis, Tier},
     name::{MemberId, OrgId},
-    quantity::DurationMs,
+    quantity::{DurationMs, Ratio},
     role::Role,
     testing::{genesis, member, member_key, org, record},
 };
@@ -97,6 +97,8 @@ pub fn constitution() -> Constitution {
     constitution.emergency.ttl_max = DurationMs::new(4_000);
     constitution.emergency.ratify = DurationMs::new(2_500);
     constitution.delegation.activation = DurationMs::new(300);
+    // One of four voters is above a fifth, and seldom is there none.
+    constitution.dormancy.floor = Ratio::TWO_FIFTHS;
     constitution.resubmission.memory = DurationMs::new(15_000);
     constitution.bonds.lost_for = DurationMs::new(6_000);
     for track in constitution.tracks.values_mut() {

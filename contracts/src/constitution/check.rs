@@ -10,6 +10,7 @@ use crate::{
         Threshold, Track, TrackParameters,
     },
     delegation::DelegationRules,
+    dormancy::{DormancyRules, VOTES_MAX},
     quantity::{DurationMs, Ratio},
 };
 
@@ -50,9 +51,26 @@ impl Constitution {
         self.delegation.check()?;
         number("open_proposals_per_author_max", self.open_proposals_per_author_max.into(), 1, 1_000)?;
         self.check_attempts()?;
+        self.check_dormancy()?;
         period("heartbeat", self.heartbeat, DurationMs::new(100), PERIOD_MAX)?;
         period("clock_ahead_max", self.clock_ahead_max, MILLISECOND, DurationMs::from_hours(1))?;
         self.hard_rules.check()
+    }
+
+    /// Whatever passes a majority was seen by as many as the floor asks for: nobody awakens governance by less than an ordinary
+    /// decision, and nobody needs more.
+    fn check_dormancy(&self) -> Result<(), ConstitutionError> {
+        let DormancyRules { votes, floor } = self.dormancy;
+        number("dormancy.votes", votes.into(), 1, VOTES_MAX.into())?;
+        share("dormancy.floor", floor)?;
+        for (track, parameters) in &self.tracks {
+            let Scheme::Majority { turnout, .. } = &parameters.scheme else { continue };
+            if turnout.is_below(Threshold::AtLeast(floor)) {
+                let field = format!("tracks.{track}.scheme.turnout");
+                return Err(ConstitutionError::BelowFloor { field, floor: "the floor of dormancy" });
+            }
+        }
+        Ok(())
     }
 
     /// A failure is remembered for longer than it keeps its content out, and an author without any other proposal can afford

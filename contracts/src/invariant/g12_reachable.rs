@@ -4,6 +4,7 @@
 use crate::{
     certificate::{Roster, is_quorum},
     constitution::Track,
+    dormancy::may_be_submitted,
     event::Event,
     invariant::{Broken, View, ensure, ensure_of},
     parties::Parties,
@@ -21,6 +22,7 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
         constitution.check().and_then(|()| constitution.check_reach(&view.after.registry().holders()));
     ensure(checked.is_ok(), || checked.err().map(|error| error.to_string()).unwrap_or_default())?;
     check_parties(view)?;
+    check_dormancy(view)?;
     let amended = view.events.iter().filter(|event| matches!(event, Event::Amended { .. })).count();
     let versions = constitution.version.saturating_sub(view.before.constitution().version);
     ensure(usize::try_from(versions) == Ok(amended), || {
@@ -37,6 +39,27 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     submitted.try_for_each(|proposal| {
         let best = tally::best_case(&proposal.electorate, proposal.organisation_cap);
         ensure(best.get() > 0, || format!("nobody can decide proposal {}", proposal.id))
+    })
+}
+
+/// Governance falls dormant and awakens with its events, and while it is dormant nothing but the least is submitted.
+fn check_dormancy(view: &View<'_>) -> Result<(), Broken> {
+    let (before, after) = (view.before.dormant_since(), view.after.dormant_since());
+    let said = |is: fn(&Event) -> bool| view.events.iter().any(is);
+    let moved = (before.is_none() && after.is_some(), before.is_some() && after != before);
+    let (falls, awakens) =
+        (said(|it| matches!(it, Event::Dormant { .. })), said(|it| matches!(it, Event::Awake { .. })));
+    ensure((!moved.0 || falls) && (!moved.1 || awakens), || {
+        format!("governance was dormant since {before:?} and is since {after:?}, and no event says why")
+    })?;
+    if before.is_none() || before != after {
+        return Ok(());
+    }
+    let submitted = view.events.iter().filter(|event| matches!(event, Event::Submitted { .. }));
+    let mut submitted = submitted.filter_map(|event| view.after.proposal(event.proposal()?));
+    submitted.try_for_each(|proposal| {
+        let may_be = proposal.judges().is_some() || may_be_submitted(&proposal.document, proposal.track);
+        ensure_of(proposal.id, may_be, || "it is submitted while governance is dormant".to_owned())
     })
 }
 

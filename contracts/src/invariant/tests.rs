@@ -1,6 +1,7 @@
 //! Random lives hold every invariant, and each invariant notices what it is there for.
 
 mod attempt;
+mod dormancy;
 mod emergency;
 mod planted;
 mod random;

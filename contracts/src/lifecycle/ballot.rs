@@ -84,9 +84,11 @@ pub(super) fn close(cast: &mut Cast<'_>) -> Result<(), Reject> {
         cast.wait_for(cast.proposal.parameters.confirm);
     } else if let Some(full) = take_fallback(cast.proposal) {
         promote(cast, full);
+        return Ok(());
     } else {
         cast.go(Stage::Defeated, &shortfall(cast.proposal));
     }
+    cast.registry.note_turnout(cast.proposal, cast.events);
     Ok(())
 }
 
@@ -143,6 +145,7 @@ fn reopen(cast: &mut Cast<'_>) {
     cast.go(Stage::Voting, "it stopped passing while it was to be confirmed");
     if until <= now {
         cast.go(Stage::Defeated, &shortfall(cast.proposal));
+        cast.registry.note_turnout(cast.proposal, cast.events);
         return;
     }
     cast.proposal.vote.closes = until;

@@ -101,8 +101,9 @@ pub(super) fn open_judgement(state: &mut State, mut proposal: Proposal, events: 
     state.insert(proposal);
 }
 
-/// Refuses what goes to a track that an emergency halts.
+/// Refuses what goes to a track that an emergency halts, or that waits for voters.
 fn check_track(registry: &Registry, document: &ProposalDocument) -> Result<(), Reject> {
+    registry.check_awake(document)?;
     check_not_halted(registry, registry.track_of(document))
 }
 

@@ -6,6 +6,7 @@ mod attempt;
 mod audit;
 mod ballot;
 mod cosign;
+mod dormancy;
 mod emergency;
 mod execution;
 mod explanation;

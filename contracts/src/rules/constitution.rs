@@ -1,4 +1,5 @@
-//! Constitution: a new one follows the one in force and may be in force itself, and no act leaves a track that nobody can pass.
+//! Constitution: a new one follows the one in force and may be in force itself, no act leaves a track that nobody can pass, and
+//! only what is dormant is awakened.
 
 use crate::{
     act::Act, constitution::Constitution, document::ProposalDocument, parties::Parties, state::Registry,
@@ -13,6 +14,15 @@ pub(super) fn check(document: &ProposalDocument, registry: &Registry, found: &mu
         }
         if is_same(constitution, &registry.constitution) {
             found.push("the constitution says what the one in force says".to_owned());
+        }
+    }
+    for act in &document.acts {
+        match (act, registry.dormancy.since) {
+            (Act::Awaken { .. }, None) => found.push("governance is not dormant".to_owned()),
+            (Act::Awaken { since }, Some(fell)) if *since != fell => {
+                found.push(format!("governance fell dormant at {fell}, not at {since}"));
+            }
+            _ => {}
         }
     }
     let holders = Parties::of_registry(registry).after(&document.acts).holders();

@@ -6,8 +6,9 @@ use crate::{
 
 /// Everybody and everything that is named exists, keys and roles are apart, and each act changes something.
 pub(super) fn check(document: &ProposalDocument, registry: &Registry, found: &mut Vec<String>) {
-    let is_of_parties =
-        |act: &&Act| !matches!(act, Act::Amend { .. } | Act::Ratify { .. } | Act::Reinstate { .. });
+    let is_of_parties = |act: &&Act| {
+        !matches!(act, Act::Amend { .. } | Act::Ratify { .. } | Act::Reinstate { .. } | Act::Awaken { .. })
+    };
     for act in document.acts.iter().filter(is_of_parties) {
         let subject = act.subject();
         if registry.in_force(&subject) == act.leaves() {

@@ -32,6 +32,7 @@ impl Registry {
             // An emergency is never another one: its name is the digest of its content.
             Subject::Emergency(id) => id.digest(),
             Subject::Mandate(guardian) => act::name_of(self.mandates.get(guardian)),
+            Subject::Dormancy => act::name_of(self.dormancy.since.as_ref()),
         }
     }
 
@@ -67,6 +68,8 @@ impl Registry {
             | Act::RemoveOrganisation { .. }
             | Act::Reinstate { .. } => return Track::Constitutional,
             Act::Ratify { .. } => return Track::Emergency,
+            // Whoever could decide anything before can awaken it.
+            Act::Awaken { .. } => return Track::Standard,
             Act::SetObserver { .. }
             | Act::RemoveObserver { .. }
             | Act::SetTarget { .. }
@@ -84,6 +87,7 @@ impl Registry {
             Act::Amend { constitution } => return self.amend(constitution, proposal, events),
             Act::Ratify { emergency } => return self.ratify(*emergency, proposal, events),
             Act::Reinstate { guardian } => return self.reinstate(guardian, proposal, events),
+            Act::Awaken { .. } => return self.awaken(proposal, events),
             Act::SetOrganisation { organisation, record } => {
                 self.organisations.insert(organisation.clone(), record.clone());
             }

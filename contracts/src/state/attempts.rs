@@ -150,14 +150,14 @@ impl Registry {
         self.member_mut(author).ok().map(|member| change(&mut member.bonds))
     }
 
-    /// Whether a document only takes access away or replaces keys: nobody weighs points against that.
+    /// Whether a document only takes access away or replaces keys, or awakens governance: nobody weighs points against that.
     pub(crate) fn is_security(&self, document: &ProposalDocument) -> bool {
         let replaces_keys = |member: &MemberId, record: &MemberRecord| {
             let held = self.members.get(member).filter(|held| !held.has_left());
             held.is_some_and(|held| held.weight == record.weight && held.keys.keys().eq(record.keys.keys()))
         };
         let is_security = |act: &Act| match act {
-            Act::RemoveMember { .. } | Act::RemoveObserver { .. } => true,
+            Act::RemoveMember { .. } | Act::RemoveObserver { .. } | Act::Awaken { .. } => true,
             Act::SetMember { member, record } => replaces_keys(member, record),
             Act::SetOrganisation { organisation, record } => {
                 self.organisations.get(organisation).is_some_and(|held| held.weight == record.weight)

@@ -40,7 +40,7 @@ pub enum LeafKey {
     Constitution,
     /// The organisations with their validators, and the observers.
     Roster,
-    /// Network, height, time, counters, known blocks, proofs of equivocation.
+    /// Network, height, time, counters, known blocks, proofs of equivocation, how much the members take part.
     Ledger,
     /// An emergency; its value is the digest of the record.
     Emergency(EmergencyId),
@@ -209,5 +209,5 @@ fn activity_digest(registry: &Registry, first: &MemberId) -> Option<Digest> {
 
 fn ledger_digest(registry: &Registry) -> Digest {
     let place = (registry.network, registry.height, registry.time, registry.events, registry.fence);
-    Digest::of_object(Purpose::State, &(place, &registry.blocks, &registry.equivocations))
+    Digest::of_object(Purpose::State, &(place, &registry.blocks, &registry.equivocations, registry.dormancy))
 }

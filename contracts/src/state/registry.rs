@@ -9,6 +9,7 @@ use crate::{
     certificate::Roster,
     constitution::{Constitution, Holders, Track, TrackParameters},
     digest::Digest,
+    dormancy::Dormancy,
     emergency::{Emergency, EmergencyId, Mandate},
     genesis::{Genesis, MemberRecord, ObserverRecord, OrganisationRecord},
     name::{MemberId, Name, OrgId, TargetId},
@@ -52,6 +53,8 @@ pub struct Registry {
     pub(crate) emergencies: SharedMap<EmergencyId, Arc<Emergency>>,
     /// The powers of each guardian.
     pub(crate) mandates: BTreeMap<MemberId, Mandate>,
+    /// How much the members take part.
+    pub(crate) dormancy: Dormancy,
     /// What has failed, as far as it is remembered.
     pub(crate) attempts: SharedMap<ContentId, Attempts>,
     #[borsh(skip)]
@@ -95,6 +98,7 @@ impl Registry {
             equivocations: BTreeMap::new(),
             emergencies: SharedMap::default(),
             mandates: guardians::first_terms(genesis),
+            dormancy: Dormancy::default(),
             attempts: SharedMap::default(),
             fading: Fading::default(),
             holds: Arc::default(),

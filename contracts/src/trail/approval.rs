@@ -32,9 +32,9 @@ pub(super) fn check(trail: &Trail, block: &View<'_>, event: &Event) -> Result<()
         Event::Enacted { proposal, subject, record } => {
             check_enacted(trail, block, *proposal, (subject, *record))
         }
-        Event::EmergencyRatified { proposal, .. } | Event::Reinstated { proposal, .. } => {
-            check_act(trail, block, *proposal)
-        }
+        Event::EmergencyRatified { proposal, .. }
+        | Event::Reinstated { proposal, .. }
+        | Event::Awake { proposal } => check_act(trail, block, *proposal),
         _ => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use super::{Found, Trail, ensure};
 use crate::{
     attempt::ContentId,
     constitution::Constitution,
+    dormancy::is_awakening,
     event::Event,
     invariant::{Invariant, View},
     name::MemberId,
@@ -86,7 +87,10 @@ impl Attempts {
             Event::RulesBroken { proposal, .. } => drop(self.ruled_out.insert(*proposal)),
             Event::StageChanged { proposal, from, to, .. } => {
                 self.moved.insert(*proposal, (*from, *to));
-                let is_judgement = block.after.proposal(*proposal).is_none_or(|it| it.judges().is_some());
+                let is_judgement = block
+                    .after
+                    .proposal(*proposal)
+                    .is_none_or(|it| it.judges().is_some() || is_awakening(&it.document));
                 let refused = *to == Stage::Rejected && !self.ruled_out.contains(proposal);
                 if !is_judgement
                     && (refused || matches!(to, Stage::Defeated | Stage::Vetoed | Stage::Expired))

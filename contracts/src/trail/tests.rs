@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod attempt;
+mod dormancy;
 mod separation;
 mod voice;
 

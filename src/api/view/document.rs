@@ -62,6 +62,11 @@ pub enum Act {
         #[schema(example = "acme/gert")]
         guardian: String,
     },
+    /// Ends the dormancy of governance.
+    Awaken {
+        /// When it fell dormant, as `GET /v1/node` shows it.
+        since: u64,
+    },
 }
 
 /// Estimated cost.
@@ -189,6 +194,7 @@ mod tests {
             althing_contracts::act::Act::Reinstate {
                 guardian: althing_contracts::name::MemberId::new("acme/gert").unwrap(),
             },
+            althing_contracts::act::Act::Awaken { since: althing_contracts::quantity::TimeMs::new(1) },
         ];
         let json = serde_json::to_value(&real).unwrap();
         let mirror: ProposalDocument = serde_json::from_value(json.clone()).unwrap();

@@ -9,7 +9,7 @@ use super::time::rfc3339;
 /// Prefix of every event's type, a reverse domain name as `CloudEvents` asks for.
 pub const TYPE_PREFIX: &str = "io.althing.";
 /// The names of all events, as they follow [`TYPE_PREFIX`] and are filtered by.
-pub const TYPES: [&str; 33] = [
+pub const TYPES: [&str; 35] = [
     "submitted",
     "stage-changed",
     "rules-broken",
@@ -43,6 +43,8 @@ pub const TYPES: [&str; 33] = [
     "cooldown-began",
     "bond-held",
     "bond-settled",
+    "dormant",
+    "awake",
 ];
 
 /// An event (`CloudEvents` 1.0, JSON event format).

@@ -25,6 +25,9 @@ pub struct NodeView {
     pub takes_writes: bool,
     /// Where the ledger is.
     pub head: HeadView,
+    /// Since when governance is dormant: nothing but what is routine, and an awakening, is taken; absent while it is awake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dormant_since_ms: Option<u64>,
     /// Highest height that a peer has shown.
     pub highest_seen: u64,
     /// Round of consensus at the next height.
@@ -101,6 +104,7 @@ impl NodeView {
             started_ms: facts.started.get(),
             takes_writes,
             head: HeadView::new(view),
+            dormant_since_ms: view.state.dormant_since().map(|since| since.get()),
             highest_seen: view.highest_seen.get(),
             round: view.round,
             peers_connected: peers.iter().filter(|peer| peer.connected).count(),

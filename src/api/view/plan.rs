@@ -150,6 +150,7 @@ const fn kind(act: &Act) -> &'static str {
         Act::Amend { .. } => "amend",
         Act::Ratify { .. } => "ratify",
         Act::Reinstate { .. } => "reinstate",
+        Act::Awaken { .. } => "awaken",
         Act::SetOrganisation { .. } => "set-organisation",
         Act::RemoveOrganisation { .. } => "remove-organisation",
         Act::SetMember { .. } => "set-member",
@@ -172,6 +173,7 @@ fn act_changes(state: &State, act: &Act) -> Vec<ChangeView> {
         Act::Amend { constitution } => changes(state.constitution(), constitution),
         Act::Ratify { emergency } => vec![judged(state, *emergency)],
         Act::Reinstate { guardian } => vec![term(state, guardian)],
+        Act::Awaken { .. } => vec![dormancy(state)],
         Act::SetOrganisation { organisation: org, record } => {
             differences(state.organisation(org), Some(record))
         }
@@ -188,6 +190,11 @@ fn act_changes(state: &State, act: &Act) -> Vec<ChangeView> {
 fn judged(state: &State, emergency: EmergencyId) -> ChangeView {
     let before = state.emergency(emergency).map(|held| held.stage.to_string());
     ChangeView { parameter: format!("emergency {emergency}"), before, after: Some("ratified".to_owned()) }
+}
+
+fn dormancy(state: &State) -> ChangeView {
+    let before = state.dormant_since().map(|since| format!("since {}", rfc3339(since)));
+    ChangeView { parameter: "dormancy".to_owned(), before, after: Some("over".to_owned()) }
 }
 
 fn term(state: &State, guardian: &MemberId) -> ChangeView {

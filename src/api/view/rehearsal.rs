@@ -180,6 +180,8 @@ fn detail(event: &Event) -> String {
             None => format!("{points} points go back to {author}"),
             Some(until) => format!("{points} points go back to {author} at {until}"),
         },
+        Event::Dormant { votes, .. } => format!("after {votes} votes in a row that too few took part in"),
+        Event::Awake { .. } => "governance is not dormant any more".to_owned(),
         // No rehearsal is of an emergency.
         Event::EmergencyDeclared { .. }
         | Event::EmergencySigned { .. }

@@ -263,6 +263,7 @@ impl KeyUses {
                 Act::Amend { .. }
                 | Act::Ratify { .. }
                 | Act::Reinstate { .. }
+                | Act::Awaken { .. }
                 | Act::RemoveOrganisation { .. }
                 | Act::RemoveMember { .. }
                 | Act::RemoveObserver { .. }

@@ -19,11 +19,11 @@ use crate::{
 
 /// One block that a test may break before it is looked at.
 pub(super) struct Scene {
-    before: State,
+    pub(super) before: State,
     pub(super) after: State,
     header: Header,
     transactions: Vec<VerifiedTransaction>,
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     pub(super) id: ProposalId,
 }
 

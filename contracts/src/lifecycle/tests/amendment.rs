@@ -279,6 +279,7 @@ fn a10_a27_what_ended_under_the_old_rules_stays_ended() {
         if let Scheme::Majority { turnout, .. } = &mut standard.scheme {
             *turnout = Threshold::AtLeast(Ratio::ONE_TENTH);
         }
+        rules.dormancy.floor = Ratio::ONE_TENTH;
     });
     enact(&mut world, constitution);
     assert_eq!((stage(&world, defeated), stage(&world, expired)), before);

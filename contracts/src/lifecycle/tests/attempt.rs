@@ -62,7 +62,9 @@ fn a03_the_same_content_is_not_asked_for_again_inside_its_cooldown_by_nobody() {
 
 #[test]
 fn a03_each_failure_makes_the_next_cooldown_longer_and_the_bond_dearer_up_to_a_bound() {
-    let mut world = World::new(4);
+    let mut genesis = genesis(4);
+    genesis.constitution.dormancy.votes = 1_000;
+    let mut world = World::with(genesis);
     let (once, most) = (cooldown(&world), world.state.constitution().resubmission.failures_max);
     for nth in 1..=u64::from(most) + 1 {
         let author = ["acme/author", "cedar/author", "delta/author"][usize::try_from(nth).unwrap() % 3];

@@ -79,6 +79,7 @@ fn caps_hold_whatever_a_way_to_weigh_yields() {
                 *turnout = Threshold::AtLeast(Ratio::new(1, 12).unwrap());
             }
         }
+        genesis.constitution.dormancy.floor = Ratio::new(1, 12).unwrap();
         let mut world = World::with(genesis);
         let id = world.submit("birch/author", deploy("2", &[&["birch-north"]])).unwrap();
         world.review("cedar/author", id, ReviewVerdict::Approve).unwrap();

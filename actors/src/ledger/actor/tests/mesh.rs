@@ -10,7 +10,7 @@ use std::{
 use actix::Arbiter;
 use althing_contracts::{
     constitution::Constitution,
-    quantity::{DurationMs, Height, Sequence, TimeMs},
+    quantity::{BondPoints, DurationMs, Height, Sequence, TimeMs},
     role::Role,
     testing::{GENESIS_TIME, World, consensus_key, deploy, genesis, member, node_key, org, record},
     transaction::{Call, TransactionBody},
@@ -92,6 +92,7 @@ impl TestMesh {
         let mut genesis = genesis(VALIDATORS);
         genesis.constitution =
             Constitution { open_proposals_per_author_max: OPEN_MAX, ..Constitution::default_genesis() };
+        genesis.constitution.bonds.base = BondPoints::ZERO;
         for author in 0..AUTHORS {
             let id = member(&format!("acme/author-{author}"));
             genesis.members.insert(id.clone(), record(&id, 1, &[Role::Author]));
