@@ -132,6 +132,8 @@ pub struct Constitution {
     pub vetoes_per_guardian: u16,
     /// What an emergency needs, and what limits it.
     pub emergency: EmergencyRules,
+    /// How long before an expiry people are warned of it; never in the first half of its time.
+    pub warning: DurationMs,
     /// Limits of the hard rules.
     pub hard_rules: HardRules,
     /// Time between blocks on an idle mesh.

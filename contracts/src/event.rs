@@ -9,6 +9,7 @@ use crate::{
     constitution::Track,
     digest::Digest,
     emergency::{Declaration, EmergencyId},
+    expiry::Expiring,
     name::{Line, MemberId, OrgId, TargetId},
     quantity::{BondPoints, EventSequence, Fence, Height, Revision, TimeMs},
     rules::Finding,
@@ -341,6 +342,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lost_until: Option<TimeMs>,
     },
+    /// Something is about to expire unless people act.
+    ExpiryNear {
+        /// What.
+        #[serde(flatten)]
+        expiring: Expiring,
+        /// When.
+        at: TimeMs,
+    },
     /// Too few took part in one vote after the other: governance is dormant.
     Dormant {
         /// The last of the votes.
@@ -386,6 +395,7 @@ impl Event {
             | Self::BondSettled { proposal, .. }
             | Self::Dormant { proposal, .. }
             | Self::Awake { proposal } => Some(*proposal),
+            Self::ExpiryNear { expiring, .. } => expiring.proposal(),
             Self::Equivocated { .. }
             | Self::Delegated { .. }
             | Self::Revoked { .. }
@@ -409,7 +419,8 @@ impl Event {
             | Self::EmergencyLifted { emergency, .. }
             | Self::EmergencyRatified { emergency, .. }
             | Self::EmergencyReverted { emergency, .. }
-            | Self::EmergencyAttested { emergency, .. } => Some(*emergency),
+            | Self::EmergencyAttested { emergency, .. }
+            | Self::ExpiryNear { expiring: Expiring::Emergency { emergency }, .. } => Some(*emergency),
             _ => None,
         }
     }

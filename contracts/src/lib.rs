@@ -19,6 +19,7 @@ pub mod dormancy;
 pub mod electorate;
 pub mod emergency;
 pub mod event;
+pub mod expiry;
 pub mod explain;
 pub mod genesis;
 pub mod invariant;

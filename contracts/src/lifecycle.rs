@@ -5,6 +5,7 @@
 
 use crate::{
     event::Event,
+    expiry::Expiring,
     name::{Line, MemberId},
     proposal::Proposal,
     reject::Reject,
@@ -239,6 +240,13 @@ impl Cast<'_> {
 
     pub(crate) fn wait_for(&mut self, period: crate::quantity::DurationMs) {
         self.wait_until(self.registry.time.after(period));
+    }
+
+    /// Schedules the warning of the deadline.
+    pub(crate) fn warn_of_deadline(&mut self, expiring: Expiring) {
+        if let Some(deadline) = self.proposal.deadline {
+            self.registry.warn_of(expiring, deadline);
+        }
     }
 
     /// Refuses statements about another edition or another plan.

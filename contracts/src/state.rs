@@ -31,6 +31,7 @@ mod delegations;
 mod door;
 mod dormancy;
 mod emergencies;
+mod expiries;
 mod guardians;
 mod holds;
 mod leaf;

@@ -16,6 +16,7 @@ mod dormancy;
 mod effect;
 mod emergency;
 mod evidence;
+mod expiry;
 mod record;
 mod separation;
 mod sequence;
@@ -41,6 +42,7 @@ pub struct Historian {
     emergencies: emergency::Emergencies,
     attempts: attempt::Attempts,
     turnouts: dormancy::Turnouts,
+    warned: expiry::Warned,
 }
 
 impl Historian {
@@ -49,6 +51,7 @@ impl Historian {
         let mut found = Vec::new();
         self.trail.begin(block);
         self.emergencies.begin(block);
+        self.warned.begin(&self.trail);
         for transaction in block.transactions {
             found.extend(self.used.check(block, transaction).err());
             found.extend(separation::check_transaction(block, transaction).err());
@@ -63,11 +66,13 @@ impl Historian {
             found.extend(self.emergencies.check(&self.trail, block, event).err());
             found.extend(self.attempts.check(&self.trail, block, event).err());
             found.extend(self.turnouts.check(&self.trail, block, event).err());
+            found.extend(self.warned.check(&self.trail, block, event).err());
             found.truncate(VIOLATIONS_MAX);
             self.trail.push(block, event);
             self.emergencies.push(&self.trail, block, event);
             self.attempts.push(&self.trail, block, event);
             self.turnouts.push(&self.trail, event);
+            self.warned.push(block, event);
         }
         found.extend(self.emergencies.check_end(block).err());
         found.extend(self.attempts.check_end(&self.trail, block).err());

@@ -18,6 +18,7 @@ use super::{
 };
 
 mod attempt;
+mod dormancy;
 mod emergency;
 
 /// What a short run left behind.
@@ -111,6 +112,16 @@ fn begin_in(world: World, document: &ProposalDocument) -> Scribe {
 }
 
 impl Scribe {
+    /// Opens another proposal, which the run is about from then on.
+    fn propose(&mut self, document: &ProposalDocument) {
+        let plan = self.world.state.plan(document).unwrap();
+        let author = member("acme/author");
+        let sequence = self.world.state.next_sequence(&author, Role::Author);
+        self.run.proposal = ProposalId::derive(self.world.network(), &author, sequence, plan.document);
+        let submit = Call::Submit { document: document.clone(), plan_hash: plan.hash() };
+        self.block(SECOND, &[("acme/author", Role::Author, submit)]);
+    }
+
     /// Signs the proposal off, votes for it and waits until it is queued.
     fn decide(&mut self, reviewers: &[&str]) {
         let proposal = self.run.proposal;

@@ -173,6 +173,10 @@ impl Life {
             | Event::Reinstated { .. }
             | Event::EmergencyRatified { .. }
             | Event::Awake { .. } => self.enacted(periods, time),
+            Event::ExpiryNear { at, .. } => {
+                ensure(*at > time, || "it was said to expire when it had".to_owned())?;
+                self.in_stage(&[Stage::Review, Stage::Voting, Stage::Queued], "it was about to expire")
+            }
             Event::Dormant { .. } => self.in_stage(&[Stage::Defeated], "governance fell dormant with it"),
             Event::CooldownBegan { .. } => self.in_stage(
                 &[Stage::Rejected, Stage::Defeated, Stage::Vetoed, Stage::Expired],

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use althing_contracts::{
     digest::Digest,
     event::Event,
+    expiry::Expiring,
     quantity::{Height, Round},
     stage::Stage,
     tally::{TallyTest, TallyTestKind},
@@ -48,7 +49,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 54] = [
+    pub const KINDS: [&str; 59] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -103,6 +104,11 @@ impl Coverage {
         BOND_LOST,
         DORMANT,
         AWAKENED,
+        NEAR_REVIEW,
+        NEAR_VOTING,
+        NEAR_EXECUTION,
+        NEAR_EMERGENCY,
+        NEAR_DELEGATION,
     ];
 
     /// Notes that something happened.
@@ -174,6 +180,7 @@ impl Coverage {
             Event::Revoked { .. } => self.count(REVOKED),
             Event::CooldownBegan { failures: 1, .. } => self.count(FAILED_ONCE),
             Event::CooldownBegan { .. } => self.count(FAILED_ANEW),
+            Event::ExpiryNear { expiring, .. } => self.count(near(expiring)),
             Event::Dormant { .. } => self.count(DORMANT),
             Event::Awake { .. } => self.count(AWAKENED),
             Event::BondSettled { lost_until: Some(_), .. } => self.count(BOND_LOST),
@@ -213,6 +220,18 @@ impl Coverage {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rows().try_for_each(|(what, times)| writeln!(f, "{times:>9}  {what}"))
+    }
+}
+
+/// What is about to expire. No run is as long as a guardian's term.
+const fn near(expiring: &Expiring) -> &'static str {
+    match expiring {
+        Expiring::Review { .. } => NEAR_REVIEW,
+        Expiring::Voting { .. } => NEAR_VOTING,
+        Expiring::Execution { .. } => NEAR_EXECUTION,
+        Expiring::Emergency { .. } => NEAR_EMERGENCY,
+        Expiring::Delegation { .. } => NEAR_DELEGATION,
+        Expiring::Term { .. } => "warnings of a term",
     }
 }
 
@@ -353,6 +372,13 @@ pub(super) const BOND_LOST: &str = "bonds lost for a time";
 pub(super) const DORMANT: &str = "times that governance fell dormant";
 /// Enough said that they were there.
 pub(super) const AWAKENED: &str = "times that governance awakened";
+
+/// Something would expire if nobody acted.
+pub(super) const NEAR_REVIEW: &str = "warnings of a review";
+pub(super) const NEAR_VOTING: &str = "warnings of a vote that lacks voters";
+pub(super) const NEAR_EXECUTION: &str = "warnings of an execution that nobody begins";
+pub(super) const NEAR_EMERGENCY: &str = "warnings of an emergency's end";
+pub(super) const NEAR_DELEGATION: &str = "warnings of a voice's end";
 
 /// Guardians want something held back.
 pub(super) const DECLARED: &str = "emergencies declared";

@@ -99,6 +99,7 @@ pub fn constitution() -> Constitution {
     constitution.delegation.activation = DurationMs::new(300);
     // One of four voters is above a fifth, and seldom is there none.
     constitution.dormancy.floor = Ratio::TWO_FIFTHS;
+    constitution.warning = DurationMs::new(600);
     constitution.resubmission.memory = DurationMs::new(15_000);
     constitution.bonds.lost_for = DurationMs::new(6_000);
     for track in constitution.tracks.values_mut() {

@@ -50,6 +50,7 @@ impl Constitution {
         share("organisation_cap", self.organisation_cap)?;
         self.delegation.check()?;
         number("open_proposals_per_author_max", self.open_proposals_per_author_max.into(), 1, 1_000)?;
+        period("warning", self.warning, MILLISECOND, PERIOD_MAX)?;
         self.check_attempts()?;
         self.check_dormancy()?;
         period("heartbeat", self.heartbeat, DurationMs::new(100), PERIOD_MAX)?;

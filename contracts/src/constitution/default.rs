@@ -42,6 +42,7 @@ impl Constitution {
             bonds: bonds(),
             vetoes_per_guardian: 3,
             emergency: EmergencyRules::default_genesis(),
+            warning: DurationMs::from_hours(12),
             hard_rules: hard_rules(),
             heartbeat: DurationMs::new(60_000),
             clock_ahead_max: DurationMs::new(5_000),
@@ -75,6 +76,7 @@ impl Constitution {
         self.emergency.divide(divisor);
         self.delegation.activation = self.delegation.activation.divided(divisor);
         self.resubmission.memory = self.resubmission.memory.divided(divisor);
+        self.warning = self.warning.divided(divisor);
         self.bonds.lost_for = self.bonds.lost_for.divided(divisor);
         self.heartbeat = self.heartbeat.divided(divisor).max(SECOND);
         self

@@ -10,6 +10,8 @@ pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     ensure(due.is_none_or(|due| due > view.header.time), || {
         format!("a deadline at {} is left behind", due.unwrap_or_default())
     })?;
+    let late = view.after.next_warning().filter(|due| *due < view.header.time);
+    ensure(late.is_none(), || format!("a warning for {late:?} is left behind"))?;
     view.touched().into_iter().try_for_each(|proposal| {
         let rests =
             proposal.stage.is_terminal() || matches!(proposal.stage, Stage::Auditing | Stage::Disputed);

@@ -6,6 +6,7 @@ use crate::{
     constitution::TrackParameters,
     digest::Digest,
     event::Event,
+    expiry::Expiring,
     lifecycle::{Cast, queue},
     name::MemberId,
     proposal::{Proposal, Vote},
@@ -38,7 +39,13 @@ pub(super) fn open(cast: &mut Cast<'_>, cause: &str) {
     let (opened, parameters) = (cast.registry.time, &cast.proposal.parameters);
     let closes = opened.after(parameters.voting);
     cast.proposal.vote = Vote::open(opened, closes);
-    cast.wait_until(closes);
+    wait_for_end(cast, closes);
+}
+
+/// The vote ends here unless something happens; when too few take part, they are told before.
+fn wait_for_end(cast: &mut Cast<'_>, until: TimeMs) {
+    cast.wait_until(until);
+    cast.warn_of_deadline(Expiring::Voting { proposal: cast.proposal.id });
 }
 
 /// Takes a ballot; one that changes a test near the end extends the vote.
@@ -134,7 +141,7 @@ fn extend_on_flip(cast: &mut Cast<'_>) {
         return;
     }
     cast.proposal.vote.closes = until;
-    cast.wait_until(until);
+    wait_for_end(cast, until);
     cast.events.push(Event::VotingExtended { proposal: cast.proposal.id, until });
 }
 
@@ -149,7 +156,7 @@ fn reopen(cast: &mut Cast<'_>) {
         return;
     }
     cast.proposal.vote.closes = until;
-    cast.wait_until(until);
+    wait_for_end(cast, until);
 }
 
 /// The full vote of an optimistic one that failed only because too few organisations have seen it.
@@ -168,7 +175,7 @@ fn promote(cast: &mut Cast<'_>, full: Arc<TrackParameters>) {
     cast.proposal.parameters = full;
     let vote = &mut cast.proposal.vote;
     (vote.opened, vote.closes, vote.promoted, vote.late_outcome) = (opened, closes, true, None);
-    cast.wait_until(closes);
+    wait_for_end(cast, closes);
     cast.events.push(Event::Promoted { proposal: cast.proposal.id });
 }
 

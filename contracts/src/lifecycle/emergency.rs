@@ -11,6 +11,7 @@ use crate::{
         refuse,
     },
     event::Event,
+    expiry::Expiring,
     lifecycle::{Move, step, submission},
     name::{MemberId, TargetId},
     proposal::Proposal,
@@ -261,6 +262,7 @@ fn activate_if_signed(state: &mut State, id: EmergencyId, events: &mut Vec<Event
     emergency.stage = EmergencyStage::Active;
     emergency.activation = Some(Activation { time, height, proposal: proposal.id });
     state.put_emergency(emergency);
+    state.registry_mut().warn_of(Expiring::Emergency { emergency: id }, expires);
     events.push(Event::EmergencyActivated { emergency: id, proposal: proposal.id, expires });
     submission::open_judgement(state, proposal, events);
     stop_executions(state, id, events);

@@ -3,6 +3,7 @@
 use crate::{
     digest::Digest,
     event::Event,
+    expiry::Expiring,
     lifecycle::{Cast, enact},
     name::{Line, MemberId},
     proposal::Proposal,
@@ -24,6 +25,8 @@ pub(super) fn enter(cast: &mut Cast<'_>) {
     cast.go(Stage::Queued, &format!("decided; its timelock runs for {timelock} ms"));
     cast.proposal.eta = Some(eta);
     cast.wait_until(eta);
+    let last = eta.after(cast.proposal.parameters.execute_by);
+    cast.registry.warn_of(Expiring::Execution { proposal: cast.proposal.id }, last);
     if let Some(cause) = overtaken(cast.proposal, cast.registry) {
         cast.go(Stage::Superseded, cause);
     }

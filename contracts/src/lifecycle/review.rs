@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     digest::Digest,
     event::Event,
+    expiry::Expiring,
     lifecycle::{Cast, ballot},
     name::{Line, MemberId},
     proposal::Proposal,
@@ -22,6 +23,7 @@ pub(super) fn open(cast: &mut Cast<'_>) {
         return;
     }
     cast.wait_for(cast.proposal.parameters.review);
+    cast.warn_of_deadline(Expiring::Review { proposal: cast.proposal.id });
 }
 
 /// Takes one reviewer's verdict.

@@ -9,6 +9,7 @@ mod cosign;
 mod dormancy;
 mod emergency;
 mod execution;
+mod expiry;
 mod explanation;
 mod lies;
 pub(crate) mod moves;

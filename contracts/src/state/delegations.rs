@@ -16,6 +16,7 @@ use crate::{
     digest::Digest,
     electorate::{DELEGATION_DEPTH_MAX, Electorate, Shares, Voices},
     event::Event,
+    expiry::Expiring,
     name::MemberId,
     quantity::TimeMs,
     reject::Reject,
@@ -75,6 +76,7 @@ impl Registry {
             let delegation = Delegation { to: to.clone(), from, expires };
             self.member_mut(sender)?.delegations.insert(track, delegation);
             self.floor.delegators.entry((track, to.clone())).or_default().insert(sender.clone(), ());
+            self.warn_of(Expiring::Delegation { delegator: sender.clone(), track }, expires);
             let (delegator, delegate) = (sender.clone(), to.clone());
             events.push(Event::Delegated { delegator, delegate, track, from, expires });
         }

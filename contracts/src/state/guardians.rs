@@ -9,6 +9,7 @@ use crate::{
     document::ProposalDocument,
     emergency::{EmergencyId, EmergencyStage, Mandate},
     event::Event,
+    expiry::Expiring,
     genesis::Genesis,
     name::MemberId,
     reject::Reject,
@@ -79,6 +80,7 @@ impl Registry {
             let until = self.time.after(self.constitution.emergency.term);
             self.mandates.insert(member.clone(), Mandate { until, suspended_by: None });
             self.touched.insert(LeafKey::Mandates);
+            self.warn_of(Expiring::Term { guardian: member.clone() }, until);
         }
     }
 
@@ -87,6 +89,7 @@ impl Registry {
         let until = self.time.after(self.constitution.emergency.term);
         self.mandates.insert(guardian.clone(), Mandate { until, suspended_by: None });
         self.touched.insert(LeafKey::Mandates);
+        self.warn_of(Expiring::Term { guardian: guardian.clone() }, until);
         events.push(Event::Reinstated { proposal, guardian: guardian.clone(), until });
     }
 

@@ -14,6 +14,7 @@ use crate::{
     constitution::Track,
     digest::{Digest, Purpose},
     emergency::EmergencyId,
+    expiry::Expiring,
     name::{MemberId, TargetId},
     proposal::{Ending, Proposal},
     quantity::{Revision, TimeMs, Weight},
@@ -46,6 +47,8 @@ pub enum LeafKey {
     Emergency(EmergencyId),
     /// The powers of guardians.
     Mandates,
+    /// A warning that is scheduled; its value is the digest of the record.
+    Warning(Expiring),
     /// What is remembered of a content that has failed; its value is the digest of the record.
     Content(ContentId),
 }
@@ -169,8 +172,9 @@ pub(crate) fn registry_keys(registry: &Registry) -> Vec<LeafKey> {
     let emergencies = registry.emergencies.keys().copied().map(LeafKey::Emergency);
     let targets = registry.targets.keys().cloned().map(LeafKey::Target);
     let members = registry.ranges.keys().cloned().map(LeafKey::Activity);
+    let warnings = registry.warnings.keys().cloned().map(LeafKey::Warning);
     let contents = registry.attempts.keys().copied().map(LeafKey::Content);
-    fixed.chain(targets).chain(members).chain(emergencies).chain(contents).collect()
+    fixed.chain(targets).chain(members).chain(emergencies).chain(contents).chain(warnings).collect()
 }
 
 /// The bytes that a leaf of the registry holds: a digest of the object.
@@ -187,6 +191,7 @@ pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u
         LeafKey::Ledger => ledger_digest(registry),
         LeafKey::Emergency(id) => Digest::of_object(Purpose::State, registry.emergencies.get(id)?),
         LeafKey::Mandates => Digest::of_object(Purpose::State, &registry.mandates),
+        LeafKey::Warning(expiring) => Digest::of_object(Purpose::State, registry.warnings.get(expiring)?),
         LeafKey::Content(id) => Digest::of_object(Purpose::State, registry.attempts.get(id)?),
     };
     Some(canonical::encode(&digest))

@@ -11,6 +11,7 @@ use crate::{
     digest::Digest,
     dormancy::Dormancy,
     emergency::{Emergency, EmergencyId, Mandate},
+    expiry::{Expiring, Warning},
     genesis::{Genesis, MemberRecord, ObserverRecord, OrganisationRecord},
     name::{MemberId, Name, OrgId, TargetId},
     quantity::{EventSequence, Fence, Height, Sequence, TimeMs},
@@ -22,6 +23,7 @@ use crate::{
         Member, Target,
         attempts::Fading,
         delegations::Floor,
+        expiries::Agenda,
         guardians,
         holds::Holds,
         leaf::{self, LeafKey, Ranges, Touched},
@@ -53,6 +55,10 @@ pub struct Registry {
     pub(crate) emergencies: SharedMap<EmergencyId, Arc<Emergency>>,
     /// The powers of each guardian.
     pub(crate) mandates: BTreeMap<MemberId, Mandate>,
+    /// What people are warned of, and when.
+    pub(crate) warnings: SharedMap<Expiring, Warning>,
+    #[borsh(skip)]
+    pub(crate) agenda: Agenda,
     /// How much the members take part.
     pub(crate) dormancy: Dormancy,
     /// What has failed, as far as it is remembered.
@@ -98,6 +104,8 @@ impl Registry {
             equivocations: BTreeMap::new(),
             emergencies: SharedMap::default(),
             mandates: guardians::first_terms(genesis),
+            warnings: SharedMap::default(),
+            agenda: Agenda::default(),
             dormancy: Dormancy::default(),
             attempts: SharedMap::default(),
             fading: Fading::default(),
@@ -109,6 +117,7 @@ impl Registry {
             parameters: BTreeMap::new(),
             touched: Touched::default(),
         };
+        registry.warn_of_first_terms();
         registry.derive();
         registry.deciding = Arc::clone(&registry.roster);
         registry
@@ -122,6 +131,7 @@ impl Registry {
         }
         self.derive_floor();
         self.derive_fading();
+        self.derive_agenda();
         self.ranges = Arc::new(leaf::ranges(self.members.keys()));
         let tracks = Track::ALL.into_iter().chain([Track::Emergency]);
         let parameters =

@@ -1,4 +1,4 @@
-//! Owns the beginning of a block: time moves, and everything that fell due happens in the order (deadline, emergencies
+//! Owns the beginning of a block: time moves, people are warned of what is about to expire, and everything that fell due happens in the order (deadline, emergencies
 //! first, id).
 
 use std::sync::Arc;
@@ -38,6 +38,7 @@ impl State {
         self.registry.settle_floor();
         self.registry.fade();
         let mut events = Vec::new();
+        self.warn(&mut events);
         let most = self.deadlines.len().saturating_mul(DEADLINES_PER_PROPOSAL_MAX);
         for _ in 0..most {
             match self.next_due() {

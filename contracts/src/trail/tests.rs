@@ -20,6 +20,7 @@ use crate::{
 
 mod attempt;
 mod dormancy;
+mod expiry;
 mod separation;
 mod voice;
 

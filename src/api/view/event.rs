@@ -9,7 +9,7 @@ use super::time::rfc3339;
 /// Prefix of every event's type, a reverse domain name as `CloudEvents` asks for.
 pub const TYPE_PREFIX: &str = "io.althing.";
 /// The names of all events, as they follow [`TYPE_PREFIX`] and are filtered by.
-pub const TYPES: [&str; 35] = [
+pub const TYPES: [&str; 36] = [
     "submitted",
     "stage-changed",
     "rules-broken",
@@ -45,6 +45,7 @@ pub const TYPES: [&str; 35] = [
     "bond-settled",
     "dormant",
     "awake",
+    "expiry-near",
 ];
 
 /// An event (`CloudEvents` 1.0, JSON event format).

@@ -182,6 +182,7 @@ fn detail(event: &Event) -> String {
         },
         Event::Dormant { votes, .. } => format!("after {votes} votes in a row that too few took part in"),
         Event::Awake { .. } => "governance is not dormant any more".to_owned(),
+        Event::ExpiryNear { expiring, at } => format!("{expiring} ends at {at}"),
         // No rehearsal is of an emergency.
         Event::EmergencyDeclared { .. }
         | Event::EmergencySigned { .. }
