@@ -178,6 +178,7 @@ impl Ledger {
             let document = match spoken.byte() {
                 0 => self.amendment(spoken),
                 1 => parties(spoken),
+                2 => self.awakening(spoken),
                 _ => document(spoken),
             };
             let plan_hash = self.state.plan(&document).map_or(Digest::ZERO, |plan| plan.hash());
@@ -282,6 +283,12 @@ impl Ledger {
         let to = member(&format!("{}/{name}", testing::org(usize::from(spoken.byte() % 4))));
         let length = DurationMs::new(spoken.small().saturating_mul(1_000));
         Call::Delegate { track, to, expires: self.state.time().after(length) }
+    }
+
+    /// The end of the dormancy that there is, or of one that there is not.
+    fn awakening(&self, spoken: &mut Spoken<'_>) -> ProposalDocument {
+        let since = self.state.dormant_since().filter(|_| spoken.is());
+        acts(vec![Act::Awaken { since: since.unwrap_or_default() }])
     }
 
     /// Other rules, which follow those in force or do not, and some by which nothing could be decided.

@@ -151,4 +151,21 @@ mod tests {
         });
         assert_eq!(shown, expected);
     }
+
+    #[test]
+    fn a_warning_names_what_expires_and_is_about_its_proposal() {
+        let expiring =
+            althing_contracts::expiry::Expiring::Review { proposal: ProposalId::from_digest(Digest::ZERO) };
+        let event = Event::ExpiryNear { expiring, at: TimeMs::new(9) };
+        let told = serde_json::to_value(&event).unwrap();
+        assert_eq!(serde_json::from_value::<Event>(told).unwrap(), event);
+        let (sequence, height, time) = (EventSequence::new(7), Height::new(3), TimeMs::new(5));
+        let shown = CloudEvent::new(Digest::ZERO, &EventRecord { sequence, height, time, event });
+        let zeros = "0".repeat(64);
+        assert_eq!((shown.name(), shown.subject.as_ref()), ("expiry-near", Some(&zeros)));
+        let expected = serde_json::json!(
+            {"expires": "review", "proposal": zeros, "at": 9, "height": 3, "time_ms": 5}
+        );
+        assert_eq!(serde_json::Value::Object(shown.data), expected);
+    }
 }

@@ -42,7 +42,10 @@ fn an_awakening_after_too_few_quiet_votes_or_of_another_dormancy_is_found() {
         defeats.sort_by_key(|(_, end)| end.since);
         *defeats[nth].0
     };
-    let fewer = broken_of(awakened(), |run| drop(run.ended.remove(&defeat(run, 0))));
+    let fewer = broken_of(awakened(), |run| {
+        let first = defeat(run, 0);
+        run.ended.remove(&first);
+    });
     assert_eq!(fewer, [Invariant::Approval]);
     let other = broken_of(awakened(), |run| {
         let last = defeat(run, 1);
