@@ -310,9 +310,11 @@ fn review(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
 }
 
 fn vote(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Option<Call> {
-    let open = pick(random, state, |it| {
+    let may_vote = |it: &Proposal| {
         matches!(it.stage, Stage::Voting | Stage::Confirming) && state.may_vote(it.id, member).is_ok()
-    })?;
+    };
+    let awakening = pick(random, state, |it| may_vote(it) && dormancy::is_awakening(&it.document));
+    let open = awakening.or_else(|| pick(random, state, may_vote))?;
     let is_awakening = dormancy::is_awakening(&open.document);
     if mood == Mood::Quiet && !is_awakening && random.random_bool(0.95) {
         return None;

@@ -13,7 +13,11 @@ use althing_contracts::{
 };
 use ed25519_zebra::SigningKey;
 
-use super::{event::NodeIndex, faults::FaultPlan, people::CROWD};
+use super::{
+    event::NodeIndex,
+    faults::FaultPlan,
+    people::{CROWD, Mood},
+};
 
 /// The members of a node: whose keys it holds, and what it does with them by itself.
 #[derive(Debug, Clone)]
@@ -30,6 +34,10 @@ pub(super) struct Staff {
 pub(super) fn genesis_of(plan: &FaultPlan) -> Genesis {
     let mut genesis = genesis(plan.validators);
     genesis.constitution = constitution().fitted_to(plan.validators);
+    if plan.mood == Mood::Quiet {
+        // One of four voters is above a fifth, and seldom is there none.
+        genesis.constitution.dormancy.floor = Ratio::TWO_FIFTHS;
+    }
     let first = org(0);
     for (name, roles) in [("standby", &[Role::Executor][..]), ("follower", &[Role::Author])] {
         let id = member(&format!("{first}/{name}"));
@@ -97,8 +105,6 @@ pub fn constitution() -> Constitution {
     constitution.emergency.ttl_max = DurationMs::new(4_000);
     constitution.emergency.ratify = DurationMs::new(2_500);
     constitution.delegation.activation = DurationMs::new(300);
-    // One of four voters is above a fifth, and seldom is there none.
-    constitution.dormancy.floor = Ratio::TWO_FIFTHS;
     constitution.warning = DurationMs::new(600);
     constitution.resubmission.memory = DurationMs::new(15_000);
     constitution.bonds.lost_for = DurationMs::new(6_000);
