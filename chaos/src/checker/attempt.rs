@@ -44,7 +44,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, history: &History, rules: &Rules<'_
             most: kept.failures_max.into(),
         });
     }
-    defeats.values_mut().for_each(|defeats| defeats.sort_by_key(|defeat| defeat.at));
+    for defeats in defeats.values_mut() {
+        defeats.sort_by_key(|defeat| defeat.at);
+    }
     for (id, story) in &history.stories {
         for edition in &story.editions {
             let known = defeats.get(&content(&edition.document)).map(Vec::as_slice).unwrap_or_default();

@@ -106,7 +106,7 @@ impl Registry {
 
     /// Forgets what is old enough.
     pub(crate) fn fade(&mut self) {
-        while let Some((due, ())) = self.fading.get_min().cloned() {
+        while let Some((due, ())) = self.fading.get_min().copied() {
             if due.0 > self.time {
                 return;
             }

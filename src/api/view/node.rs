@@ -1,6 +1,7 @@
 //! Owns how a node, its peers and the ledger's head are shown.
 
 use althing_actors::ledger::message::LedgerView;
+use althing_contracts::quantity::TimeMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -104,7 +105,7 @@ impl NodeView {
             started_ms: facts.started.get(),
             takes_writes,
             head: HeadView::new(view),
-            dormant_since_ms: view.state.dormant_since().map(|since| since.get()),
+            dormant_since_ms: view.state.dormant_since().map(TimeMs::get),
             highest_seen: view.highest_seen.get(),
             round: view.round,
             peers_connected: peers.iter().filter(|peer| peer.connected).count(),

@@ -67,11 +67,9 @@ impl ProposalView {
             return dressed("subject of an act");
         }
         let planned: Vec<_> = self.plan.steps.iter().map(what_is_done).collect();
-        let asked = self.document.steps().map(|(stage, step)| (stage, &step.target, &step.action));
-        let is_asked = asked.map(|(stage, target, action)| (usize::from(stage), target.as_str(), action));
-        if !is_asked
-            .eq(planned.iter().map(|(stage, target, _, action)| (usize::from(*stage), *target, *action)))
-        {
+        let asked = self.document.steps().map(|(stage, step)| (stage, step.target.as_str(), &step.action));
+        let shown = planned.iter().map(|(stage, target, _, action)| (usize::from(*stage), *target, *action));
+        if !asked.eq(shown) {
             return dressed("step");
         }
         let executed = self.execution.steps.iter();
@@ -127,6 +125,9 @@ mod tests {
 
     use super::*;
 
+    /// What somebody between a node and a voter may do to a page.
+    type Alteration<'a> = &'a dyn Fn(&mut ProposalView);
+
     fn shown(document: ProposalDocument) -> ProposalView {
         let mut world = World::new(4);
         world.pass(althing_contracts::quantity::DurationMs::new(1));
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn a22_whatever_is_altered_of_what_is_shown_is_found() {
         let evil = deploy("evil", &[&["acme-north"], &["birch-north"]]);
-        let alterations: [(&str, &dyn Fn(&mut ProposalView)); 12] = [
+        let alterations: [(&str, Alteration<'_>); 12] = [
             ("document", &|view| view.document = evil.clone()),
             ("document and its digest", &|view| {
                 view.document = evil.clone();

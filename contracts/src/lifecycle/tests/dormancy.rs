@@ -6,6 +6,7 @@ use crate::{
     document::ProposalDocument,
     event::Event,
     genesis::Tier,
+    proposal::Proposal,
     quantity::{DurationMs, Ratio, TimeMs},
     reject::Reject,
     role::Role,
@@ -139,7 +140,7 @@ fn a04_what_was_open_goes_on_and_what_was_promoted_counts_as_a_vote() {
         vote(&mut world, version(number), 0);
     }
     // The silence over what is routine is its own second vote, which nobody attends.
-    while world.state.proposal(routine).is_some_and(|held| held.is_open()) {
+    while world.state.proposal(routine).is_some_and(Proposal::is_open) {
         world.pass_to_deadline();
     }
     assert!(world.state.proposal(routine).unwrap().vote.promoted);

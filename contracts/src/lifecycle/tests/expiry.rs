@@ -1,4 +1,8 @@
 //! Warnings of what is about to expire.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "times that a test counts back from; it may stop at one that is too short"
+)]
 
 use super::story::{STAGES, queue, stage};
 use crate::{

@@ -1,4 +1,8 @@
 //! Warnings: once for each end, before it, while it is about to come.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "times that a test counts back from; it may stop at one that is too short"
+)]
 
 use super::*;
 use crate::expiry::Expiring;
