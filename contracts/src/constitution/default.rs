@@ -76,9 +76,10 @@ impl Constitution {
         self.emergency.divide(divisor);
         self.delegation.activation = self.delegation.activation.divided(divisor);
         self.resubmission.memory = self.resubmission.memory.divided(divisor);
-        self.warning = self.warning.divided(divisor);
         self.bonds.lost_for = self.bonds.lost_for.divided(divisor);
         self.heartbeat = self.heartbeat.divided(divisor).max(SECOND);
+        // On an idle mesh a warning comes with the heartbeat.
+        self.warning = self.warning.divided(divisor).max(self.heartbeat.times(2));
         self
     }
 }

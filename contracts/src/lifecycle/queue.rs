@@ -25,8 +25,9 @@ pub(super) fn enter(cast: &mut Cast<'_>) {
     cast.go(Stage::Queued, &format!("decided; its timelock runs for {timelock} ms"));
     cast.proposal.eta = Some(eta);
     cast.wait_until(eta);
-    let last = eta.after(cast.proposal.parameters.execute_by);
-    cast.registry.warn_of(Expiring::Execution { proposal: cast.proposal.id }, last);
+    if let Some(last) = cast.proposal.begin_by() {
+        cast.registry.warn_of(Expiring::Execution { proposal: cast.proposal.id }, last);
+    }
     if let Some(cause) = overtaken(cast.proposal, cast.registry) {
         cast.go(Stage::Superseded, cause);
     }
@@ -36,8 +37,7 @@ pub(super) fn enter(cast: &mut Cast<'_>) {
 #[expect(clippy::unnecessary_wraps, reason = "every arm of the table has one shape")]
 pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
     let now = cast.registry.time;
-    let eta = cast.proposal.eta.unwrap_or(now);
-    let last = eta.after(cast.proposal.parameters.execute_by);
+    let last = cast.proposal.begin_by().unwrap_or(now);
     if last <= now {
         let cosigned = cast.proposal.is_cosigned();
         let cause = if cosigned { "no executor began it in time" } else { "it was not co-signed in time" };
@@ -80,8 +80,11 @@ pub(super) fn cosign(
     let now = cast.registry.time;
     if enact::is_due(cast.proposal, cast.registry) && keeps_the_rules(cast) {
         enact::enact(cast);
-    } else if let Some(eta) = cast.proposal.eta.filter(|eta| *eta <= now && cast.proposal.is_cosigned()) {
-        wait_for_halt(cast, eta.after(cast.proposal.parameters.execute_by));
+    } else if cast.proposal.eta.is_some_and(|eta| eta <= now)
+        && cast.proposal.is_cosigned()
+        && let Some(last) = cast.proposal.begin_by()
+    {
+        wait_for_halt(cast, last);
     }
     Ok(())
 }

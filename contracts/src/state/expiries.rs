@@ -45,10 +45,9 @@ impl State {
         match expiring {
             Expiring::Review { proposal } => waits(*proposal, Stage::Review).is_some(),
             Expiring::Voting { proposal } => waits(*proposal, Stage::Voting).is_some_and(lacks_voters),
-            Expiring::Execution { proposal } => self.proposal(*proposal).is_some_and(|held| {
-                held.stage == Stage::Queued
-                    && held.eta.map(|eta| eta.after(held.parameters.execute_by)) == Some(at)
-            }),
+            Expiring::Execution { proposal } => self
+                .proposal(*proposal)
+                .is_some_and(|held| held.stage == Stage::Queued && held.begin_by() == Some(at)),
             Expiring::Emergency { emergency } => self
                 .emergency(*emergency)
                 .is_some_and(|held| held.is_in_force() && held.declaration.expires == at),

@@ -1,5 +1,5 @@
-//! Owns the beginning of a block: time moves, people are warned of what is about to expire, and everything that fell due happens in the order (deadline, emergencies
-//! first, id).
+//! Owns the beginning of a block: time moves, people are warned of what is about to expire, and everything that fell due
+//! happens in the order (deadline, emergencies first, id).
 
 use std::sync::Arc;
 
