@@ -16,7 +16,7 @@ help: ## Say what there is
 demo: ## Four organisations govern a real service, break it, and prove it (under a minute after the build)
 	$(CARGO) run --release --locked --bin althing -- dev --demo
 
-test: SIMULATE ?= --seeds 0..10000 --minutes 35
+test: SIMULATE ?= --seeds 0..10000 --minutes 25
 test: FORM ?= short
 test: FUZZ ?= --turn 1
 test: fmt lint deny doc nextest failpoints simulate fuzz chaos chaos-report ## Everything that must pass: format, lints, licences, documents, all tests, a kill at every failpoint, thousands of seeds of the simulation, a minute of fuzzing, minutes of broken daemons

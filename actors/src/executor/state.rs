@@ -242,7 +242,10 @@ impl ExecutorState {
         let mut outputs = match input {
             Input::View(view) => {
                 self.settled.retain(|_, height| *height > view.state.height());
-                self.tries.retain(|key, _| view.state.proposal(key.proposal).is_none_or(Proposal::is_open));
+                // Nothing is done any more for what has ended; a call that is still on its way has the last fence.
+                let goes_on = |key: &StepKey| view.state.proposal(key.proposal).is_none_or(Proposal::is_open);
+                self.tasks.retain(|_, task| goes_on(&task.key));
+                self.tries.retain(|key, _| goes_on(key));
                 self.view = Some(view);
                 Vec::new()
             }

@@ -82,3 +82,21 @@ fn a20_what_one_executor_says_has_failed_another_takes_up_by_what_the_target_sho
     assert_eq!(order.fence, bench.claim_of(0).fence);
     assert_eq!(*outcome(&bench.carried_out(Ok(Effect::Same(facts())))), StepOutcome::Done);
 }
+
+/// With the end of a proposal what was tried for it is forgotten: a step that was in doubt would be carried out a second time.
+#[test]
+fn nothing_is_done_any_more_for_what_has_ended() {
+    let mut bench = Bench::applying();
+    let abort = Call::Abort { proposal: bench.id, reason: line("enough") };
+    bench.world.call("acme/executor", Role::Executor, abort).unwrap();
+    assert!(bench.carried_out(Err(ProviderError::Unknown("the reply was lost".to_owned()))).is_empty());
+    assert_eq!(bench.state.running().count(), 1, "it is looked at again");
+    while bench.world.state.proposal(bench.id).is_some_and(Proposal::is_open) {
+        let due = bench.world.state.next_deadline().unwrap();
+        bench.world.pass(due.since(bench.world.state.time()));
+    }
+    assert!(bench.look().is_empty());
+    assert_eq!(bench.state.running().count(), 0);
+    let outputs = bench.pass(PAUSE_MAX);
+    assert!(outputs.is_empty(), "{outputs:?}");
+}
