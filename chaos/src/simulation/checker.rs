@@ -178,6 +178,8 @@ pub(super) struct Checker {
     /// Who decides which height, by the first node that made the one before final.
     rosters: BTreeMap<Height, Arc<Roster>>,
     blocks: BTreeMap<Height, (Digest, Digest)>,
+    /// What a node had on its disk, and none had handed out.
+    opened: BTreeMap<Height, Digest>,
     heights: Vec<Height>,
     /// Heights that the nodes have made durable.
     durable: Vec<Height>,
@@ -197,6 +199,7 @@ impl Checker {
             network: genesis.network(),
             rosters: BTreeMap::from([(genesis.height().next(), Arc::clone(genesis.roster()))]),
             blocks: BTreeMap::new(),
+            opened: BTreeMap::new(),
             heights: vec![Height::ZERO; nodes],
             durable: vec![Height::ZERO; nodes],
             signed: BTreeMap::new(),
@@ -227,7 +230,8 @@ impl Checker {
             return Err(problem("its header, certificate and state do not belong together".to_owned()));
         }
         let found = (block.digest, root);
-        let expected = *self.blocks.entry(height).or_insert(found);
+        let opened = self.opened.remove(&height).unwrap_or(block.digest);
+        let expected = *self.blocks.entry(height).or_insert((opened, root));
         if expected != found {
             return Err(Violation::Fork { node, height, found: found.0, expected: expected.0 });
         }
@@ -306,20 +310,25 @@ impl Checker {
         has: Height,
         block: Digest,
         may_forget: bool,
+        now_us: u64,
     ) -> Result<(), Violation> {
         let had = self.durable[node];
         if has < had && !may_forget {
             return Err(Violation::Lost { node, had, has });
         }
-        // A decision may be durable that the node had no time to hand out, or handed out and not yet durable: then
-        // the node decides that height again, and `blocks` knows what it has to decide.
+        // A decision may be durable that the node had no time to hand out: it is final, and may be acted on. Or handed out
+        // and not yet durable: then the node decides that height again, and `blocks` knows what it has to decide.
         self.heights[node] = has;
         self.durable[node] = has;
-        match self.blocks.get(&has) {
-            Some((expected, _)) if *expected != block => {
-                Err(Violation::Fork { node, height: has, found: block, expected: *expected })
-            }
-            _ => Ok(()),
+        self.final_us.entry(has).or_insert(now_us);
+        let expected = match self.blocks.get(&has) {
+            Some((digest, _)) => *digest,
+            None => *self.opened.entry(has).or_insert(block),
+        };
+        if expected == block {
+            Ok(())
+        } else {
+            Err(Violation::Fork { node, height: has, found: block, expected })
         }
     }
 

@@ -282,7 +282,7 @@ impl Mesh {
         });
         if let Some(ledger) = &self.nodes[node].ledger {
             let (height, digest) = replayed.unwrap_or_else(|| (ledger.height(), ledger.digest()));
-            self.checker.restarted(node, height, digest, self.plan.forgets(node))?;
+            self.checker.restarted(node, height, digest, self.plan.forgets(node), self.now_us)?;
         }
         self.carry_out(node, outputs)?;
         self.schedule_look(node);
