@@ -4,14 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{client::Client, failure::Outcome, proposal::write_new, session::Session};
+use super::{failure::Outcome, proposal::write_new, session::Session};
 use crate::{
     api::view::{calendar::DueView, page::Page},
     ics,
 };
-
-/// Entries asked for at once.
-const PAGE_SIZE: &str = "500";
 
 /// What is wanted of the calendar.
 #[derive(Debug, Args)]
@@ -25,7 +22,8 @@ pub struct CalendarArguments {
 
 /// Shows what falls due, the next first.
 pub(super) async fn run(arguments: CalendarArguments, session: &Session) -> Outcome {
-    let calendar = all(&session.client()?).await?;
+    // What a file takes is enough for people.
+    let calendar: Page<DueView> = session.client()?.list("/v1/calendar", ics::ENTRIES_MAX).await?;
     let Some(file) = arguments.ics else {
         session.print(&calendar)?;
         session.suggest("althing calendar --ics mesh.ics");
@@ -39,19 +37,4 @@ pub(super) async fn run(arguments: CalendarArguments, session: &Session) -> Outc
     write_new(&file, &text)?;
     session.say(&format!("wrote {} with {} entries", file.display(), calendar.items.len()));
     Ok(())
-}
-
-/// The pages as one, up to what a file takes.
-async fn all(client: &Client) -> Outcome<Page<DueView>> {
-    let mut all = Page { items: Vec::new(), next_page_token: None };
-    loop {
-        let mut query = vec![("page_size", PAGE_SIZE.to_owned())];
-        query.extend(all.next_page_token.take().map(|token| ("page_token", token)));
-        let page: Page<DueView> = client.get_with("/v1/calendar", &query).await?;
-        all.items.extend(page.items);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_none() || all.items.len() >= ics::ENTRIES_MAX {
-            return Ok(all);
-        }
-    }
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::api::{
     height::{HEIGHT, MIN_HEIGHT, NETWORK, WAIT_MAX},
     problem::Problem,
+    view::page::{PAGE_SIZE_MAX, Page},
 };
 
 /// Longest time for a connection to a node on this machine.
@@ -144,6 +145,24 @@ impl Client {
     /// As [`Self::get`].
     pub async fn get_with<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Outcome<T> {
         self.get(&with_query(path, query)).await
+    }
+
+    /// Reads the pages of a list as one. No more are asked for once there are `most` entries.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, most: usize) -> Outcome<Page<T>> {
+        let mut all = Page { items: Vec::new(), next_page_token: None };
+        loop {
+            let mut query = vec![("page_size", PAGE_SIZE_MAX.to_string())];
+            query.extend(all.next_page_token.take().map(|token| ("page_token", token)));
+            let page: Page<T> = self.get_with(path, &query).await?;
+            all.items.extend(page.items);
+            all.next_page_token = page.next_page_token;
+            if all.next_page_token.is_none() || all.items.len() >= most {
+                return Ok(all);
+            }
+        }
     }
 
     /// Sends a new request, once.

@@ -3,19 +3,11 @@
 use althing_contracts::{constitution::Track, name::MemberId, quantity::DurationMs};
 use clap::{Subcommand, ValueEnum};
 
-use super::{
-    client::{Client, with_query},
-    duration::Timeout,
-    failure::Outcome,
-    session::Session,
-};
+use super::{duration::Timeout, failure::Outcome, session::Session};
 use crate::api::view::{
     delegation::{DelegateRequest, DelegatedView, DelegationsView, RevokeRequest},
     page::Page,
 };
-
-/// Voters asked for at once.
-const PAGE_SIZE: &str = "500";
 
 /// What can be done with a voice.
 #[derive(Debug, Subcommand)]
@@ -89,7 +81,8 @@ pub(super) async fn run(command: DelegateCommand, session: &Session) -> Outcome 
             session.suggest("althing delegate list");
         }
         DelegateCommand::List => {
-            session.print(&all(&client).await?)?;
+            let voices: Page<DelegationsView> = client.list("/v1/delegations", usize::MAX).await?;
+            session.print(&voices)?;
             session.suggest("althing delegate to ORG/NAME --for 30d");
         }
         DelegateCommand::Revoke { track, member } => {
@@ -100,19 +93,4 @@ pub(super) async fn run(command: DelegateCommand, session: &Session) -> Outcome 
         }
     }
     Ok(())
-}
-
-/// Every page, as one.
-async fn all(client: &Client) -> Outcome<Page<DelegationsView>> {
-    let mut all = Page { items: Vec::new(), next_page_token: None };
-    loop {
-        let mut query = vec![("page_size", PAGE_SIZE.to_owned())];
-        query.extend(all.next_page_token.take().map(|token| ("page_token", token)));
-        let page: Page<DelegationsView> = client.get(&with_query("/v1/delegations", &query)).await?;
-        all.items.extend(page.items);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_none() {
-            return Ok(all);
-        }
-    }
 }

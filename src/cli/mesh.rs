@@ -19,15 +19,12 @@ use clap::{Args, Subcommand};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    client::{Client, encode},
+    client::Client,
     document,
     failure::{Exit, Failure, Outcome},
     session::Session,
 };
-use crate::api::view::{
-    page::Page,
-    registry::{MemberView, OrganisationView, TargetView},
-};
+use crate::api::view::registry::{MemberView, OrganisationView, TargetView};
 
 /// What can be done with who takes part.
 #[derive(Debug, Subcommand)]
@@ -296,16 +293,9 @@ fn record_of(view: &TargetView) -> Outcome<TargetRecord> {
     })
 }
 
-/// Every entry of a list, page by page.
+/// Every entry of a list.
 async fn all<T: DeserializeOwned>(client: &Client, path: &str) -> Outcome<Vec<T>> {
-    let mut items = Vec::new();
-    let mut query = "?page_size=500".to_owned();
-    loop {
-        let page: Page<T> = client.get(&format!("{path}{query}")).await?;
-        items.extend(page.items);
-        let Some(token) = page.next_page_token else { return Ok(items) };
-        query = format!("?page_size=500&page_token={}", encode(&token));
-    }
+    client.list(path, usize::MAX).await.map(|page| page.items)
 }
 
 /// A text of the node's in its type.
