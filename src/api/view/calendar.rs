@@ -1,8 +1,8 @@
 //! Owns how what falls due is shown.
 
 use althing_contracts::{
+    act,
     calendar::{Due, Subject},
-    role::Role,
     state::State,
 };
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,7 @@ pub struct DueView {
 impl DueView {
     /// Shows an entry of the calendar of `state`.
     pub fn new(state: &State, due: &Due) -> Self {
+        let mut part = String::new();
         let (subject, id, title) = match &due.subject {
             Subject::Proposal(id) => {
                 let title = state.proposal(*id).map(|proposal| proposal.document.title.to_string());
@@ -43,18 +44,15 @@ impl DueView {
                 ("emergency", id.to_string(), reason.unwrap_or_default())
             }
             Subject::Guardian(member) => {
-                ("guardian", member.to_string(), format!("powers of the guardian {member}"))
+                ("guardian", member.to_string(), act::Subject::Mandate(member.clone()).to_string())
             }
             Subject::Voice { from, track, to } => {
                 let track = super::kebab(track);
+                part = format!("-{track}");
                 ("voice", from.to_string(), format!("{from} is heard through {to} on the {track} track"))
             }
         };
         let occasion = due.occasion.name().to_owned();
-        let part = match &due.subject {
-            Subject::Voice { track, .. } => format!("-{}", super::kebab(track)),
-            _ => String::new(),
-        };
         Self {
             uid: format!("{occasion}-{id}{part}@{}", state.network()),
             at_ms: due.at.get(),
@@ -62,7 +60,7 @@ impl DueView {
             subject: subject.to_owned(),
             id,
             title,
-            awaits: due.occasion.awaits().map(|role: Role| role.name().to_owned()),
+            awaits: due.occasion.awaits().map(|role| role.name().to_owned()),
         }
     }
 }
