@@ -1,6 +1,6 @@
 //! Owns who may do something about a proposal: for each member with the role, the rules are asked on a copy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Barred, Part};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     role::Role,
     stage::Stage,
     state::{Registry, State},
-    transaction::{AuditVerdict, Call, Choice, HealthReport, ReviewVerdict, StepOutcome, TransactionBody},
+    transaction::{AuditVerdict, Call, HealthReport, ReviewVerdict, StepOutcome, TransactionBody},
 };
 
 /// Everything that members can do where a proposal stands.
@@ -67,8 +67,7 @@ impl Desk<'_> {
             "cancel" if with_role().any(|id| *id == proposal.author) => vec![proposal.author.clone()],
             "receipt" => {
                 let claims = proposal.execution.steps.iter().filter_map(|progress| progress.claim.as_ref());
-                let holders: std::collections::BTreeSet<_> =
-                    claims.map(|claim| claim.executor.clone()).collect();
+                let holders: BTreeSet<_> = claims.map(|claim| claim.executor.clone()).collect();
                 holders.into_iter().collect()
             }
             "claim" | "abort" | "resume" => {
@@ -90,6 +89,17 @@ impl Desk<'_> {
             return Err(barred(member, &Reject::NotInRole { member: member.clone(), role }));
         }
         registry.check_not_suspended(member, role).map_err(|reject| barred(member, &reject))?;
+        match call {
+            // An edit is another document, and which one only its author knows.
+            "revise" => return Ok(()),
+            // A ballot touches the whole vote, and there may be thousands of voters.
+            "vote" => {
+                return lifecycle::may_vote(self.proposal, member)
+                    .map(drop)
+                    .map_err(|why| barred(member, &why));
+            }
+            _ => {}
+        }
         let mut first = None;
         for call in self.ways(call, member) {
             match self.ask(member, role, call) {
@@ -101,14 +111,6 @@ impl Desk<'_> {
     }
 
     fn ask(&self, member: &MemberId, role: Role, call: Call) -> Result<(), Barred> {
-        // An edit is another document, and which one only its author knows.
-        if matches!(call, Call::Revise { .. }) {
-            return Ok(());
-        }
-        // A ballot touches the whole vote, and there may be thousands of voters.
-        if matches!(call, Call::Vote { .. }) {
-            return lifecycle::may_vote(self.proposal, member).map(drop).map_err(|why| barred(member, &why));
-        }
         let registry = self.state.registry();
         let (sequence, not_after) = (Sequence::ZERO, registry.time);
         let body = TransactionBody { sender: member.clone(), role, sequence, not_after, call };
@@ -127,18 +129,11 @@ impl Desk<'_> {
         let Proposal { id: proposal, revision, plan_hash, .. } = *self.proposal;
         let reason = || Line::shortened("asked in advance");
         match call {
-            "revise" => vec![Call::Revise {
-                proposal,
-                replaces: revision,
-                document: (*self.proposal.document).clone(),
-                plan_hash,
-            }],
             "cancel" => vec![Call::Cancel { proposal, reason: reason() }],
             "review" => {
                 let verdict = ReviewVerdict::Approve;
                 vec![Call::Review { proposal, revision, plan_hash, verdict, reason: reason() }]
             }
-            "vote" => vec![Call::Vote { proposal, revision, plan_hash, choice: Choice::For }],
             "veto" => vec![Call::Veto { proposal, reason: reason() }],
             "cosign" => vec![Call::Cosign { proposal, revision, plan_hash }],
             "resume" => vec![Call::Resume { proposal }],
