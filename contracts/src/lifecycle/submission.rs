@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     act::PlannedAct,
+    attempt::ContentId,
     constitution::{Scheme, Track},
     digest::Digest,
     document::ProposalDocument,
@@ -32,9 +33,10 @@ pub(crate) fn submit(
 ) -> Result<Proposal, Reject> {
     check_open_limit(state, &body.sender)?;
     check_track(state.registry(), document)?;
-    state.registry().check_cooldown(document)?;
+    let content = ContentId::of(document);
+    state.registry().check_cooldown(content)?;
     let plan = planned(state.registry(), document, plan_hash)?;
-    let bond = state.registry().bond_for(&body.sender, document, None)?;
+    let bond = state.registry().bond_for(&body.sender, (document, content), None)?;
     let id = ProposalId::derive(state.network(), &body.sender, body.sequence, plan.document);
     let mut proposal = blank(id, &body.sender, document, plan, state.registry_mut())?;
     let mut cast = Cast { proposal: &mut proposal, registry: state.registry_mut(), events };
@@ -56,9 +58,10 @@ pub(super) fn revise(
         return Err(Reject::Revision { found: replaces, current: cast.proposal.revision });
     }
     check_track(cast.registry, document)?;
-    cast.registry.check_cooldown(document)?;
+    let content = ContentId::of(document);
+    cast.registry.check_cooldown(content)?;
     let plan = planned(cast.registry, document, plan_hash)?;
-    let bond = cast.registry.bond_for(sender, document, Some(cast.proposal.id))?;
+    let bond = cast.registry.bond_for(sender, (document, content), Some(cast.proposal.id))?;
     let edited = blank(cast.proposal.id, sender, document, plan, cast.registry)?;
     cast.go(Stage::Submitted, "its author edited it");
     *cast.proposal = Proposal { revision: cast.proposal.revision.next(), ..edited };

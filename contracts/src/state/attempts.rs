@@ -37,8 +37,7 @@ impl State {
 
 impl Registry {
     /// Refuses a content whose cooldown runs.
-    pub(crate) fn check_cooldown(&self, document: &ProposalDocument) -> Result<(), Reject> {
-        let content = ContentId::of(document);
+    pub(crate) fn check_cooldown(&self, content: ContentId) -> Result<(), Reject> {
         match self.attempts.get(&content).filter(|attempts| attempts.is_cooling(self.time)) {
             Some(Attempts { failures, until, .. }) => {
                 Err(Reject::Cooldown { content, failures: *failures, until: *until })
@@ -51,7 +50,7 @@ impl Registry {
     pub(crate) fn bond_for(
         &self,
         author: &MemberId,
-        document: &ProposalDocument,
+        (document, content): (&ProposalDocument, ContentId),
         replaced: Option<ProposalId>,
     ) -> Result<BondPoints, Reject> {
         let rules = &self.constitution.bonds;
@@ -63,7 +62,7 @@ impl Registry {
         if let Some(replaced) = replaced {
             bonds.held.remove(&replaced);
         }
-        let remembered = self.attempts.get(&ContentId::of(document));
+        let remembered = self.attempts.get(&content);
         let failures = remembered.map_or(0, |attempts| attempts.failures);
         let failures = failures.min(self.constitution.resubmission.failures_max);
         let (price, free) = (rules.price(bonds.held.len(), failures), bonds.free(rules, self.time));
