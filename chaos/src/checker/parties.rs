@@ -77,7 +77,8 @@ impl Parties {
         Some((signed, weights.values().sum()))
     }
 
-    /// Standard when it only awakens governance; constitutional when it is about the rules, an organisation, or who has a say; high otherwise.
+    /// Standard when it only awakens governance; constitutional when it is about the rules, an organisation, or who has a
+    /// say; high otherwise.
     pub(super) fn track_of(&self, acts: &[Act]) -> Track {
         let decides = |record: &MemberRecord| {
             record.keys.keys().any(|role| !matches!(role, Role::Author | Role::Executor))
