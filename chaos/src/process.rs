@@ -191,6 +191,12 @@ impl Process {
         }
     }
 
+    /// Whether it was seen to have ended.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.status.is_some()
+    }
+
     /// Asks the process to end (SIGTERM).
     ///
     /// # Errors

@@ -80,7 +80,8 @@ impl Disk {
         fs::remove_file(&path).map_err(|source| HostError::Io { doing: "remove", path, source })
     }
 
-    /// Takes the power away: nothing reaches the disk any more, and what was not flushed never will.
+    /// Takes the power away: nothing reaches the disk any more, and what was not flushed never will. Nobody may act on
+    /// what a flush says meanwhile: ext4 may report one as done that its shutdown undid.
     ///
     /// # Errors
     /// The system refuses.

@@ -246,13 +246,7 @@ impl Ground {
             Action::Tamper { node, inject } => self.tamper(*node, inject)?,
             Action::KillAtPoint { node, point } => self.arm(*node, point)?,
             Action::Lie { node, lie, seed } => self.lie(*node, *lie, *seed)?,
-            Action::PowerCut { nodes } => {
-                for node in nodes {
-                    self.disks[*node].cut_power()?;
-                }
-                self.kill(nodes)?;
-                self.end_services(nodes)?;
-            }
+            Action::PowerCut { nodes } => self.cut_power(nodes)?,
         }
         Ok(())
     }
@@ -325,6 +319,19 @@ impl Ground {
         }
         let all: Vec<usize> = (0..self.mesh.nodes().len()).collect();
         self.kill(&all)
+    }
+
+    /// Machines that lose their power act no more, so their daemons stand still before their disks are cut off: to a
+    /// flush that is under way meanwhile the kernel may answer that it succeeded, though nothing of it reached the disk,
+    /// and a daemon that goes on would keep a promise that no real disk made.
+    fn cut_power(&mut self, nodes: &[usize]) -> Result<(), GroundError> {
+        let daemons = nodes.iter().filter_map(|node| self.mesh.nodes().get(*node)?.process());
+        daemons.filter(|daemon| !daemon.has_ended()).try_for_each(Process::freeze)?;
+        for node in nodes {
+            self.disks[*node].cut_power()?;
+        }
+        self.kill(nodes)?;
+        self.end_services(nodes)
     }
 
     fn kill(&mut self, nodes: &[usize]) -> Result<(), GroundError> {
