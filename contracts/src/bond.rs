@@ -55,11 +55,23 @@ impl BondRules {
 }
 
 impl BondAccount {
+    /// What stands for open proposals.
+    #[must_use]
+    pub fn held(&self) -> BondPoints {
+        self.held.values().copied().fold(BondPoints::ZERO, BondPoints::saturating_add)
+    }
+
+    /// What is lost at this time.
+    #[must_use]
+    pub fn lost(&self, time: TimeMs) -> BondPoints {
+        let lost = self.lost.iter().filter(|loss| loss.until > time).map(|loss| loss.points);
+        lost.fold(BondPoints::ZERO, BondPoints::saturating_add)
+    }
+
     /// What is held and what is lost at this time.
     #[must_use]
     pub fn bound(&self, time: TimeMs) -> BondPoints {
-        let lost = self.lost.iter().filter(|loss| loss.until > time).map(|loss| loss.points);
-        self.held.values().copied().chain(lost).fold(BondPoints::ZERO, BondPoints::saturating_add)
+        self.held().saturating_add(self.lost(time))
     }
 
     /// What is left of an account at this time.

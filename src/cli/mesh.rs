@@ -11,7 +11,7 @@ use althing_contracts::{
     document::ProposalDocument,
     genesis::{MemberRecord, ObserverRecord, OrganisationRecord, TargetRecord, Tier, ValidatorRecord},
     name::{Line, MemberId, Name, OrgId, Prose, TargetId},
-    quantity::Weight,
+    quantity::{TimeMs, Weight},
     role::Role,
     signature::PublicKey,
 };
@@ -24,7 +24,10 @@ use super::{
     failure::{Exit, Failure, Outcome},
     session::Session,
 };
-use crate::api::view::registry::{MemberView, OrganisationView, TargetView};
+use crate::api::view::{
+    node::NodeView,
+    registry::{MemberView, OrganisationView, TargetView},
+};
 
 /// What can be done with who takes part.
 #[derive(Debug, Subcommand)]
@@ -40,6 +43,7 @@ pub enum MeshCommand {
         before_help = "Examples:\n  althing mesh draft join.toml member acme/zoe --weight 100 --key voter=ed25519:…\n  \
                        althing mesh draft join.toml organisation echo --weight 1 --node ed25519:… --consensus ed25519:…\n  \
                        althing mesh draft leave.toml remove-member acme/zoe\n  \
+                       althing mesh draft awaken.toml awaken\n  \
                        althing proposal plan join.toml\n"
     )]
     Draft(DraftArguments),
@@ -122,6 +126,13 @@ enum Change {
         /// Which
         target: TargetId,
     },
+    /// Gives a guardian whose term ended, or whose powers an emergency cost, another term
+    Reinstate {
+        /// Who
+        guardian: MemberId,
+    },
+    /// Ends the dormancy of governance
+    Awaken,
 }
 
 /// What is known of a target.
@@ -242,6 +253,12 @@ impl Change {
             Self::RemoveObserver { observer } => Act::RemoveObserver { observer },
             Self::Target(arguments) => arguments.into_act(client).await?,
             Self::RemoveTarget { target } => Act::RemoveTarget { target },
+            Self::Reinstate { guardian } => Act::Reinstate { guardian },
+            Self::Awaken => {
+                let node: NodeView = client.get("/v1/node").await?;
+                let is_awake = || Failure::new(Exit::Conflict, "governance is not dormant");
+                Act::Awaken { since: TimeMs::new(node.dormant_since_ms.ok_or_else(is_awake)?) }
+            }
         })
     }
 }

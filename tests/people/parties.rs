@@ -26,8 +26,11 @@ async fn a_person_lets_a_member_in_and_out_by_decisions() {
     assert_eq!((&act["changes"][1]["before"], &act["changes"][1]["after"]), (&().into(), &"7".into()));
     decide(&served, "join.toml").await;
     let members = run(home, "mesh members -o json").await.json();
+    let author = members.as_array().unwrap().iter().find(|member| member["id"] == "acme/author").unwrap();
+    assert_eq!(author["points"], serde_json::json!({ "account": 100, "free": 100, "held": 0, "lost": 0 }));
     let zoe = members.as_array().unwrap().iter().find(|member| member["id"] == "acme/zoe").unwrap();
     assert_eq!((&zoe["weight"], &zoe["keys"]["voter"]), (&7.into(), &key.as_str().into()));
+    assert_eq!(zoe.get("points"), None, "only authors have an account");
 
     run_all(home, &["mesh draft leave.toml remove-member acme/zoe".to_owned()]).await;
     decide(&served, "leave.toml").await;
@@ -64,6 +67,14 @@ async fn who_cannot_take_part_is_refused_with_the_reason() {
             "proposal submit lone.toml --yes --as acme/author".to_owned(),
             1,
             "rejected by the hard rule parties-sound: target acme-north names executor acme/executor of acme",
+        ),
+        (format!("{draft} awaken.toml awaken"), 5, "governance is not dormant"),
+        (format!("{draft} again.toml reinstate acme/guardian"), 0, ""),
+        (format!("{draft} nobody.toml reinstate acme/author"), 0, ""),
+        (
+            "proposal submit nobody.toml --yes --as acme/author".to_owned(),
+            1,
+            "rejected by the hard rule guardian-known: ",
         ),
         (format!("{draft} both.toml member acme/both --key voter={key} --weight 1"), 0, ""),
         (format!("{draft} both.toml --add member acme/both --key author={key}"), 2, "both.toml: "),

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use althing_contracts::{
+    bond::BondAccount,
     document::Action,
     genesis::OrganisationRecord,
     name::{MemberId, OrgId, TargetId},
+    role::Role,
     state::{Member, State, Target},
 };
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,22 @@ pub struct MemberView {
     pub keys: BTreeMap<String, String>,
     /// Vetoes used.
     pub vetoes: u16,
+    /// An author's account of points; absent for who is no author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<PointsView>,
+}
+
+/// The points of an author.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PointsView {
+    /// All of them.
+    pub account: u32,
+    /// What no bond takes: as much can be asked for at once.
+    pub free: u32,
+    /// The bonds of its open proposals.
+    pub held: u32,
+    /// Bonds that were lost, until they come back.
+    pub lost: u32,
 }
 
 /// An organisation with its nodes.
@@ -69,8 +87,8 @@ pub struct TargetView {
 }
 
 impl MemberView {
-    /// Shows a member.
-    pub fn new(id: &MemberId, member: &Member) -> Self {
+    /// Shows a member of `state`.
+    pub fn new(state: &State, id: &MemberId, member: &Member) -> Self {
         Self {
             id: id.to_string(),
             org: id.org_str().to_owned(),
@@ -78,6 +96,19 @@ impl MemberView {
             roles: member.keys.keys().map(ToString::to_string).collect(),
             keys: member.keys.iter().map(|(role, key)| (role.to_string(), key.to_string())).collect(),
             vetoes: member.vetoes,
+            points: member.keys.contains_key(&Role::Author).then(|| PointsView::new(state, &member.bonds)),
+        }
+    }
+}
+
+impl PointsView {
+    fn new(state: &State, account: &BondAccount) -> Self {
+        let (rules, time) = (&state.constitution().bonds, state.time());
+        Self {
+            account: rules.account.get(),
+            free: account.free(rules, time).get(),
+            held: account.held().get(),
+            lost: account.lost(time).get(),
         }
     }
 }

@@ -29,9 +29,16 @@ impl Render for Vec<OrganisationView> {
 impl Render for Vec<MemberView> {
     fn table(&self, _: TimeMs) -> String {
         let rows = self.iter().map(|member| {
-            [member.id.clone(), member.weight.to_string(), member.roles.join(", "), member.vetoes.to_string()]
+            let points = member.points.as_ref();
+            [
+                member.id.clone(),
+                member.weight.to_string(),
+                member.roles.join(", "),
+                member.vetoes.to_string(),
+                points.map_or_else(|| "-".to_owned(), |it| format!("{} of {}", it.free, it.account)),
+            ]
         });
-        table(["member", "weight", "roles", "vetoes used"], rows)
+        table(["member", "weight", "roles", "vetoes used", "free points"], rows)
     }
 
     fn names(&self) -> Vec<String> {
