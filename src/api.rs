@@ -19,7 +19,7 @@ use self::{
     backend::Backend,
     idempotency::IdempotencyStore,
     listen::ListenError,
-    route::{STREAMS_MAX, Shared},
+    route::{STREAMS_MAX, Shared, trials::TRIALS_MAX},
 };
 
 mod access;
@@ -31,6 +31,7 @@ pub mod idempotency;
 pub mod listen;
 pub mod openapi;
 pub mod problem;
+mod query;
 pub mod route;
 pub mod view;
 
@@ -80,6 +81,7 @@ impl Api {
             backend,
             idempotency: Arc::new(IdempotencyStore::default()),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            trials: Arc::new(Semaphore::new(TRIALS_MAX)),
             closing: closed,
         };
         let mut api = Self { places: config.clone(), servers: Vec::new(), closing };

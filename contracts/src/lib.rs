@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod attempt;
+pub mod backtest;
 pub mod block;
 pub mod bond;
 pub mod calendar;

@@ -82,11 +82,21 @@ const OF_ACTS: &[(RuleId, Rule)] = &[
     (RuleId::ConstitutionSound, constitution::check),
     (RuleId::GuardianKnown, guardian::check),
 ];
+/// Those of them that ask about nothing but the document.
+const STANDING: &[(RuleId, Rule)] = &[(RuleId::CostCeiling, cost::check)];
 
 /// Everything in a document that breaks a hard rule.
 #[must_use]
 pub fn findings(document: &ProposalDocument, registry: &Registry) -> Vec<Finding> {
-    let rules = if document.acts.is_empty() { OF_STEPS } else { OF_ACTS };
+    findings_of(if document.acts.is_empty() { OF_STEPS } else { OF_ACTS }, document, registry)
+}
+
+/// The same without what asks about acts whether they can still be carried out: of a document that had its time.
+pub(crate) fn standing_findings(document: &ProposalDocument, registry: &Registry) -> Vec<Finding> {
+    findings_of(if document.acts.is_empty() { OF_STEPS } else { STANDING }, document, registry)
+}
+
+fn findings_of(rules: &[(RuleId, Rule)], document: &ProposalDocument, registry: &Registry) -> Vec<Finding> {
     let broken = rules.iter().flat_map(|(rule, check)| {
         let mut found = Vec::new();
         check(document, registry, &mut found);

@@ -12,7 +12,10 @@ use super::{
     height::{MIN_HEIGHTS_MAX, WAIT_MAX},
     idempotency::KEY_LEN_MAX,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
-    route::{acts, audit, calendar, delegations, emergencies, events, executions, proposals, registry, wait},
+    route::{
+        acts, audit, calendar, delegations, emergencies, events, executions, proposals, registry, trials,
+        wait,
+    },
 };
 
 #[derive(OpenApi)]
@@ -28,7 +31,6 @@ use super::{
         proposals::list,
         proposals::show,
         proposals::plan,
-        proposals::rehearse,
         proposals::plan_of,
         proposals::votes,
         proposals::explain,
@@ -56,6 +58,8 @@ use super::{
         calendar::list,
         calendar::file,
         registry::constitution,
+        trials::rehearse,
+        trials::backtest,
         registry::targets,
         registry::members,
         registry::organisations,

@@ -25,6 +25,7 @@ pub mod executions;
 pub mod once;
 pub mod proposals;
 pub mod registry;
+pub mod trials;
 pub mod wait;
 
 /// Most event streams and waits at once: each holds a connection.
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) idempotency: Arc<IdempotencyStore>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) trials: Arc<Semaphore>,
     /// Becomes `true` when the API stops: streams and waits end.
     pub(crate) closing: watch::Receiver<bool>,
 }
@@ -47,8 +49,7 @@ pub(crate) type Answer = Result<HttpResponse, Problem>;
 
 /// Mounts the routes of `/v1`, those that change the ledger only when `writes`.
 pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
-    config.app_data(web::PathConfig::default().error_handler(|error, _| bad("path", &error)));
-    config.app_data(web::QueryConfig::default().error_handler(|error, _| bad("query", &error)));
+    config.app_data(web::PathConfig::default().error_handler(|error, _| bad_path(&error)));
     let mut list = resource("/v1/proposals").get(proposals::list);
     let mut emergencies = resource("/v1/emergencies").get(emergencies::list);
     let mut votes = resource("/v1/proposals/{id}/votes").get(proposals::votes);
@@ -78,7 +79,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
         emergencies,
         resource("/v1/emergencies/{id}").get(emergencies::show),
         resource("/v1/proposals/plan").post(proposals::plan),
-        resource("/v1/proposals/rehearse").post(proposals::rehearse),
+        resource("/v1/proposals/rehearse").post(trials::rehearse),
         resource("/v1/proposals/{id}").get(proposals::show),
         resource("/v1/proposals/{id}/plan").get(proposals::plan_of),
         votes,
@@ -89,6 +90,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
         resource("/v1/executions").get(executions::list),
         resource("/v1/executions/{id}").get(executions::show),
         resource("/v1/constitution").get(registry::constitution),
+        resource("/v1/constitution/backtest").post(trials::backtest),
         resource("/v1/calendar").get(calendar::list),
         resource("/v1/calendar.ics").get(calendar::file),
         resource("/v1/targets").get(registry::targets),
@@ -132,8 +134,8 @@ impl Methods {
     }
 }
 
-fn bad(part: &str, error: &impl std::fmt::Display) -> actix_web::Error {
-    Problem::bad_request(part, format!("the {part} of the address cannot be read: {error}")).into()
+fn bad_path(error: &impl std::fmt::Display) -> actix_web::Error {
+    Problem::bad_request("path", format!("the path of the address cannot be read: {error}")).into()
 }
 
 /// Answers an address that nothing is mounted on.

@@ -4,6 +4,7 @@
 //! digits. Fields may be added; names and meanings stay.
 
 pub mod act;
+pub mod backtest;
 pub mod calendar;
 pub mod constitution;
 pub mod delegation;

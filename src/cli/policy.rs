@@ -9,8 +9,9 @@ use althing_contracts::{
     name::{Line, Prose},
 };
 use clap::Subcommand;
+use serde::Serialize;
 
-mod overlay;
+pub(super) mod overlay;
 mod suite;
 
 use super::{
@@ -18,7 +19,10 @@ use super::{
     failure::{Exit, Failure, Outcome},
     session::Session,
 };
-use crate::api::view::constitution::{ChangeView, ConstitutionView, changes};
+use crate::api::view::{
+    backtest::{BacktestRequest, BacktestView},
+    constitution::{ChangeView, ConstitutionView, changes},
+};
 
 /// What can be done with the rules.
 #[derive(Debug, Subcommand)]
@@ -45,10 +49,26 @@ pub enum PolicyCommand {
         files: Vec<PathBuf>,
     },
     /// Shows what a proposal would change about the constitution in force, parameter by parameter
+    #[command(before_help = "Examples:\n  \
+                             althing policy diff rules.toml\n  \
+                             althing policy diff rules.toml --replay 200\n")]
     Diff {
         /// The proposal
         file: PathBuf,
+        /// Judges the newest decided proposals, so many of them, by both texts and shows where they differ. When people acted
+        /// is not asked, so that longer or shorter periods make no difference
+        #[arg(long, value_name = "PROPOSALS", num_args = 0..=1, default_missing_value = "100")]
+        replay: Option<usize>,
     },
+}
+
+/// What a text changes, and what that would have changed about the past.
+#[derive(Debug, Serialize)]
+pub(super) struct Hindsight {
+    /// Parameter by parameter.
+    pub(super) changes: Vec<ChangeView>,
+    /// Proposal by proposal.
+    pub(super) replay: BacktestView,
 }
 
 /// Carries a command out.
@@ -73,7 +93,7 @@ pub(super) async fn run(command: PolicyCommand, session: &Session) -> Outcome {
             draft(&file, rules, session)
         }
         PolicyCommand::Test { files } => test(&files, session),
-        PolicyCommand::Diff { file } => diff(&file, &shown.constitution, session),
+        PolicyCommand::Diff { file, replay } => diff(&file, &shown.constitution, replay, session).await,
     }
 }
 
@@ -105,14 +125,21 @@ fn draft(file: &Path, in_force: Constitution, session: &Session) -> Outcome {
     Ok(())
 }
 
-fn diff(file: &Path, in_force: &Constitution, session: &Session) -> Outcome {
+async fn diff(file: &Path, in_force: &Constitution, replay: Option<usize>, session: &Session) -> Outcome {
     let document = document::read(file)?;
     let Some(constitution) = document.acts.iter().find_map(Act::amendment) else {
         let detail = format!("{} does not change the constitution", file.display());
         return Err(Failure::with_help(Exit::Usage, detail, "althing policy draft writes one that does"));
     };
-    let found: Vec<ChangeView> = changes(in_force, constitution);
-    session.print(&found)?;
+    let changes: Vec<ChangeView> = changes(in_force, constitution);
+    match replay {
+        None => session.print(&changes)?,
+        Some(last) => {
+            let request = BacktestRequest { constitution: constitution.clone(), last };
+            let replay: BacktestView = session.client()?.post("/v1/constitution/backtest", &request).await?;
+            session.print(&Hindsight { changes, replay })?;
+        }
+    }
     session.suggest(&format!("althing proposal plan {}", file.display()));
     Ok(())
 }

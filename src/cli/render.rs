@@ -12,9 +12,11 @@ mod voice;
 use super::{
     context::Contexts,
     output::{Render, fields, table},
+    policy::Hindsight,
 };
 use crate::api::view::{
     act::AcceptedView,
+    backtest::{BacktestView, RulingView},
     constitution::{ChangeView, ConstitutionView},
     execution::{ExecutionView, HealthView, StepView},
     node::{NodeView, PeerView},
@@ -178,6 +180,29 @@ impl Render for Vec<ChangeView> {
     fn entries(&self) -> Option<Vec<serde_json::Value>> {
         Some(values(self))
     }
+}
+
+impl Render for Hindsight {
+    fn table(&self, now: TimeMs) -> String {
+        let BacktestView { judged, differing } = &self.replay;
+        let mut text = self.changes.table(now) + "\n";
+        if !differing.is_empty() {
+            let rows = differing.iter().map(|it| {
+                let (before, after) = (ruling(&it.in_force), ruling(&it.proposed));
+                [short(&it.proposal), it.stage.clone(), before, after, it.title.clone()]
+            });
+            text += &(table(["id", "stage", "in force", "proposed", "title"], rows) + "\n");
+        }
+        text + &fields([("replayed", Some(format!("{judged} proposals, {} differ", differing.len())))])
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.replay.differing.iter().map(|it| it.proposal.clone()).collect()
+    }
+}
+
+fn ruling(RulingView { track, outcome, detail }: &RulingView) -> String {
+    if detail.is_empty() { format!("{track}: {outcome}") } else { format!("{track}: {outcome}, {detail}") }
 }
 
 impl Render for PlanView {

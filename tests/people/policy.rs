@@ -52,6 +52,42 @@ async fn pass_until(served: &Served, id: &str, stage: &str) {
 }
 
 #[tokio::test]
+async fn a_person_sees_what_other_rules_would_have_made_of_past_proposals() {
+    let served = served().await;
+    let home = served.dir.path();
+    run(home, "policy draft rules.toml").await;
+    edit(home, "first.toml", "vetoes_per_guardian = 3", "vetoes_per_guardian = 5");
+    decide(&served, "first.toml").await;
+    std::fs::remove_file(home.join("rules.toml")).unwrap();
+    run(home, "policy draft rules.toml").await;
+    edit(home, "vetoes.toml", "vetoes_per_guardian = 5", "vetoes_per_guardian = 4");
+    let same = run(home, "policy diff vetoes.toml --replay -o json").await.json();
+    assert_eq!(same["replay"], serde_json::json!({ "judged": 1, "differing": [] }));
+
+    // Three of four organisations have voted for the first change.
+    edit(home, "turnout.toml", "\"3/5\"", "\"19/20\"");
+    let replayed = run(home, "policy diff turnout.toml --replay 5 -o json").await.json();
+    assert_eq!(replayed["changes"][0]["parameter"], "tracks.constitutional.scheme.turnout.at-least");
+    let differing = &replayed["replay"]["differing"][0];
+    let approved = serde_json::json!({ "track": "constitutional", "outcome": "approved", "detail": "" });
+    assert_eq!(differing["in_force"], approved);
+    assert_eq!(differing["proposed"]["detail"], "turnout 300 of 400, needs 380");
+    let table = run(home, "policy diff turnout.toml --replay").await.stdout().to_owned();
+    assert!(table.contains("constitutional: defeated, turnout 300 of 400, needs 380"), "{table}");
+    assert!(table.ends_with("replayed     1 proposals, 1 differ\n"), "{table}");
+
+    edit(home, "unsound.toml", "\"3/5\"", "\"1/20\"");
+    for (words, code, message) in [
+        ("turnout.toml --replay 0", 2, "last is 0; 1 to 1000 proposals can be judged"),
+        ("unsound.toml --replay", 1, "these rules could not be in force here: "),
+    ] {
+        let ran = run(home, &format!("policy diff {words} -o json")).await;
+        assert_eq!(ran.code(), code, "{words}: {}", ran.stderr());
+        assert!(ran.failure().contains(message), "{words}: {}", ran.failure());
+    }
+}
+
+#[tokio::test]
 async fn a_person_changes_the_rules_by_a_decision() {
     let served = served().await;
     let home = served.dir.path();

@@ -94,13 +94,18 @@ impl Vote {
 
     /// Finds what was taken back from whom, by the ballots in their order.
     pub(crate) fn derive(&mut self, electorate: &Electorate) {
-        let mut recast = Self::default();
-        for voter in self.order.values() {
+        self.withdrawn = self.cast_among(electorate).withdrawn;
+    }
+
+    /// The same ballots in the same order, as far as their voters are of an electorate.
+    pub(crate) fn cast_among(&self, electorate: &Electorate) -> Self {
+        let mut recast = Self::open(self.opened, self.closes);
+        for voter in self.order.values().filter(|voter| electorate.own(voter) > Weight::ZERO) {
             if let Some(choice) = self.ballots.get(voter) {
                 recast.cast(voter, *choice, electorate);
             }
         }
-        self.withdrawn = recast.withdrawn;
+        recast
     }
 
     /// Takes what a voter speaks for out of every ballot and every sum that it would have spoken through.

@@ -1,6 +1,6 @@
 //! Owns the routes that say what falls due: as a list, and as a calendar that programs of people subscribe to.
 
-use actix_web::{HttpResponse, http::header, web};
+use actix_web::{HttpResponse, http::header};
 use althing_contracts::{calendar::Due, canonical};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use super::Answer;
 use crate::{
     api::{
         height::Pinned,
+        query::Query,
         view::{
             calendar::DueView,
             page::{Page, PageQuery},
@@ -41,7 +42,7 @@ pub struct FileQuery {}
 /// Lists every instant at which the ledger acts by itself or by which somebody has to act, the next one first.
 #[utoipa::path(get, path = "/v1/calendar", tag = "mesh", params(CalendarQuery),
     responses((status = 200, body = Page<DueView>)))]
-pub(crate) async fn list(view: Pinned, query: web::Query<CalendarQuery>) -> Answer {
+pub(crate) async fn list(view: Pinned, query: Query<CalendarQuery>) -> Answer {
     let CalendarQuery { page_size, page_token, until_ms } = query.into_inner();
     let page = PageQuery { page_size, page_token };
     let (size, after) = (page.size()?, page.after::<Token>()?);
@@ -56,7 +57,7 @@ pub(crate) async fn list(view: Pinned, query: web::Query<CalendarQuery>) -> Answ
 /// The same as an iCalendar file (RFC 5545), for programs that subscribe to a calendar: the next 5,000 entries.
 #[utoipa::path(get, path = "/v1/calendar.ics", tag = "mesh",
     responses((status = 200, body = String, content_type = "text/calendar")))]
-pub(crate) async fn file(view: Pinned, _none: web::Query<FileQuery>) -> Answer {
+pub(crate) async fn file(view: Pinned, _none: Query<FileQuery>) -> Answer {
     let state = &view.state;
     let dues = state.calendar(None, ics::ENTRIES_MAX);
     let dues: Vec<_> = dues.iter().map(|due| DueView::new(state, due)).collect();

@@ -14,6 +14,7 @@ use crate::api::{
     backend::Backend,
     body::parse,
     height::Pinned,
+    query::Query,
     view::{
         delegation::{DelegateRequest, DelegatedView, DelegationView, DelegationsView, RevokeRequest},
         page::{Page, PageQuery},
@@ -23,7 +24,7 @@ use crate::api::{
 /// Lists who has let whom speak for it, by who has.
 #[utoipa::path(get, path = "/v1/delegations", tag = "delegations", params(PageQuery),
     responses((status = 200, body = Page<DelegationsView>)))]
-pub(crate) async fn list(view: Pinned, query: web::Query<PageQuery>) -> Answer {
+pub(crate) async fn list(view: Pinned, query: Query<PageQuery>) -> Answer {
     let (size, after) = (query.size()?, query.after::<MemberId>()?);
     let rest = view.state.members().filter(|(id, member)| {
         after.as_ref().is_none_or(|after| *id > after) && !member.delegations.is_empty()

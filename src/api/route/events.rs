@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, broadcast::error::RecvError};
 use super::{Answer, STREAMS_MAX, Shared};
 use crate::api::{
     problem::Problem,
+    query::Query,
     view::event::{CloudEvent, TYPE_PREFIX, TYPES},
 };
 
@@ -40,7 +41,7 @@ pub struct EventQuery {
         (status = 410, body = Problem)))]
 pub(crate) async fn tail(
     shared: web::Data<Shared>,
-    query: web::Query<EventQuery>,
+    query: Query<EventQuery>,
     request: HttpRequest,
 ) -> Answer {
     let permit = shared.streams.clone().try_acquire_owned().map_err(|_| too_many_streams())?;

@@ -20,6 +20,7 @@ use crate::api::{
     height::{self, Pinned},
     history,
     problem::Problem,
+    query::Query,
     view::{
         self,
         event::CloudEvent,
@@ -27,7 +28,6 @@ use crate::api::{
         page::{Page, PageQuery},
         plan::{FindingView, PlanReport, PlanRequest, PlanView},
         proposal::{ProposalSummary, ProposalView},
-        rehearsal::{RehearsalView, RehearseRequest},
         vote::VoteView,
     },
 };
@@ -101,7 +101,7 @@ impl ProposalQuery {
 /// Lists proposals, newest first.
 #[utoipa::path(get, path = "/v1/proposals", tag = "proposals", params(ProposalQuery),
     responses((status = 200, body = Page<ProposalSummary>)))]
-pub(crate) async fn list(view: Pinned, query: web::Query<ProposalQuery>) -> Answer {
+pub(crate) async fn list(view: Pinned, query: Query<ProposalQuery>) -> Answer {
     Ok(HttpResponse::Ok().json(query.list(&view.state, ProposalSummary::new)?))
 }
 
@@ -134,28 +134,6 @@ pub(crate) async fn plan(shared: web::Data<Shared>, request: HttpRequest, payloa
             findings: view.state.findings(&document).iter().map(FindingView::from).collect(),
         };
         Ok(Done::new(StatusCode::OK, view.state.height(), &report))
-    };
-    once(&shared, &request, payload, work).await
-}
-
-/// Plays the whole life of a document on a copy of the ledger's state; nothing is changed or recorded.
-#[utoipa::path(post, path = "/v1/proposals/rehearse", tag = "proposals", request_body = RehearseRequest,
-    responses((status = 200, body = RehearsalView)))]
-pub(crate) async fn rehearse(
-    shared: web::Data<Shared>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Answer {
-    let backend = shared.backend.clone();
-    let work = |body: web::Bytes| async move {
-        let asked: RehearseRequest = parse(&body)?;
-        let view = backend.view();
-        let script = asked.script(&view.state)?;
-        // Thousands of ballots take their time, which no other request should wait for.
-        let state = view.state.clone();
-        let rehearsed = web::block(move || state.rehearse(&asked.document, &script)).await;
-        let rehearsal = rehearsed.map_err(|_| Problem::from(SubmitError::Stopping))??;
-        Ok(Done::new(StatusCode::OK, view.state.height(), &RehearsalView::new(&rehearsal)))
     };
     once(&shared, &request, payload, work).await
 }
@@ -197,7 +175,7 @@ pub(crate) async fn timeline(
     shared: web::Data<Shared>,
     view: Pinned,
     id: web::Path<String>,
-    query: web::Query<PageQuery>,
+    query: Query<PageQuery>,
 ) -> Answer {
     let (size, after) = (query.size()?, query.after::<u64>()?);
     let proposal = find(&view.state, &id)?;

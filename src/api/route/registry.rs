@@ -6,6 +6,7 @@ use althing_contracts::name::{MemberId, OrgId, TargetId};
 use super::{Answer, Shared};
 use crate::api::{
     height::Pinned,
+    query::Query,
     view::{
         constitution::ConstitutionView,
         node::{NodeView, PeerView},
@@ -17,7 +18,7 @@ use crate::api::{
 /// Lists governed targets with what is applied to them.
 #[utoipa::path(get, path = "/v1/targets", tag = "mesh", params(PageQuery),
     responses((status = 200, body = Page<TargetView>)))]
-pub(crate) async fn targets(view: Pinned, query: web::Query<PageQuery>) -> Answer {
+pub(crate) async fn targets(view: Pinned, query: Query<PageQuery>) -> Answer {
     let (size, after) = (query.size()?, query.after::<TargetId>()?);
     let rest = view.state.targets().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
     let shown = rest.map(|(id, target)| (id.clone(), TargetView::new(id, target)));
@@ -33,18 +34,18 @@ pub(crate) async fn constitution(view: Pinned) -> Answer {
 /// Lists members.
 #[utoipa::path(get, path = "/v1/members", tag = "mesh", params(PageQuery),
     responses((status = 200, body = Page<MemberView>)))]
-pub(crate) async fn members(view: Pinned, query: web::Query<PageQuery>) -> Answer {
+pub(crate) async fn members(view: Pinned, query: Query<PageQuery>) -> Answer {
     let (size, after) = (query.size()?, query.after::<MemberId>()?);
     let members = view.state.members().filter(|(_, member)| !member.has_left());
     let rest = members.filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
-    let shown = rest.map(|(id, member)| (id.clone(), MemberView::new(id, member)));
+    let shown = rest.map(|(id, member)| (id.clone(), MemberView::new(&view.state, id, member)));
     Ok(HttpResponse::Ok().json(Page::take(shown, size)))
 }
 
 /// Lists organisations with their nodes.
 #[utoipa::path(get, path = "/v1/organisations", tag = "mesh", params(PageQuery),
     responses((status = 200, body = Page<OrganisationView>)))]
-pub(crate) async fn organisations(view: Pinned, query: web::Query<PageQuery>) -> Answer {
+pub(crate) async fn organisations(view: Pinned, query: Query<PageQuery>) -> Answer {
     let (size, after) = (query.size()?, query.after::<OrgId>()?);
     let rest = view.state.organisations().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
     let shown = rest.map(|(id, record)| (id.clone(), OrganisationView::new(&view.state, id, record)));

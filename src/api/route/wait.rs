@@ -13,6 +13,7 @@ use crate::api::{
     height::{self, Pinned},
     history,
     problem::Problem,
+    query::Query,
     view::{
         explain,
         progress::{Goal, Progress, WaitView},
@@ -46,7 +47,7 @@ pub(crate) async fn wait(
     shared: web::Data<Shared>,
     view: Pinned,
     id: web::Path<String>,
-    query: web::Query<WaitQuery>,
+    query: Query<WaitQuery>,
 ) -> Answer {
     let _permit = shared.streams.clone().try_acquire_owned().map_err(|_| too_many_streams())?;
     let timeout = query.timeout_ms.map_or(WAIT_MAX / 2, Duration::from_millis).min(WAIT_MAX);
