@@ -13,6 +13,7 @@ use self::{
     session::Session,
 };
 
+mod assess;
 pub mod audit;
 pub mod calendar;
 pub mod chaos;
@@ -37,6 +38,7 @@ pub mod policy;
 pub mod proposal;
 mod render;
 pub mod session;
+mod trial;
 pub mod version;
 pub mod vote;
 
@@ -141,6 +143,8 @@ pub enum Command {
     /// Exports what an outsider needs to check everything
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Says which decisions governing what organisations have would need, and drafts rules and proposals to begin with
+    Assess(assess::AssessArguments),
     /// Breaks a throw-away mesh of real daemons, and judges how it takes that
     #[command(subcommand)]
     Chaos(chaos::ChaosCommand),
@@ -197,6 +201,7 @@ async fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Calendar(arguments) => calendar::run(arguments, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Audit(command) => audit::run(command, session).await,
+        Command::Assess(arguments) => assess::run(arguments, session).await,
         Command::Chaos(command) => chaos::run(command, session).await,
         Command::Context(command) => context::run(command, session),
         Command::Config(command) => config::run(&command, session),

@@ -4,6 +4,8 @@
 mod acts;
 #[path = "people/api.rs"]
 mod api;
+#[path = "people/assess.rs"]
+mod assess;
 #[path = "people/calendar.rs"]
 mod calendar;
 #[path = "people/cli.rs"]

@@ -28,6 +28,7 @@ use crate::api::view::{
     vote::{TestView, VoteView},
 };
 
+mod assess;
 mod calendar;
 mod emergency;
 mod explain;

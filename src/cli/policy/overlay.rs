@@ -14,7 +14,7 @@ use crate::cli::{
 ///
 /// # Errors
 /// The file cannot be read or is no TOML.
-pub(super) fn read(file: &Path) -> Outcome<Table> {
+pub(in crate::cli) fn read(file: &Path) -> Outcome<Table> {
     document::read_as(file)
 }
 
@@ -22,7 +22,7 @@ pub(super) fn read(file: &Path) -> Outcome<Table> {
 ///
 /// # Errors
 /// What comes out is none, or may not be in force.
-pub(super) fn lay(over: &Constitution, text: &Table, whose: &str) -> Outcome<Constitution> {
+pub(in crate::cli) fn lay(over: &Constitution, text: &Table, whose: &str) -> Outcome<Constitution> {
     let wrong = |problem: String| Failure::new(Exit::Usage, format!("{whose}: {problem}"));
     let mut laid = Value::try_from(over).map_err(|error| wrong(error.to_string()))?;
     merge(&mut laid, Value::Table(text.clone()));

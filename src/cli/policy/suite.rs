@@ -9,18 +9,12 @@ use std::{
 use althing_contracts::{
     act::Act,
     constitution::{Constitution, Track},
-    digest::{Digest, Purpose},
-    document::{
-        Action, HealthCheck, ProposalDocument, RollbackPlan, ServiceLevel, StageDocument, StepDocument,
-    },
-    genesis::{
-        GENESIS_SCHEMA, Genesis, MemberRecord, OrganisationRecord, TargetRecord, Tier, ValidatorRecord,
-    },
-    name::{Line, MemberId, Name, OrgId, Prose, TargetId},
-    quantity::{AmountMilli, DurationMs, TimeMs, Weight},
+    document::{ProposalDocument, StepDocument},
+    genesis::{TargetRecord, Tier},
+    name::{OrgId, TargetId},
+    quantity::{AmountMilli, TimeMs},
     rehearsal::{Rehearsal, Script},
     role::Role,
-    signature::PublicKey,
     state::State,
     transaction::Choice,
 };
@@ -31,6 +25,7 @@ use crate::cli::{
     document,
     failure::{Exit, Failure, Outcome},
     output::{Render, table},
+    trial::{self, member, named},
 };
 
 /// A file of tests.
@@ -142,12 +137,7 @@ pub(super) fn run(file: &Path) -> Outcome<Results> {
         }
         None => base,
     };
-    let genesis = suite.given.genesis(rules)?;
-    let state = State::genesis(&genesis).map_err(|error| {
-        let reason =
-            std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
-        Failure::new(Exit::Usage, format!("{whose}: {error}{reason}"))
-    })?;
+    let state = trial::mesh(&whose, rules, &suite.given.organisations, suite.given.targets()?)?;
     let verdicts = suite.tests.iter().map(|case| case.judge(&state, &whose));
     Ok(Results(verdicts.collect::<Outcome<_>>()?))
 }
@@ -160,34 +150,8 @@ impl Results {
 }
 
 impl Given {
-    fn genesis(&self, constitution: Constitution) -> Outcome<Genesis> {
-        let mut genesis = Genesis {
-            schema: GENESIS_SCHEMA,
-            name: named("test")?,
-            time: TimeMs::new(1),
-            constitution,
-            organisations: BTreeMap::new(),
-            members: BTreeMap::new(),
-            observers: BTreeMap::new(),
-            targets: BTreeMap::new(),
-        };
-        for (org, weight) in &self.organisations {
-            let validator =
-                ValidatorRecord { node: key(&format!("{org} node")), consensus: key(&format!("{org} vote")) };
-            genesis
-                .organisations
-                .insert(org.clone(), OrganisationRecord { weight: Weight::new(1), validator });
-            let mut roles = vec![Role::Author, Role::Reviewer, Role::Voter, Role::Executor, Role::Guardian];
-            if genesis.organisations.len() == 1 {
-                roles.push(Role::Auditor);
-            }
-            for role in roles {
-                let weight = if role == Role::Voter { *weight } else { 0 };
-                let keys = BTreeMap::from([(role, key(&format!("{org} {role}")))]);
-                genesis
-                    .members
-                    .insert(member(org, role)?, MemberRecord { weight: Weight::new(weight), keys });
-            }
+    fn targets(&self) -> Outcome<BTreeMap<TargetId, TargetRecord>> {
+        let target = |org: &OrgId| {
             let record = TargetRecord {
                 owner: org.clone(),
                 provider: named("local")?,
@@ -196,9 +160,9 @@ impl Given {
                 endpoints: Vec::new(),
                 executors: BTreeSet::from([member(org, Role::Executor)?]),
             };
-            genesis.targets.insert(site(org)?, record);
-        }
-        Ok(genesis)
+            Ok((site(org)?, record))
+        };
+        self.organisations.keys().map(target).collect()
     }
 }
 
@@ -216,36 +180,18 @@ impl Case {
 
 impl When {
     fn document(&self, state: &State, whose: &str) -> Outcome<ProposalDocument> {
-        let text = |error: &dyn std::fmt::Display| Failure::new(Exit::EndedBadly, error.to_string());
-        let reason = Prose::new("a test").map_err(|error| text(&error))?;
-        let title = Line::shortened("what the test asks for");
-        let mut document = ProposalDocument::of_acts(title, reason, Vec::new());
+        let stages = self
+            .deploy
+            .iter()
+            .map(|org| Ok(vec![StepDocument { target: site(org)?, action: trial::deployment()? }]));
+        let mut document = trial::change(state, stages.collect::<Outcome<_>>()?)?;
         document.cost.monthly_milli = AmountMilli::new(self.cost_milli);
         if let Some(amend) = &self.amend {
             let mut constitution = overlay::lay(state.constitution(), amend, whose)?;
             constitution.version = state.constitution().version.saturating_add(1);
-            document.acts.push(Act::Amend { constitution: Box::new(constitution) });
-            return Ok(document);
-        }
-        let success = state.constitution().hard_rules.health_success_min;
-        document.slo = Some(ServiceLevel { success, latency_p95_ms: DurationMs::new(250) });
-        document.health = Some(HealthCheck {
-            path: Line::shortened("/health"),
-            samples: 1_000,
-            success,
-            latency_p95_ms: DurationMs::new(250),
-            within_ms: DurationMs::new(60_000),
-        });
-        document.rollback = Some(RollbackPlan::Previous);
-        for (index, org) in self.deploy.iter().enumerate() {
-            let action = Action::Deploy {
-                service: named("web")?,
-                version: named("v2")?,
-                artefact: Digest::of_artefact(b"v2"),
-                instances: 1,
-            };
-            let steps = vec![StepDocument { target: site(org)?, action }];
-            document.stages.push(StageDocument { name: named(&format!("stage-{index}"))?, steps });
+            let acts = vec![Act::Amend { constitution: Box::new(constitution) }];
+            let ProposalDocument { title, reason, cost, .. } = document;
+            return Ok(ProposalDocument { cost, ..ProposalDocument::of_acts(title, reason, acts) });
         }
         Ok(document)
     }
@@ -310,19 +256,6 @@ impl Then {
         }
         found
     }
-}
-
-/// A key that nobody has: nothing is signed in a rehearsal.
-fn key(label: &str) -> PublicKey {
-    PublicKey::Ed25519(*Digest::of(Purpose::Evidence, label.as_bytes()).as_bytes())
-}
-
-fn named(text: &str) -> Outcome<Name> {
-    Name::new(text).map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))
-}
-
-fn member(org: &OrgId, role: Role) -> Outcome<MemberId> {
-    MemberId::new(&format!("{org}/{role}")).map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))
 }
 
 fn site(org: &OrgId) -> Outcome<TargetId> {
