@@ -93,7 +93,7 @@ fn all(only: Option<&str>) -> Outcome {
         Some(only) => hunted(&file, |name| name != only && zoo.bugs.iter().any(|bug| bug.name == name))?,
         None => Vec::new(),
     };
-    if !hunts.first().is_some_and(|hunt| hunt.bug == NONE) {
+    if hunts.first().is_none_or(|hunt| hunt.bug != NONE) {
         hunts.insert(0, hunt_one(&binary, None)?);
     }
     let chosen = zoo.bugs.iter().filter(|bug| only.is_none_or(|only| bug.name == only));
