@@ -5,10 +5,10 @@ use crate::{
     constitution::{Threshold, Track},
     document::ProposalDocument,
     genesis::Tier,
-    lifecycle::tests::story::{queue, stage},
+    lifecycle::tests::story::{enact_acts, queue, stage},
     quantity::{AmountMilli, DurationMs, Ratio},
     role::Role,
-    testing::{World, deploy, genesis, target},
+    testing::{World, amend, deploy, genesis, target},
     transaction::{Call, Choice},
     weighing::Weighing,
 };
@@ -183,6 +183,16 @@ fn by_the_rules_in_force_each_proposal_comes_as_far_as_it_came() {
     assert_eq!(all.judged, 6, "what was withdrawn is not judged");
     let some = world.state.backtest(&world.next_rules(|rules| rules.vetoes_per_guardian = 1), 2).unwrap();
     assert_eq!(some.judged, 2);
+}
+
+#[test]
+fn a_change_of_the_rules_that_had_its_time_is_not_asked_whether_it_follows_those_in_force() {
+    let mut world = World::new(4);
+    let amended = world.next_rules(|rules| rules.vetoes_per_guardian = 9);
+    enact_acts(&mut world, amend(amended));
+    let rules = world.next_rules(|rules| rules.tracks.get_mut(&Track::Constitutional).unwrap().retries = 1);
+    let backtest = world.state.backtest(&rules, LAST).unwrap();
+    assert_eq!(backtest, Backtest { judged: 1, differing: Vec::new() });
 }
 
 #[test]

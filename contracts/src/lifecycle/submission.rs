@@ -78,7 +78,7 @@ pub(super) fn cancel(cast: &mut Cast<'_>, sender: &MemberId, reason: &Line) -> R
     }
     let author = &cast.proposal.author;
     let stands = cast.registry.members.get(author).is_some_and(|it| it.keys.contains_key(&Role::Author));
-    if stands || sender == author {
+    if stands {
         cast.check_author(sender)?;
         cast.go(Stage::Cancelled, &format!("withdrawn by its author: {reason}"));
     } else {

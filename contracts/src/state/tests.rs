@@ -120,6 +120,27 @@ fn a_snapshot_with_any_byte_changed_is_refused_or_has_another_root() {
 }
 
 #[test]
+fn a_snapshot_in_which_an_emergency_has_another_name_is_refused() {
+    let mut world = World::new(4);
+    let measures = [crate::emergency::Measure::PauseTarget { target: crate::testing::target("acme-north") }];
+    let id = world.declare("acme/guardian", &measures).unwrap();
+    State::decode_snapshot(&world.state.encode_snapshot()).unwrap();
+    let other = crate::emergency::EmergencyId::from_digest(Digest::ZERO);
+    let renamed = |change: &dyn Fn(&mut crate::emergency::Emergency)| {
+        let mut state = world.state.clone();
+        let mut emergency = state.emergency(id).unwrap().clone();
+        change(&mut emergency);
+        state.registry_mut().emergencies.insert(id, Arc::new(emergency));
+        format!("{:?}", State::decode_snapshot(&state.encode_snapshot()).unwrap_err())
+    };
+    for refused in
+        [renamed(&|held| held.id = other), renamed(&|held| held.declaration.reason = line("another"))]
+    {
+        assert!(refused.contains("an emergency and its name"), "{refused}");
+    }
+}
+
+#[test]
 fn a_snapshot_of_a_proposal_whose_parts_contradict_each_other_is_refused() {
     let changes: [fn(&mut Proposal); 5] = [
         |proposal| proposal.id = ProposalId::from_digest(Digest::ZERO),

@@ -7,7 +7,7 @@ use crate::{
     emergency::{Emergency, EmergencyId, EmergencyStage, Measure},
     event::Event,
     invariant::{Invariant, View, check_all},
-    quantity::{DurationMs, Fence, Ratio},
+    quantity::{DurationMs, Fence, Ratio, TimeMs},
     role::Role,
     stage::Stage,
     state::State,
@@ -248,6 +248,18 @@ fn g10_notices_an_emergency_that_nobody_judges_or_that_goes_another_way() {
         }
     };
     notices(HELD, |it| it.tamper(HELD, other), "no proposal judges");
+    let on_another_track = |it: &mut History| {
+        let proposal = it.proposal();
+        it.seen[HELD]
+            .after
+            .tamper(proposal, |proposal| proposal.track = crate::constitution::Track::Standard);
+    };
+    notices(HELD, on_another_track, "no proposal judges");
+    let lost = |it: &mut History| {
+        let id = it.id;
+        it.seen[HELD].after.registry_mut().emergencies.remove(&id);
+    };
+    notices(HELD, lost, "the ledger does not hold emergency");
     let ratified = |it: &mut History| {
         let (emergency, proposal) = (it.id, it.proposal());
         it.seen[REVERTED].events.push(Event::EmergencyRatified { emergency, proposal });
@@ -262,6 +274,17 @@ fn g10_notices_guardians_who_keep_the_power_that_they_lost() {
         it.seen[REVERTED].after.registry_mut().mandates.insert(member("cedar/guardian"), mandate);
     };
     notices(REVERTED, kept, "has power after it");
+    let reinstated = |guardian: &'static str| {
+        move |it: &mut History| {
+            kept(it);
+            let (proposal, guardian, until) = (it.proposal(), member(guardian), TimeMs::MAX);
+            it.seen[REVERTED].events.push(Event::Reinstated { proposal, guardian, until });
+        }
+    };
+    notices(REVERTED, reinstated("birch/guardian"), "has power after it");
+    let mut given_back = History::new();
+    reinstated("cedar/guardian")(&mut given_back);
+    assert_eq!(given_back.found(REVERTED), "");
     let fewer = |it: &mut History| {
         for event in &mut it.seen[REVERTED].events {
             if let Event::EmergencyReverted { suspended, .. } = event {
@@ -303,6 +326,15 @@ fn g10_lets_go_on_what_is_held_no_more() {
     let claim = history.claim();
     history.seen[LIFTED].events.push(claim);
     assert_eq!((history.found(LIFTED), history.told()), (String::new(), String::new()));
+    // What is submitted and refused at once, or is not of this ledger, is no proposal that could be held back.
+    let unknown = Event::StageChanged {
+        proposal: ProposalId::from_digest(Digest::ZERO),
+        from: Stage::Queued,
+        to: Stage::Canary,
+        cause: crate::testing::line("none"),
+    };
+    history.seen[HELD].events.push(unknown);
+    assert_eq!(history.found(HELD), "");
     let proposal = history.proposal();
     assert_eq!(history.world.state.proposal(proposal).unwrap().stage, Stage::Defeated);
 }

@@ -45,6 +45,12 @@ impl Scene {
         View { before, after, header, transactions, events }
     }
 
+    /// What is planted is no violation of `invariant`.
+    pub(super) fn holds(mut self, invariant: Invariant, plant: impl FnOnce(&mut Self)) {
+        plant(&mut self);
+        assert_eq!(self.check(invariant), Ok(()));
+    }
+
     /// The sound block holds everything; the broken one is noticed by `invariant`.
     pub(super) fn notices(mut self, invariant: Invariant, plant: impl FnOnce(&mut Self), message: &str) {
         check_all(&self.view()).unwrap();
@@ -451,6 +457,61 @@ fn g12_notices_what_stays_open_under_rules_that_have_changed() {
     let message = "it is open under rules that are no longer in force";
     amendment().notices(Invariant::Reachable, stays(|_| {}), message);
     amendment().notices(Invariant::Reachable, stays(|proposal| proposal.stage = Stage::Queued), message);
+    // What is judged about an emergency is decided by what was in force when it began.
+    let judged = stays(|proposal| proposal.track = crate::constitution::Track::Emergency);
+    amendment().holds(Invariant::Reachable, judged);
+}
+
+#[test]
+fn g12_asks_for_the_parameters_of_the_track_that_a_proposal_fell_back_on_and_may_fall_back_on() {
+    use crate::constitution::Track;
+    let stays = |promoted: bool, track: Track, fallback: Option<Track>| {
+        move |scene: &mut Scene| {
+            let id = scene.id;
+            let before = scene.before.proposal(id).unwrap().clone();
+            let rules = scene.after.constitution().clone();
+            let parameters = |track| Arc::new(rules.parameters_of(track).unwrap());
+            scene.after.tamper(id, |proposal| {
+                let fallback = fallback.map(parameters);
+                *proposal = Proposal { track, fallback, parameters: parameters(track), ..before };
+                if promoted {
+                    proposal.vote.promoted = true;
+                    proposal.parameters = parameters(Track::Standard);
+                }
+            });
+        }
+    };
+    for sound in [
+        stays(false, Track::Standard, None),
+        stays(false, Track::Routine, Some(Track::Standard)),
+        stays(true, Track::Routine, None),
+    ] {
+        amendment().holds(Invariant::Reachable, sound);
+    }
+    let message = "it is open under rules that are no longer in force";
+    let other_fallback = stays(false, Track::Routine, Some(Track::High));
+    amendment().notices(Invariant::Reachable, other_fallback, message);
+}
+
+#[test]
+fn g12_lets_parties_change_by_a_decision_and_most_validators_stay() {
+    let decided = |scene: &mut Scene| {
+        let (proposal, record) = (scene.id, Digest::ZERO);
+        let subject = crate::act::Subject::Constitution;
+        scene.events.push(Event::Enacted { proposal, subject, record });
+    };
+    ballots().holds(Invariant::Reachable, decided);
+    let replaced = |scene: &mut Scene| {
+        decided(scene);
+        let registry = scene.after.registry_mut();
+        for name in ["acme", "birch"] {
+            let key = |what: &str| crate::testing::TestKey::of(&format!("other {what} {name}")).public();
+            let record = registry.organisations.get_mut(name).unwrap();
+            record.validator.consensus = key("consensus");
+        }
+        registry.derive();
+    };
+    ballots().notices(Invariant::Reachable, replaced, "too many validators changed at once");
 }
 
 #[test]

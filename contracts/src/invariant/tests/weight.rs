@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::planted::{Scene, ballots};
 use crate::{
+    constitution::Constitution,
+    delegation::DelegationRules,
     digest::Digest,
     electorate::Electorate,
     invariant::Invariant,
-    quantity::{DurationMs, Weight},
+    quantity::{DurationMs, Ratio, Weight},
     role::Role,
-    testing::{World, deploy, member, org},
-    transaction::{Call, ProposalId},
+    testing::{World, deploy, genesis, member, org, record},
+    transaction::{Call, Choice, ProposalId, ReviewVerdict},
 };
 
 #[test]
@@ -26,7 +28,7 @@ fn g5_notices_weight_that_no_ballot_gave() {
 }
 
 /// A block with a submission, in a world where one voter speaks for another.
-fn lent() -> Scene {
+pub(super) fn lent() -> Scene {
     let mut world = World::new(4);
     let expires = world.state.time().after(DurationMs::from_hours(100));
     let to = member("birch/author");
@@ -39,6 +41,56 @@ fn lent() -> Scene {
     let mut scene = Scene::of(&mut world, ProposalId::from_digest(Digest::ZERO), &[submitted]);
     scene.id = scene.after.proposals().next().unwrap().id;
     scene
+}
+
+/// A block with a submission of birch, so long after a voter of acme has lent its voice to a colleague, in a world where voices
+/// may be lent to so much of the weight.
+fn lent_inside(cap: Ratio, after: DurationMs) -> (World, Scene) {
+    let mut genesis = genesis(4);
+    let second = member("acme/second");
+    genesis.members.insert(second.clone(), record(&second, 10, &[Role::Voter]));
+    let mut world = World::with(genesis);
+    let expires = world.state.time().after(DurationMs::from_hours(100));
+    let call = Call::Delegate { track: None, to: member("acme/author"), expires };
+    let lent = world.sign("acme/second", Role::Voter, call);
+    world.block(DurationMs::new(1), &[lent]);
+    world.state.registry_mut().constitution = Arc::new(Constitution {
+        delegation: DelegationRules { cap, ..world.state.constitution().delegation },
+        ..world.state.constitution().clone()
+    });
+    world.state.registry_mut().derive();
+    world.block(after, &[]);
+    let document = deploy("2", &[&["acme-north"]]);
+    let plan_hash = world.state.plan(&document).unwrap().hash();
+    let submitted = world.sign("birch/author", Role::Author, Call::Submit { document, plan_hash });
+    let mut scene = Scene::of(&mut world, ProposalId::from_digest(Digest::ZERO), &[submitted]);
+    scene.id = scene.after.proposals().next().unwrap().id;
+    (world, scene)
+}
+
+#[test]
+fn g5_counts_a_colleagues_voice_for_the_organisation_and_none_before_its_time_or_where_none_are_lent() {
+    let day = DurationMs::from_hours(24);
+    let (mut world, scene) = lent_inside(Ratio::ONE_FIFTH, day);
+    let id = scene.id;
+    let speaks = |scene: &Scene| scene.after.proposal(id).unwrap().electorate.delegates.len();
+    assert_eq!(speaks(&scene), 1);
+    let reviewed = world.sign("acme/author", Role::Reviewer, world.review_call(id, ReviewVerdict::Approve));
+    world.block(DurationMs::new(1), &[reviewed]);
+    let cast = world.sign("acme/author", Role::Voter, world.vote_call(id, Choice::For));
+    let counted = Scene::of(&mut world, id, &[cast]);
+    let plant = |scene: &mut Scene| {
+        scene.after.tamper(id, |proposal| {
+            let sums = proposal.vote.by_org.values_mut().next().unwrap();
+            sums[0] = Weight::new(100);
+        });
+    };
+    counted.notices(Invariant::Weight, plant, "the sums are not those of the ballots");
+    for (cap, after) in [(Ratio::ONE_FIFTH, DurationMs::new(1)), (Ratio::new(0, 1).unwrap(), day)] {
+        let (_, scene) = lent_inside(cap, after);
+        assert_eq!(scene.after.proposal(scene.id).unwrap().electorate.delegates.len(), 0);
+        scene.holds(Invariant::Weight, |_| ());
+    }
 }
 
 #[test]

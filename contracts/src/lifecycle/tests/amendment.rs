@@ -128,6 +128,7 @@ fn a_change_of_one_track_leaves_the_others_alone_and_one_of_a_hard_rule_none() {
     assert!(!survives(&other_ceiling));
     assert!(!survives(&|rules| rules.organisation_cap = Ratio::ONE_HALF));
     assert!(!survives(&|rules| rules.classification.standard_targets_max = 3));
+    assert!(!survives(&|rules| rules.member_cap = crate::quantity::Ratio::TWO_FIFTHS));
 }
 
 #[test]

@@ -192,6 +192,18 @@ fn a25_nobody_withdraws_from_a_vote_to_spare_the_bond_its_defeat() {
 }
 
 #[test]
+fn where_no_bonds_are_asked_for_an_author_opens_what_the_limit_allows() {
+    let mut genesis = genesis(4);
+    genesis.constitution.bonds.base = BondPoints::ZERO;
+    let most = genesis.constitution.open_proposals_per_author_max;
+    let mut world = World::with(genesis);
+    for version in 0..most {
+        world.submit(AUTHOR, deploy(&format!("v{version}"), STAGES)).unwrap();
+    }
+    assert_eq!((free(&world), refused(&mut world, AUTHOR).code()), (100, "too-many-open"));
+}
+
+#[test]
 fn a25_what_only_takes_access_away_or_replaces_keys_needs_no_bond() {
     let mut genesis = genesis(4);
     genesis.constitution.bonds.account = BondPoints::new(10);

@@ -312,6 +312,22 @@ fn of_two_declarations_about_the_same_only_one_comes_into_force() {
 }
 
 #[test]
+fn of_two_that_hold_the_same_back_the_one_that_lasts_longer_counts() {
+    let mut world = World::new(4);
+    let first = activate(&mut world, &[pause("acme-north")]);
+    let held = world.state.emergency(first).unwrap().clone();
+    let mut longer = held.clone();
+    longer.id = EmergencyId::from_digest(Digest::ZERO);
+    longer.declaration.expires = held.declaration.expires.after(HOUR);
+    let until = |world: &World| world.state.registry().holds.on_steps(&target("acme-north")).unwrap().until;
+    assert_eq!(until(&world), held.declaration.expires);
+    for emergency in [longer.clone(), held] {
+        world.state.registry_mut().keep_emergency(emergency);
+        assert_eq!(until(&world), longer.declaration.expires);
+    }
+}
+
+#[test]
 fn a_guardian_who_signed_may_take_it_back_and_nobody_else() {
     let mut world = World::new(4);
     let id = activate(&mut world, &[HALT]);

@@ -7,7 +7,8 @@
 use super::story::{STAGES, queue, stage};
 use crate::{
     constitution::Track,
-    emergency::Measure,
+    digest::Digest,
+    emergency::{EmergencyId, Measure},
     event::Event,
     expiry::Expiring,
     quantity::{DurationMs, TimeMs},
@@ -115,6 +116,24 @@ fn terms_voices_and_emergencies_are_warned_of_once() {
     let told: Vec<_> = warnings(&world.pass(DurationMs::new(1))).into_iter().map(|(what, _)| what).collect();
     let terms = ["acme", "birch", "cedar"];
     assert_eq!(told, terms.map(|org| Expiring::Term { guardian: member(&format!("{org}/guardian")) }));
+}
+
+#[test]
+fn the_term_of_who_guards_no_more_or_has_lost_the_power_is_not_warned_of() {
+    let mut world = World::new(4);
+    let until = world.state.mandate(&member("acme/guardian")).unwrap().until;
+    let before = world.state.constitution().warning;
+    world.state.tamper_with_members(|members| {
+        let held = std::sync::Arc::make_mut(members.get_mut(&member("acme/guardian")).unwrap());
+        held.keys.clear();
+    });
+    let by = EmergencyId::from_digest(Digest::ZERO);
+    world.state.registry_mut().suspend([member("birch/guardian")].iter(), by);
+    let mandates = &mut world.state.registry_mut().mandates;
+    mandates.get_mut(&member("cedar/guardian")).unwrap().until = until.after(DurationMs::new(1));
+    let due = TimeMs::new(until.get() - before.get());
+    let told = warnings(&world.pass(due.since(world.state.time())));
+    assert_eq!(told, [(Expiring::Term { guardian: member("delta/guardian") }, until)]);
 }
 
 #[test]

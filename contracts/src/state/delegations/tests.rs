@@ -16,6 +16,7 @@ use crate::{
     state::{Applied, State},
     testing::{World, deploy, genesis, member, record},
     transaction::{Call, Choice, ProposalId, ReviewVerdict},
+    weighing::Weighing,
 };
 
 mod any_order;
@@ -306,6 +307,18 @@ fn tracks_on_which_the_same_speak_for_the_same_share_their_electorate() {
     world.pass(DAY);
     assert!(Arc::ptr_eq(&before, &of(&mut world, Track::Standard)), "nothing was said about it");
     assert_eq!(of(&mut world, Track::High).delegates.len(), 1);
+}
+
+#[test]
+fn tracks_that_weigh_otherwise_have_electorates_of_their_own() {
+    let mut genesis = assembly();
+    genesis.constitution.tracks.get_mut(&Track::High).unwrap().weighing = Weighing::Quadratic;
+    let mut world = World::with(genesis);
+    world.pass(DAY);
+    let of = |world: &mut World, track| world.state.registry_mut().electorate(track).unwrap().0;
+    let standard = of(&mut world, Track::Standard);
+    assert_ne!(standard.total, of(&mut world, Track::High).total);
+    assert!(Arc::ptr_eq(&standard, &of(&mut world, Track::Constitutional)));
 }
 
 #[test]
