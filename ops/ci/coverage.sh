@@ -12,4 +12,4 @@ export RUSTFLAGS="-Zcoverage-options=branch -Cllvm-args=-enable-name-compression
 cargo llvm-cov test --package althing-contracts --branch --json \
     --ignore-filename-regex '(/tests/|tests\.rs|testing\.rs|fixtures\.rs)' \
     --output-path target/coverage/contracts.json
-exec python3 ops/ci/coverage.py target/coverage/contracts.json target/chaos/coverage.json
+exec python3 ops/ci/coverage.py target/coverage/contracts.json ops/ci/coverage-exceptions.toml target/chaos/coverage.json

@@ -13,7 +13,7 @@ use crate::{
     state::State,
     testing::{World, genesis, member, record, target},
     trail::Historian,
-    transaction::{Call, ProposalId, Transaction, VerifiedTransaction},
+    transaction::{AuditVerdict, Call, ProposalId, Transaction, VerifiedTransaction},
 };
 
 const TICK: DurationMs = DurationMs::new(1);
@@ -285,6 +285,14 @@ fn g10_notices_guardians_who_keep_the_power_that_they_lost() {
     let mut given_back = History::new();
     reinstated("cedar/guardian")(&mut given_back);
     assert_eq!(given_back.found(REVERTED), "");
+    // Powers that are back later are another matter.
+    let mut later = History::new();
+    let mandate = later.seen[HELD].after.mandate(&member("cedar/guardian")).copied().unwrap();
+    later.seen[AFTER].after.registry_mut().mandates.insert(member("cedar/guardian"), mandate);
+    let (emergency, auditor) = (later.id, member("acme/auditor"));
+    let verdict = AuditVerdict::Sound;
+    later.seen[AFTER].events.push(Event::EmergencyAttested { emergency, auditor, verdict });
+    assert_eq!(later.found(AFTER), "");
     let fewer = |it: &mut History| {
         for event in &mut it.seen[REVERTED].events {
             if let Event::EmergencyReverted { suspended, .. } = event {

@@ -94,6 +94,16 @@ fn g5_counts_a_colleagues_voice_for_the_organisation_and_none_before_its_time_or
 }
 
 #[test]
+fn g5_hears_nothing_of_who_has_no_vote_to_lend() {
+    lent().holds(Invariant::Weight, |scene| {
+        scene.before.tamper_with_members(|members| {
+            let lent = members[&member("acme/author")].delegations.clone();
+            Arc::make_mut(members.get_mut(&member("acme/guardian")).unwrap()).delegations = lent;
+        });
+    });
+}
+
+#[test]
 fn g5_notices_a_voice_that_nobody_has_lent() {
     let plant = |scene: &mut Scene| {
         let id = scene.id;
