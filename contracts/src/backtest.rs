@@ -17,7 +17,7 @@ use crate::{
     rules::{self, RuleId},
     stage::Stage,
     state::{Registry, State},
-    tally::{self, TallyTest, TallyTestKind},
+    tally::{self, TallyTest},
     transaction::{ProposalId, ReviewVerdict},
 };
 
@@ -173,8 +173,7 @@ impl Bench {
         let cap = self.registry.constitution.organisation_cap;
         let mut parameters = self.registry.parameters(track)?;
         let mut count = tally::count(&vote, &electorate, &parameters.scheme, cap);
-        // One that too few have seen turns into a full vote.
-        if count.holds(TallyTestKind::Objection) && !count.holds(TallyTestKind::Acknowledgement) {
+        if count.is_unseen() {
             parameters = self.registry.parameters(Track::Standard)?;
             count = tally::count(&vote, &electorate, &parameters.scheme, cap);
         }
@@ -186,8 +185,8 @@ impl Bench {
         let guardians = Share { have: proposal.cosigned_by.len(), need: needed.guardians.into() };
         let organisations =
             Share { have: proposal.cosigning_organisations(), need: needed.organisations.into() };
-        let is_short = [guardians, organisations].iter().any(|share| share.have < share.need);
-        Ok(if is_short { Outcome::Uncosigned { guardians, organisations } } else { Outcome::Approved })
+        let is_met = needed.is_met_by(guardians.have, organisations.have);
+        Ok(if is_met { Outcome::Approved } else { Outcome::Uncosigned { guardians, organisations } })
     }
 
     /// The ballots with the weights that they were cast with; where these rules weigh otherwise, with those of today's members.

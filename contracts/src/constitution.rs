@@ -257,6 +257,14 @@ pub struct Cosign {
     pub organisations: u8,
 }
 
+impl Cosign {
+    /// Whether the signatures of so many guardians of so many organisations are enough.
+    #[must_use]
+    pub fn is_met_by(&self, guardians: usize, organisations: usize) -> bool {
+        guardians >= usize::from(self.guardians) && organisations >= usize::from(self.organisations)
+    }
+}
+
 /// Limits of the hard rules, judged at submission and again before execution.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

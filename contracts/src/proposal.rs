@@ -219,10 +219,9 @@ impl Proposal {
     /// Whether as many guardians have signed the decision as its track asks for.
     #[must_use]
     pub fn is_cosigned(&self) -> bool {
-        self.parameters.cosign.is_none_or(|needed| {
-            self.cosigned_by.len() >= usize::from(needed.guardians)
-                && self.cosigning_organisations() >= usize::from(needed.organisations)
-        })
+        self.parameters
+            .cosign
+            .is_none_or(|needed| needed.is_met_by(self.cosigned_by.len(), self.cosigning_organisations()))
     }
 
     /// The last instant to begin it, once queued.

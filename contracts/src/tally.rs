@@ -64,6 +64,12 @@ impl TallyReport {
         self.tests.iter().map(|test| test.holds).collect()
     }
 
+    /// Whether an optimistic vote fails for nothing but that too few organisations have seen it: it turns into a full one.
+    #[must_use]
+    pub fn is_unseen(&self) -> bool {
+        self.holds(TallyTestKind::Objection) && !self.holds(TallyTestKind::Acknowledgement)
+    }
+
     /// Whether the test of this kind holds; a test that the scheme does not have holds.
     #[must_use]
     pub fn holds(&self, kind: TallyTestKind) -> bool {

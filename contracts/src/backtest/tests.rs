@@ -8,6 +8,7 @@ use crate::{
     lifecycle::tests::story::{enact_acts, queue, stage},
     quantity::{AmountMilli, DurationMs, Ratio},
     role::Role,
+    tally::TallyTestKind,
     testing::{World, amend, deploy, genesis, target},
     transaction::{Call, Choice},
     weighing::Weighing,

@@ -13,7 +13,7 @@ use crate::{
     quantity::{Revision, TimeMs, Weight},
     reject::Reject,
     stage::Stage,
-    tally::TallyTestKind,
+    tally::TallyReport,
     transaction::Choice,
 };
 
@@ -161,11 +161,8 @@ fn reopen(cast: &mut Cast<'_>) {
 
 /// The full vote of an optimistic one that failed only because too few organisations have seen it.
 fn take_fallback(proposal: &mut Proposal) -> Option<Arc<TrackParameters>> {
-    let tally = proposal.vote.tally.as_ref();
-    let unseen = tally.is_some_and(|tally| {
-        tally.holds(TallyTestKind::Objection) && !tally.holds(TallyTestKind::Acknowledgement)
-    });
-    proposal.fallback.take_if(|_| unseen)
+    let is_unseen = proposal.vote.tally.as_ref().is_some_and(TallyReport::is_unseen);
+    proposal.fallback.take_if(|_| is_unseen)
 }
 
 /// Turns an unseen optimistic vote into a full one; ballots that were cast stay cast.
