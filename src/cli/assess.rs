@@ -12,7 +12,7 @@ use althing_contracts::{
     act::Act,
     constitution::{Constitution, Scheme},
     digest::Digest,
-    document::{Action, ProposalDocument, StepDocument},
+    document::{Action, ProposalDocument, STEPS_MAX, StepDocument},
     event::Event,
     genesis::{ORGANISATIONS_MAX, TargetRecord, Tier},
     name::{OrgId, TargetId},
@@ -210,8 +210,13 @@ fn decisions(state: &State, inventory: &Inventory) -> Outcome<Vec<Decision>> {
         let step = |name: &&TargetId| {
             Ok(StepDocument { target: TargetId::clone(name), action: trial::deployment()? })
         };
-        let steps = names.iter().map(step).collect::<Outcome<_>>()?;
-        let of = format!("all {} targets of {owner} in one stage", names.len());
+        let at_once = names.len().min(STEPS_MAX);
+        let steps = names.iter().take(at_once).map(step).collect::<Outcome<_>>()?;
+        let of = if at_once == names.len() {
+            format!("all {at_once} targets of {owner} in one stage")
+        } else {
+            format!("{at_once} of {} targets of {owner} in one stage", names.len())
+        };
         let document = trial::change(state, vec![steps])?;
         decisions.push(play(state, judge(state, "deploy", &of, &document), &document)?);
     }

@@ -72,6 +72,13 @@ async fn an_inventory_becomes_decisions_remarks_and_drafts() {
     let targets = std::fs::read_to_string(home.join("drafts/targets-1.toml")).unwrap();
     assert!(targets.contains("acme-north") && !targets.contains("acme-trial"), "{targets}");
 
+    let many: String = (0..40).map(|index| INVENTORY.replace("acme-", &format!("acme-{index}-"))).collect();
+    std::fs::write(home.join("many.toml"), many).unwrap();
+    let assessed = run(home, "assess many.toml -o json").await.json();
+    let of = |it: &serde_json::Value| it["of"].as_str().unwrap().to_owned();
+    let mut asked = assessed["decisions"].as_array().unwrap().iter().map(of);
+    assert!(asked.any(|of| of == "32 of 80 targets of acme in one stage"), "{assessed}");
+
     let table = run(home, "assess inventory --organisations 6").await.stdout().to_owned();
     assert!(table.contains("6 organisations"), "{table}");
     assert!(table.contains("2 sign-offs, a majority, 2 co-signatures"), "{table}");

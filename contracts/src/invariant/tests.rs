@@ -5,4 +5,5 @@ mod dormancy;
 mod emergency;
 mod planted;
 mod random;
+mod reachable;
 mod weight;
