@@ -1,7 +1,7 @@
 //! Owns the first look at what organisations have: which decisions it would need, how each would go, and drafts to begin with.
 //!
-//! What is said of a decision is what the rules make of it in a mesh of the listed organisations, by a rehearsal; nothing here
-//! knows a rule.
+//! What is said of a decision is what the rules make of it in a mesh of the listed organisations, by a rehearsal. The remarks alone
+//! compare what is listed with the parameters themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

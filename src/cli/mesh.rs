@@ -16,12 +16,13 @@ use althing_contracts::{
     signature::PublicKey,
 };
 use clap::{Args, Subcommand};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::{
     client::Client,
     document,
     failure::{Exit, Failure, Outcome},
+    proposal::{text_of, write_new},
     session::Session,
 };
 use crate::api::view::{
@@ -183,10 +184,10 @@ async fn draft(arguments: DraftArguments, client: &Client, session: &Session) ->
         let mut document = document::read(&file)?;
         document.acts.push(act);
         document.check().map_err(|reject| Failure::new(Exit::Usage, format!("{shown}: {reject}")))?;
-        std::fs::write(&file, text(&document)?)
+        std::fs::write(&file, text_of(&document)?)
             .map_err(|error| Failure::new(Exit::Usage, format!("cannot write {shown}: {error}")))?;
     } else {
-        super::proposal::write_new(&file, &text(&blank(act)?)?)?;
+        write_new(&file, &text_of(&blank(act)?)?)?;
     }
     session.say(&format!("wrote {shown}"));
     session.suggest(&format!("say in it why, then althing proposal plan {shown}"));
@@ -198,11 +199,6 @@ fn blank(act: Act) -> Outcome<ProposalDocument> {
     let reason = Prose::new("why this should change")
         .map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?;
     Ok(ProposalDocument::of_acts(title, reason, vec![act]))
-}
-
-fn text(document: &impl Serialize) -> Outcome<String> {
-    toml::to_string(document)
-        .map_err(|error| Failure::new(Exit::EndedBadly, format!("the proposal has no text form: {error}")))
 }
 
 impl Change {

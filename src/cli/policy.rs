@@ -117,9 +117,7 @@ fn draft(file: &Path, in_force: Constitution, session: &Session) -> Outcome {
     let reason = Prose::new("why the rules should change")
         .map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?;
     let document = ProposalDocument::of_acts(title, reason, vec![Act::Amend { constitution }]);
-    let text = toml::to_string(&document)
-        .map_err(|error| Failure::new(Exit::EndedBadly, format!("the rules have no text form: {error}")))?;
-    super::proposal::write_new(file, &text)?;
+    super::proposal::write_new(file, &super::proposal::text_of(&document)?)?;
     session.say(&format!("wrote {}", file.display()));
     session.suggest(&format!("edit it, then althing policy diff {}", file.display()));
     Ok(())

@@ -9,6 +9,7 @@ use std::{
 
 use althing_contracts::{
     digest::Digest,
+    document::ProposalDocument,
     name::{Line, MemberId},
     quantity::Revision,
     transaction::ReviewVerdict,
@@ -243,6 +244,15 @@ async fn stop(id: &str, act: &str, reason: Line, member: Option<MemberId>, sessi
 /// Path of a proposal's resource.
 pub(super) fn path(id: &str, rest: &str) -> String {
     format!("/v1/proposals/{}{rest}", encode(id))
+}
+
+/// A proposal as its file says it.
+///
+/// # Errors
+/// Never: every document has a text form.
+pub(super) fn text_of(document: &ProposalDocument) -> Outcome<String> {
+    toml::to_string(document)
+        .map_err(|error| Failure::new(Exit::EndedBadly, format!("the proposal has no text form: {error}")))
 }
 
 /// Writes a file that must not exist.

@@ -96,19 +96,21 @@ impl MemberView {
             roles: member.keys.keys().map(ToString::to_string).collect(),
             keys: member.keys.iter().map(|(role, key)| (role.to_string(), key.to_string())).collect(),
             vetoes: member.vetoes,
-            points: member.keys.contains_key(&Role::Author).then(|| PointsView::new(state, &member.bonds)),
+            points: member
+                .keys
+                .contains_key(&Role::Author)
+                .then(|| PointsView::new(state, id, &member.bonds)),
         }
     }
 }
 
 impl PointsView {
-    fn new(state: &State, account: &BondAccount) -> Self {
-        let (rules, time) = (&state.constitution().bonds, state.time());
+    fn new(state: &State, author: &MemberId, account: &BondAccount) -> Self {
         Self {
-            account: rules.account.get(),
-            free: account.free(rules, time).get(),
+            account: state.constitution().bonds.account.get(),
+            free: state.free_points(author).get(),
             held: account.held().get(),
-            lost: account.lost(time).get(),
+            lost: account.lost(state.time()).get(),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::cli::{
     document,
     failure::{Exit, Failure, Outcome},
     policy::overlay,
-    proposal::write_new,
+    proposal::{text_of, write_new},
 };
 
 /// The file of the rules.
@@ -96,10 +96,10 @@ fn rules(inventory: &Inventory, base: &Constitution) -> Option<String> {
 }
 
 fn proposal(acts: &[Act]) -> Outcome<String> {
-    let broken = |error: &dyn std::fmt::Display| Failure::new(Exit::EndedBadly, error.to_string());
     let subjects: Vec<String> = acts.iter().map(|act| act.subject().to_string()).collect();
     let title = Line::shortened(&format!("put under governance: {}", subjects.join(", ")));
-    let reason = Prose::new("why it should be governed").map_err(|error| broken(&error))?;
+    let reason = Prose::new("why it should be governed")
+        .map_err(|error| Failure::new(Exit::EndedBadly, error.to_string()))?;
     let document = ProposalDocument::of_acts(title, reason, acts.to_vec());
-    toml::to_string(&document).map_err(|error| broken(&error))
+    text_of(&document)
 }

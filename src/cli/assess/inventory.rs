@@ -81,11 +81,11 @@ pub(super) fn read(place: &Path) -> Outcome<Inventory> {
         let File { targets } = document::read_as(&file)?;
         for listed in targets {
             if let Some((_, first)) = found.get(&listed.name) {
-                let (name, first, second) = (&listed.name, first.display(), file.display());
-                let detail = if first.to_string() == second.to_string() {
-                    format!("{second} lists {name} twice")
+                let (name, shown) = (&listed.name, file.display());
+                let detail = if *first == file {
+                    format!("{shown} lists {name} twice")
                 } else {
-                    format!("{second} lists {name}, which {first} lists too")
+                    format!("{shown} lists {name}, which {} lists too", first.display())
                 };
                 return Err(Failure::with_help(Exit::Usage, detail, "a target has one entry in one file"));
             }
