@@ -123,7 +123,7 @@ pub enum Command {
     /// Shows who takes part, and drafts changes of that
     #[command(subcommand)]
     Mesh(mesh::MeshCommand),
-    /// Makes keys
+    /// Makes keys, replaces them, and recovers those that are lost
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Shows the rules in force, and what a change of them would change
@@ -194,7 +194,7 @@ async fn dispatch(command: Command, session: &Session) -> Outcome {
         Command::Vote(command) => vote::run(command, session).await,
         Command::Delegate(command) => delegate::run(command, session).await,
         Command::Mesh(command) => mesh::run(command, session).await,
-        Command::Key(command) => key::run(&command, session),
+        Command::Key(command) => key::run(command, session).await,
         Command::Policy(command) => policy::run(command, session).await,
         Command::Emergency(command) => emergency::run(command, session).await,
         Command::Execution(command) => execution::run(command, session).await,

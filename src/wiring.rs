@@ -161,7 +161,7 @@ impl Node {
         failpoint::reach("daemon.start.ledger");
         let signing = arbiter(&mut arbiters);
         let signer_options = signer::actor::SignerOptions {
-            keys: keys.members.clone(),
+            keys: keys.store,
             shelf: Shelf::directory(config.node.data_dir.clone()),
             feed: ledger.feed(),
             clock: clock::system(),

@@ -20,6 +20,8 @@ mod examples;
 mod height;
 #[path = "people/join.rs"]
 mod join;
+#[path = "people/keys.rs"]
+mod keys;
 #[path = "people/mesh.rs"]
 mod mesh;
 #[path = "people/nodes.rs"]

@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod journal;
+pub mod keys;
 pub mod message;
 pub mod metrics;
 pub mod state;

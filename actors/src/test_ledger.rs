@@ -25,7 +25,7 @@ use tokio::{
 use crate::{
     ledger::message::{Final, LedgerFeed, LedgerView, SubmitError},
     port::{Clock, LedgerPort},
-    signer::state::SignerKeys,
+    signer::keys::SignerKeys,
 };
 
 /// The ledger; also a clock that goes on from the ledger's time.

@@ -12,6 +12,7 @@ use crate::{
     name::MemberId,
     proposal::Proposal,
     quantity::TimeMs,
+    recovery::Recovery,
     role::Role,
     stage::Stage,
     state::State,
@@ -64,6 +65,8 @@ pub enum Occasion {
     DelegationBegins,
     /// A voter speaks for itself again.
     DelegationEnds,
+    /// A key that colleagues have recovered takes effect, unless somebody stops it.
+    KeyRecovered,
 }
 
 /// To what something happens.
@@ -83,6 +86,13 @@ pub enum Subject {
         track: Track,
         /// Who speaks.
         to: MemberId,
+    },
+    /// A member's key.
+    Key {
+        /// Whose.
+        holder: MemberId,
+        /// For which role.
+        role: Role,
     },
 }
 
@@ -108,11 +118,12 @@ impl State {
         let proposals = self.timed_proposals().flat_map(of_proposal);
         let emergencies = self.emergencies().filter_map(of_emergency);
         let terms = self.mandates().filter_map(of_mandate);
+        let recovered = self.recoveries().filter_map(of_recovery);
         let voices = self.members().flat_map(|(id, member)| {
             let said = member.delegations.iter();
             said.flat_map(move |(track, delegation)| of_voice(id, *track, delegation))
         });
-        proposals.chain(emergencies).chain(terms).chain(voices)
+        proposals.chain(emergencies).chain(terms).chain(recovered).chain(voices)
     }
 }
 
@@ -155,6 +166,11 @@ fn of_mandate((guardian, mandate): (&MemberId, &Mandate)) -> Option<Due> {
     held.then_some(Due { at: mandate.until, occasion: Occasion::TermEnds, subject })
 }
 
+fn of_recovery((holder, role, recovery): (&MemberId, Role, &Recovery)) -> Option<Due> {
+    let subject = Subject::Key { holder: holder.clone(), role };
+    Some(Due { at: recovery.agreed?.due, occasion: Occasion::KeyRecovered, subject })
+}
+
 fn of_voice(from: &MemberId, track: Track, delegation: &Delegation) -> [Due; 2] {
     let subject = Subject::Voice { from: from.clone(), track, to: delegation.to.clone() };
     let begins = Due { at: delegation.from, occasion: Occasion::DelegationBegins, subject: subject.clone() };
@@ -181,6 +197,7 @@ impl Occasion {
             Self::TermEnds => "term-ends",
             Self::DelegationBegins => "delegation-begins",
             Self::DelegationEnds => "delegation-ends",
+            Self::KeyRecovered => "key-recovered",
         }
     }
 
@@ -199,7 +216,8 @@ impl Occasion {
             | Self::MeasuresEnd
             | Self::TermEnds
             | Self::DelegationBegins
-            | Self::DelegationEnds => None,
+            | Self::DelegationEnds
+            | Self::KeyRecovered => None,
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     dormancy::DormancyRules,
     name::Name,
     quantity::{AmountMilli, DurationMs, Ratio},
+    recovery::RecoveryRules,
     weighing::Weighing,
 };
 
@@ -126,6 +127,8 @@ pub struct Constitution {
     pub resubmission: ResubmissionRules,
     /// When governance falls dormant.
     pub dormancy: DormancyRules,
+    /// How colleagues recover a key that is lost.
+    pub recovery: RecoveryRules,
     /// What an author may ask for at one time.
     pub bonds: BondRules,
     /// Vetoes that one guardian may use.

@@ -12,7 +12,9 @@ use crate::{
     expiry::Expiring,
     name::{Line, MemberId, OrgId, TargetId},
     quantity::{BondPoints, EventSequence, Fence, Height, Revision, TimeMs},
+    role::Role,
     rules::Finding,
+    signature::PublicKey,
     stage::Stage,
     tally::TallyReport,
     transaction::{AuditVerdict, Choice, HealthReport, ProposalId, ReviewVerdict, StepOutcome},
@@ -357,6 +359,52 @@ pub enum Event {
         /// How many there were in a row.
         votes: u16,
     },
+    /// A member has another key for a role.
+    KeyReplaced {
+        /// Whose.
+        member: MemberId,
+        /// For which role.
+        role: Role,
+        /// The key that signs nothing any more.
+        replaces: PublicKey,
+        /// The new one.
+        key: PublicKey,
+        /// The colleagues who recovered it; none when its holder replaced it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        recovered_by: Vec<MemberId>,
+    },
+    /// A colleague says that a member's key is lost.
+    RecoverySigned {
+        /// Whose.
+        member: MemberId,
+        /// Which one.
+        role: Role,
+        /// The key to come in its place.
+        key: PublicKey,
+        /// Who says so.
+        signer: MemberId,
+    },
+    /// Enough colleagues say that a member's key is lost: it is another one soon, unless somebody stops it.
+    RecoveryAgreed {
+        /// Whose.
+        member: MemberId,
+        /// Which one.
+        role: Role,
+        /// The key to come in its place.
+        key: PublicKey,
+        /// When.
+        due: TimeMs,
+    },
+    /// A recovery was refused by the holder of the key, or lost the word of a colleague.
+    RecoveryStopped {
+        /// Whose key.
+        member: MemberId,
+        /// Which one.
+        role: Role,
+        /// Who stopped it; nobody when the new key has come to be another's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<MemberId>,
+    },
     /// Enough have decided that they are there: governance is not dormant any more.
     Awake {
         /// The proposal by which they have.
@@ -397,6 +445,10 @@ impl Event {
             | Self::Awake { proposal } => Some(*proposal),
             Self::ExpiryNear { expiring, .. } => expiring.proposal(),
             Self::Equivocated { .. }
+            | Self::KeyReplaced { .. }
+            | Self::RecoverySigned { .. }
+            | Self::RecoveryAgreed { .. }
+            | Self::RecoveryStopped { .. }
             | Self::Delegated { .. }
             | Self::Revoked { .. }
             | Self::EmergencyDeclared { .. }

@@ -31,6 +31,7 @@ pub mod parties;
 pub mod plan;
 pub mod proposal;
 pub mod quantity;
+pub mod recovery;
 pub mod rehearsal;
 pub mod reject;
 pub mod role;

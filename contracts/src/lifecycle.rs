@@ -199,6 +199,9 @@ pub(crate) const fn name_of(call: &Call) -> &'static str {
         Call::AttestEmergency { .. } => "attest-emergency",
         Call::Delegate { .. } => "delegate",
         Call::Revoke { .. } => "revoke",
+        Call::ReplaceKey { .. } => "replace-key",
+        Call::SignRecovery { .. } => "sign-recovery",
+        Call::StopRecovery { .. } => "stop-recovery",
     }
 }
 
@@ -219,6 +222,9 @@ pub(crate) const fn role_of(call: &Call) -> &'static [Role] {
         Call::Attest { .. } | Call::AttestEmergency { .. } => &[Role::Auditor],
         Call::ReportEquivocation { .. } | Call::EndEmergency { .. } => {
             &[Role::Guardian, Role::Executor, Role::Author, Role::Reviewer, Role::Voter]
+        }
+        Call::ReplaceKey { .. } | Call::SignRecovery { .. } | Call::StopRecovery { .. } => {
+            &[Role::Voter, Role::Author, Role::Reviewer, Role::Guardian]
         }
     }
 }

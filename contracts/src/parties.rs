@@ -1,7 +1,7 @@
 //! Owns who takes part in a mesh and what is governed, as one whole that has to hold together: the same for a genesis, and for
 //! what acts would leave behind.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 mod check;
 
@@ -11,12 +11,12 @@ use crate::{
     act::Act,
     certificate::Roster,
     constitution::Holders,
-    genesis::{Genesis, ObserverRecord, OrganisationRecord, TargetRecord},
+    genesis::{Genesis, MemberRecord, ObserverRecord, OrganisationRecord, TargetRecord},
     name::{MemberId, Name, OrgId, TargetId},
     quantity::Weight,
     role::Role,
     signature::PublicKey,
-    state::Registry,
+    state::{Member, Registry},
 };
 
 /// Everyone and everything, by name.
@@ -31,10 +31,32 @@ pub(crate) struct Parties<'a> {
 }
 
 /// What a member has.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Held<'a> {
     weight: Weight,
-    keys: &'a BTreeMap<Role, PublicKey>,
+    keys: Cow<'a, BTreeMap<Role, PublicKey>>,
+    /// Keys that the mesh gave and that were replaced since; nobody else may have them.
+    given: Cow<'a, BTreeMap<Role, PublicKey>>,
+}
+
+impl<'a> Held<'a> {
+    fn of_record(record: &'a MemberRecord) -> Self {
+        Self { weight: record.weight, keys: Cow::Borrowed(&record.keys), given: Cow::default() }
+    }
+
+    fn of_member(member: &'a Member) -> Self {
+        let (keys, given) = (Cow::Borrowed(&member.keys), Cow::Borrowed(&member.given));
+        Self { weight: member.weight, keys, given }
+    }
+
+    /// The same after the mesh has decided on its record.
+    fn after(self, record: &MemberRecord) -> Self {
+        let (weight, keys, given) = (self.weight, self.keys.into_owned(), self.given.into_owned());
+        let mut member = Member { weight, keys, given, ..Member::default() };
+        member.take_record(record);
+        let (keys, given) = (Cow::Owned(member.keys), Cow::Owned(member.given));
+        Self { weight: member.weight, keys, given }
+    }
 }
 
 impl<'a> Parties<'a> {
@@ -43,9 +65,7 @@ impl<'a> Parties<'a> {
         Self {
             organisations: by_name(&genesis.organisations),
             observers: genesis.observers.iter().collect(),
-            members: members
-                .map(|(id, record)| (id, Held { weight: record.weight, keys: &record.keys }))
-                .collect(),
+            members: members.map(|(id, record)| (id, Held::of_record(record))).collect(),
             past_members: 0,
             targets: genesis.targets.iter().collect(),
         }
@@ -53,8 +73,7 @@ impl<'a> Parties<'a> {
 
     pub(crate) fn of_registry(registry: &'a Registry) -> Self {
         let members = registry.members.iter().filter(|(_, member)| !member.has_left());
-        let members: BTreeMap<_, _> =
-            members.map(|(id, member)| (id, Held { weight: member.weight, keys: &member.keys })).collect();
+        let members: BTreeMap<_, _> = members.map(|(id, member)| (id, Held::of_member(member))).collect();
         Self {
             organisations: by_name(&registry.organisations),
             observers: registry.observers.iter().collect(),
@@ -87,7 +106,11 @@ impl<'a> Parties<'a> {
                     self.past_members.saturating_add(before.saturating_sub(self.members.len()));
             }
             Act::SetMember { member, record } => {
-                self.members.insert(member, Held { weight: record.weight, keys: &record.keys });
+                let after = match self.members.remove(member) {
+                    Some(held) => held.after(record),
+                    None => Held::of_record(record),
+                };
+                self.members.insert(member, after);
             }
             Act::RemoveMember { member } => {
                 let left = self.members.remove(member).is_some();
@@ -101,8 +124,8 @@ impl<'a> Parties<'a> {
     }
 
     /// Who holds which role.
-    pub(crate) fn holders(&self) -> Holders<'a> {
-        Holders::new(self.members.iter().map(|(id, held)| (*id, held.keys, held.weight)))
+    pub(crate) fn holders(&self) -> Holders<'_> {
+        Holders::new(self.members.iter().map(|(id, held)| (*id, &*held.keys, held.weight)))
     }
 
     /// The validators.

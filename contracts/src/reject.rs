@@ -13,6 +13,7 @@ use crate::{
     emergency::{EmergencyId, EmergencyStage},
     name::{MemberId, Name, TargetId},
     quantity::{BondPoints, Fence, Height, Revision, Sequence, TimeMs},
+    recovery::KeyRefusal,
     role::Role,
     stage::Stage,
     transaction::ProposalId,
@@ -340,6 +341,9 @@ pub enum Reject {
         /// When it fell dormant.
         since: TimeMs,
     },
+    /// The key is not replaced, or not so.
+    #[error("the key is not replaced: {0}")]
+    Key(#[from] KeyRefusal),
     /// An emergency suspends the key.
     #[error("emergency {by} suspends the executor {member} until {until}")]
     ExecutorSuspended {
@@ -405,6 +409,7 @@ impl Reject {
             Self::ExecutorSuspended { .. } => "executor-suspended",
             Self::Delegation { .. } => "delegation",
             Self::Dormant { .. } => "dormant",
+            Self::Key(_) => "key",
         }
     }
 

@@ -39,6 +39,13 @@ impl Role {
     pub const ALL: [Self; 6] =
         [Self::Author, Self::Reviewer, Self::Voter, Self::Executor, Self::Auditor, Self::Guardian];
 
+    /// Whether people hold it, who replace their keys by themselves. What executors and auditors say is relied on by other
+    /// organisations, so that the mesh decides on their keys.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        !matches!(self, Self::Executor | Self::Auditor)
+    }
+
     /// The role's name in files, logs and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {

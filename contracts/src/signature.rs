@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
+/// Name of the scheme before the digits of a key or a signature.
+const ED25519: &str = "ed25519:";
+
 /// What a signature is for; a signature for one purpose never verifies for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SigningPurpose {
@@ -19,6 +22,8 @@ pub enum SigningPurpose {
     ConsensusVote,
     /// A validator's consensus proposal.
     ConsensusProposal,
+    /// A new key's own claim to be a member's from here on.
+    KeyClaim,
     /// A node's statement about the use of its members' keys.
     KeyUses,
     /// A node's greeting when it joins a peer, and other node-to-node statements.
@@ -31,6 +36,7 @@ impl SigningPurpose {
             Self::Transaction => "althing 2026 v1 sign transaction",
             Self::ConsensusVote => "althing 2026 v1 sign consensus vote",
             Self::ConsensusProposal => "althing 2026 v1 sign consensus proposal",
+            Self::KeyClaim => "althing 2026 v1 sign key claim",
             Self::KeyUses => "althing 2026 v1 sign key uses",
             Self::Node => "althing 2026 v1 sign node",
         }
@@ -86,6 +92,11 @@ pub enum Signature {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the signature does not verify")]
 pub struct SignatureError;
+
+/// Why a text is not a signature.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a signature is `ed25519:` and 128 hexadecimal digits")]
+pub struct SignatureTextError;
 
 /// Why a text is not a public key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -170,7 +181,7 @@ impl rand_core::TryCryptoRng for Coefficients {}
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Ed25519(bytes) = self;
-        write!(f, "ed25519:{}", hex::encode(bytes))
+        write!(f, "{ED25519}{}", hex::encode(bytes))
     }
 }
 
@@ -180,10 +191,16 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-impl fmt::Debug for Signature {
+impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Ed25519(bytes) = self;
-        write!(f, "ed25519:{}", hex::encode(bytes))
+        write!(f, "{ED25519}{}", hex::encode(bytes))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -191,10 +208,35 @@ impl FromStr for PublicKey {
     type Err = PublicKeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix("ed25519:").ok_or(PublicKeyError)?;
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| PublicKeyError)?;
-        Ok(Self::Ed25519(bytes))
+        bytes_of(text).map(Self::Ed25519).ok_or(PublicKeyError)
+    }
+}
+
+impl FromStr for Signature {
+    type Err = SignatureTextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        bytes_of(text).map(Self::Ed25519).ok_or(SignatureTextError)
+    }
+}
+
+/// What a text says after the name of the scheme.
+fn bytes_of<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
+    let mut bytes = [0; LEN];
+    hex::decode_to_slice(text.strip_prefix(ED25519)?, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+impl Serialize for Signature {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <String as Deserialize>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

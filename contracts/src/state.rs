@@ -34,6 +34,7 @@ mod emergencies;
 mod expiries;
 mod guardians;
 mod holds;
+mod keys;
 mod leaf;
 mod planning;
 mod registry;
@@ -44,6 +45,7 @@ mod timer;
 mod tree;
 
 pub use holds::Hold;
+pub(crate) use keys::KeyPlace;
 pub use leaf::{LeafKey, ProposalSummary};
 pub use registry::{BLOCK_WINDOW, Registry};
 pub use snapshot::SNAPSHOT_LEN_MAX;
@@ -93,6 +95,8 @@ pub struct Member {
     pub weight: Weight,
     /// One key for each role held.
     pub keys: BTreeMap<Role, PublicKey>,
+    /// For each key that the member has replaced by itself, or its colleagues have, the one that the mesh gave it.
+    pub given: BTreeMap<Role, PublicKey>,
     /// Last sequence used in each role.
     pub sequences: BTreeMap<Role, Sequence>,
     /// Vetoes used.
@@ -389,9 +393,13 @@ impl State {
         let emergencies = registry.emergencies.iter();
         let ending = emergencies
             .filter_map(|(id, emergency)| Some(((emergency.deadline()?, timer::Timer::Emergency(*id)), ())));
+        let recoveries = registry.recoveries.iter();
+        let recovering = recoveries.filter_map(|(place, recovery)| {
+            Some(((recovery.agreed?.due, timer::Timer::Recovery(place.clone())), ()))
+        });
         let mut state = Self {
             open: open.map(|(id, _)| (*id, ())).collect(),
-            deadlines: due.chain(ending).collect(),
+            deadlines: due.chain(ending).chain(recovering).collect(),
             tree: tree::Tree::default(),
             registry,
             proposals,

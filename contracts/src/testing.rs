@@ -26,6 +26,7 @@ use crate::{
     ledger::{self, BlockContext, Executed},
     name::{Line, MemberId, Name, OrgId, Prose, TargetId},
     quantity::{AmountMilli, DurationMs, Ratio, Round, TimeMs, Weight},
+    recovery::KeyClaim,
     reject::Reject,
     role::Role,
     signature::{PublicKey, Signature, SigningMessage},
@@ -38,8 +39,10 @@ use crate::{
 
 mod committed;
 mod emergency;
+mod keys;
 
 pub use committed::{UPDATE, committed};
+pub use keys::{KEYS_PER_ROLE, key_claim, member_keys, next_claim};
 
 /// Names of the first organisations; more are called `org-4`, `org-5` and so on.
 const ORGANISATIONS: [&str; 4] = ["acme", "birch", "cedar", "delta"];
@@ -124,10 +127,10 @@ impl World {
         })
     }
 
-    /// Signs a body as it is, with the sender's key for its role.
+    /// Signs a body as it is, with the key for its role that the sender has on the ledger.
     #[must_use]
     pub fn sign_as(&self, body: TransactionBody) -> Transaction {
-        let key = member_key(&body.sender, body.role);
+        let key = self.key_of(&body.sender, body.role);
         let signature = key.sign(body.signing_message(self.network()));
         Transaction::V3 { body, key: key.public(), signature }
     }
@@ -277,6 +280,12 @@ impl World {
         let current = self.state.proposal(proposal).expect("the proposal exists");
         let (revision, plan_hash) = (current.revision, current.plan_hash);
         Call::Review { proposal, revision, plan_hash, verdict, reason: line("looked at") }
+    }
+
+    /// The claim of another key of a member.
+    #[must_use]
+    pub fn claim(&self, holder: &str, role: Role) -> KeyClaim {
+        next_claim(&self.state, &member(holder), role).expect("one of its known keys is the member's")
     }
 
     /// A ballot on the current edition.

@@ -17,6 +17,7 @@ mod effect;
 mod emergency;
 mod evidence;
 mod expiry;
+mod keys;
 mod record;
 mod separation;
 mod sequence;
@@ -43,6 +44,7 @@ pub struct Historian {
     attempts: attempt::Attempts,
     turnouts: dormancy::Turnouts,
     warned: expiry::Warned,
+    words: keys::Words,
 }
 
 impl Historian {
@@ -54,9 +56,9 @@ impl Historian {
         self.warned.begin(&self.trail);
         for transaction in block.transactions {
             found.extend(self.used.check(block, transaction).err());
-            found.extend(separation::check_transaction(block, transaction).err());
             found.extend(self.emergencies.check_transaction(block, transaction).err());
         }
+        found.extend(separation::check_transactions(block).err());
         for event in block.events {
             found.extend(approval::check(&self.trail, block, event).err());
             found.extend(voice::check(&self.trail, block, event).err());
@@ -67,12 +69,14 @@ impl Historian {
             found.extend(self.attempts.check(&self.trail, block, event).err());
             found.extend(self.turnouts.check(&self.trail, block, event).err());
             found.extend(self.warned.check(&self.trail, block, event).err());
+            found.extend(self.words.check(&self.trail, block, event).err());
             found.truncate(VIOLATIONS_MAX);
             self.trail.push(block, event);
             self.emergencies.push(&self.trail, block, event);
             self.attempts.push(&self.trail, block, event);
             self.turnouts.push(&self.trail, event);
             self.warned.push(block, event);
+            self.words.push(block, event);
         }
         found.extend(self.emergencies.check_end(block).err());
         found.extend(self.attempts.check_end(&self.trail, block).err());

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 mod equivocation;
+mod statement;
 
 pub use equivocation::{Equivocation, EquivocationKind};
+pub use statement::{AuditVerdict, Choice, HealthReport, ReviewVerdict, StepOutcome};
 
 use crate::{
     canonical::{self, DecodeError},
@@ -17,7 +19,8 @@ use crate::{
     document::{DOCUMENT_LEN_MAX, ProposalDocument},
     emergency::{Declaration, EmergencyId},
     name::{Line, MemberId},
-    quantity::{DurationMs, Fence, Height, Revision, Sequence, TimeMs},
+    quantity::{Fence, Height, Revision, Sequence, TimeMs},
+    recovery::KeyClaim,
     role::Role,
     signature::{PublicKey, Signature, SignatureError, Signed, SigningMessage, SigningPurpose},
 };
@@ -251,90 +254,22 @@ pub enum Call {
         /// On which track; on every one when absent.
         track: Option<Track>,
     },
-}
-
-/// A reviewer's verdict.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReviewVerdict {
-    /// The change may be voted on.
-    Approve,
-    /// The change must not be voted on as it is.
-    Refuse,
-}
-
-/// A voter's choice.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    BorshSerialize,
-    BorshDeserialize,
-    serde::Serialize,
-    serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Choice {
-    /// Do it. On the routine track: seen, no objection.
-    For,
-    /// Do not. On the routine track: an objection.
-    Against,
-    /// Counts for turnout only.
-    Abstain,
-}
-
-/// An executor's statement about one step or its undo.
-#[derive(
-    Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum StepOutcome {
-    /// The action took effect.
-    Done,
-    /// Nothing took effect; the target is as before.
-    Failed {
-        /// Why, for people.
-        reason: Line,
-        /// Whether trying again can help.
-        retryable: bool,
+    /// Whoever holds a key: has another one in its place from here on.
+    ReplaceKey {
+        /// The new key, which replaces the one that signs this.
+        claim: KeyClaim,
     },
-}
-
-/// What a health probe measured.
-#[derive(
-    Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
-)]
-pub struct HealthReport {
-    /// The probe's verdict by the proposal's own health check.
-    pub healthy: bool,
-    /// Requests sent.
-    pub samples: u32,
-    /// Requests answered 2xx.
-    pub succeeded: u32,
-    /// 95th percentile of the latency.
-    pub latency_p95_ms: DurationMs,
-    /// What was wrong, for people; empty when healthy.
-    pub reason: Line,
-}
-
-/// An auditor's verdict.
-#[derive(
-    Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum AuditVerdict {
-    /// Every invariant holds and every receipt is there.
-    Sound,
-    /// Something does not hold.
-    Unsound {
-        /// What, with the id of the invariant.
-        finding: Line,
+    /// Person of the same organisation: says that a colleague's key is lost, and which one comes in its place.
+    SignRecovery {
+        /// The new key.
+        claim: KeyClaim,
+    },
+    /// Whoever holds the key refuses a recovery, and whoever signed one takes its word back.
+    StopRecovery {
+        /// Whose key.
+        member: MemberId,
+        /// Which one.
+        role: Role,
     },
 }
 
@@ -386,7 +321,10 @@ impl Call {
             | Self::EndEmergency { .. }
             | Self::AttestEmergency { .. }
             | Self::Delegate { .. }
-            | Self::Revoke { .. } => None,
+            | Self::Revoke { .. }
+            | Self::ReplaceKey { .. }
+            | Self::SignRecovery { .. }
+            | Self::StopRecovery { .. } => None,
             Self::Revise { proposal, .. }
             | Self::Cancel { proposal, .. }
             | Self::Review { proposal, .. }

@@ -11,7 +11,7 @@ use std::{
 use althing_contracts::{
     name::{MemberId, Name, OrgId},
     role::Role,
-    signature::PublicKey,
+    signature::{PublicKey, Signature, SigningMessage},
 };
 use zeroize::Zeroizing;
 
@@ -20,7 +20,7 @@ use crate::identity::Identity;
 mod file;
 mod text;
 
-pub use file::{create, load};
+pub use file::{create, load, load_any};
 
 /// Key files that one directory may hold; more is a mistake in `keys.directory`.
 const DIRECTORY_KEYS_MAX: usize = 1_000;
@@ -186,6 +186,13 @@ impl SecretKey {
         &self.seed
     }
 
+    /// Signs a message that is bound to a purpose and a network.
+    #[must_use]
+    pub fn sign(&self, message: SigningMessage) -> Signature {
+        let key = ed25519_zebra::SigningKey::from(*self.seed);
+        Signature::Ed25519(key.sign(message.as_bytes()).to_bytes())
+    }
+
     /// The identity on the mesh, if this is a node's key.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
@@ -206,7 +213,8 @@ pub fn member_key_path(directory: &Path, member: &MemberId, role: Role) -> PathB
     directory.join(format!("{name}.{role}.key"))
 }
 
-/// Loads every member's key of a directory: the files `NAME.ROLE.key`, sorted; other files are left alone.
+/// Loads every member's key of a directory: the files `NAME.ROLE.key` and `NAME.ROLE.TAG.key`, sorted; other files are left
+/// alone. A tag, such as a number, tells the key that comes in the place of another from it.
 ///
 /// # Errors
 /// The directory cannot be read, a file is not safe or not what its name says.
@@ -230,6 +238,10 @@ pub fn load_members(directory: &Path, org: &OrgId) -> Result<Vec<(MemberId, Role
 
 fn member_and_role(path: &Path, org: &OrgId) -> Option<(MemberId, Role)> {
     let (name, role) = path.file_name()?.to_str()?.strip_suffix(".key")?.split_once('.')?;
+    let (role, tag) = role.split_once('.').map_or((role, None), |(role, tag)| (role, Some(tag)));
+    if tag.is_some_and(|tag| Name::new(tag).is_err()) {
+        return None;
+    }
     let role = Role::ALL.into_iter().find(|known| known.name() == role)?;
     let name = Name::new(name).ok()?;
     Some((MemberId::new(&format!("{org}/{name}")).ok()?, role))

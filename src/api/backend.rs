@@ -72,6 +72,9 @@ pub enum ActError {
         /// For what.
         role: Role,
     },
+    /// The node has other keys of the member than the one that is needed.
+    #[error("{0}")]
+    OtherKey(String),
     /// The signer refused or failed.
     #[error("the signer of this node did not sign: {0}")]
     Signer(String),

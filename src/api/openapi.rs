@@ -13,8 +13,8 @@ use super::{
     idempotency::KEY_LEN_MAX,
     problem::{PROBLEM_MEDIA_TYPE, Problem},
     route::{
-        acts, audit, calendar, delegations, emergencies, events, executions, proposals, registry, trials,
-        wait,
+        acts, audit, calendar, delegations, emergencies, events, executions, keys, proposals, registry,
+        trials, wait,
     },
 };
 
@@ -46,6 +46,10 @@ use super::{
         delegations::list,
         delegations::delegate,
         delegations::revoke,
+        keys::recoveries,
+        keys::replace,
+        keys::recover,
+        keys::stop,
         acts::abort,
         acts::resume,
         emergencies::list,

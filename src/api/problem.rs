@@ -164,7 +164,7 @@ impl From<ActError> for Problem {
         let detail = error.to_string();
         match error {
             ActError::Submit(error) => error.into(),
-            ActError::NoKey { .. } => {
+            ActError::NoKey { .. } | ActError::OtherKey(_) => {
                 Self::new(StatusCode::FORBIDDEN, "no-key", "The member's key is not on this node", detail)
             }
             ActError::Signer(_) => {

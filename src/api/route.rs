@@ -22,6 +22,7 @@ pub mod delegations;
 pub mod emergencies;
 pub mod events;
 pub mod executions;
+pub mod keys;
 pub mod once;
 pub mod proposals;
 pub mod registry;
@@ -54,9 +55,11 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
     let mut emergencies = resource("/v1/emergencies").get(emergencies::list);
     let mut votes = resource("/v1/proposals/{id}/votes").get(proposals::votes);
     let mut voices = resource("/v1/delegations").get(delegations::list);
+    let mut recoveries = resource("/v1/recoveries").get(keys::recoveries);
     if writes {
         list = list.post(acts::submit);
         voices = voices.post(delegations::delegate);
+        recoveries = recoveries.post(keys::recover);
         votes = votes.post(acts::vote);
         emergencies = emergencies.post(emergencies::declare);
         for writer in [
@@ -66,6 +69,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
             resource("/v1/proposals/{id}/cosignatures").post(acts::cosign),
             resource("/v1/proposals/{id}/veto").post(acts::veto),
             resource("/v1/delegations/revoke").post(delegations::revoke),
+            resource("/v1/keys/replace").post(keys::replace),
+            resource("/v1/recoveries/stop").post(keys::stop),
             resource("/v1/emergencies/{id}/signatures").post(emergencies::sign),
             resource("/v1/emergencies/{id}/end").post(emergencies::end),
             resource("/v1/executions/{id}/abort").post(acts::abort),
@@ -84,6 +89,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
         resource("/v1/proposals/{id}/plan").get(proposals::plan_of),
         votes,
         voices,
+        recoveries,
         resource("/v1/proposals/{id}/timeline").get(proposals::timeline),
         resource("/v1/proposals/{id}/explain").get(proposals::explain),
         resource("/v1/proposals/{id}/wait").get(wait::wait),

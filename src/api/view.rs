@@ -13,6 +13,7 @@ pub mod emergency;
 pub mod event;
 pub mod execution;
 pub mod explain;
+pub mod key;
 pub mod node;
 pub mod page;
 pub mod plan;

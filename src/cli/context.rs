@@ -106,7 +106,12 @@ impl Contexts {
             Ok(_) => {}
         }
         let text = fs::read_to_string(path).map_err(unreadable)?;
-        super::document::parse_toml(Exit::Configuration, &path.display().to_string(), text)
+        super::document::parse_toml(
+            Exit::Configuration,
+            &path.display().to_string(),
+            text,
+            "`althing context add` writes it",
+        )
     }
 
     /// Writes the file in one step.

@@ -10,6 +10,8 @@ use super::failure::{Exit, Failure, Outcome};
 
 /// Largest proposal file: the text form may be four times as long as the canonical one.
 pub const FILE_LEN_MAX: u64 = 4 * DOCUMENT_LEN_MAX as u64;
+/// Where the fields of a proposal are to be seen.
+const FORM: &str = "the form with all its fields: `althing proposal draft FILE`";
 
 /// A file whose content is wrong at one place.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -33,7 +35,7 @@ struct Misplaced {
 /// It is too large, cannot be read, is not in the document's form, or outside its bounds.
 pub fn read(path: &Path) -> Outcome<ProposalDocument> {
     let name = path.display().to_string();
-    let document: ProposalDocument = parse_toml(Exit::Usage, &name, read_text(path, &name)?)?;
+    let document: ProposalDocument = parse_toml(Exit::Usage, &name, read_text(path, &name)?, FORM)?;
     document.check().map_err(|reject| {
         let help = "see the comments that `althing proposal draft` writes";
         Failure::with_help(Exit::Usage, format!("{name}: {reject}"), help)
@@ -45,9 +47,9 @@ pub fn read(path: &Path) -> Outcome<ProposalDocument> {
 ///
 /// # Errors
 /// It is too large, cannot be read, or is not in the form.
-pub(super) fn read_as<T: DeserializeOwned>(path: &Path) -> Outcome<T> {
+pub(super) fn read_as<T: DeserializeOwned>(path: &Path, form: &'static str) -> Outcome<T> {
     let name = path.display().to_string();
-    parse_toml(Exit::Usage, &name, read_text(path, &name)?)
+    parse_toml(Exit::Usage, &name, read_text(path, &name)?, form)
 }
 
 fn read_text(path: &Path, name: &str) -> Outcome<String> {
@@ -74,16 +76,21 @@ fn too_large(name: &str, len: &str) -> Failure {
     )
 }
 
-/// Reads a value out of TOML text.
+/// Reads a value out of TOML text; `form` says where the fields of its form are to be seen.
 ///
 /// # Errors
 /// Names the file, line and column of the first thing that is wrong, and shows it.
-pub(super) fn parse_toml<T: DeserializeOwned>(exit: Exit, name: &str, text: String) -> Outcome<T> {
+pub(super) fn parse_toml<T: DeserializeOwned>(
+    exit: Exit,
+    name: &str,
+    text: String,
+    form: &'static str,
+) -> Outcome<T> {
     toml::from_str(&text).map_err(|error| {
         let span = narrowed(&text, error.span().unwrap_or(0..0), error.message());
         let (line, column) = place(&text, span.start);
         let problem = error.message().lines().next().unwrap_or("it cannot be read").to_owned();
-        let help = help_for(&problem).map(str::to_owned);
+        let help = help_for(&problem, form).map(str::to_owned);
         let source_code = NamedSource::new(name, text).with_language("toml");
         let name = name.to_owned();
         Failure::of(exit, Misplaced { name, line, column, problem, source_code, span: span.into(), help })
@@ -115,9 +122,9 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
     (line, column)
 }
 
-fn help_for(problem: &str) -> Option<&'static str> {
+fn help_for(problem: &str, form: &'static str) -> Option<&'static str> {
     if problem.starts_with("unknown field") || problem.starts_with("missing field") {
-        Some("the form with all its fields: `althing proposal draft FILE`")
+        Some(form)
     } else if problem.starts_with("invalid type") || problem.starts_with("invalid value") {
         Some(
             "times are whole milliseconds, shares are written as \"9/10\", costs are whole thousandths, \

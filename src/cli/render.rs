@@ -6,6 +6,7 @@ use althing_contracts::{
     quantity::{DurationMs, TimeMs},
 };
 
+mod key;
 mod mesh;
 mod voice;
 

@@ -8,7 +8,10 @@ use althing_actors::{
         LedgerHandle,
         message::{Final, LedgerFeed, ReadError},
     },
-    signer::submitter::{self, Submitter},
+    signer::{
+        message::SignError,
+        submitter::{self, Submitter},
+    },
 };
 use althing_contracts::{
     event::EventRecord,
@@ -187,6 +190,9 @@ fn refused(error: submitter::ActError) -> ActError {
         submitter::ActError::Ledger(error) => ActError::Submit(error),
         submitter::ActError::Unknown { .. } => {
             ActError::Submit(althing_actors::ledger::message::SubmitError::Unknown)
+        }
+        submitter::ActError::Refused(other @ SignError::OtherKey { .. }) => {
+            ActError::OtherKey(other.to_string())
         }
         other => match other.reject() {
             Some(reject) => ActError::Submit(reject.clone().into()),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use althing::api::backend::NodeRole;
-use althing_contracts::testing;
+use althing_contracts::testing::{self, World};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -62,7 +62,11 @@ impl Ran {
 }
 
 pub(crate) async fn served() -> Served {
-    let served = Mesh::new(NodeRole::Validator).serve();
+    served_by(World::new(4)).await
+}
+
+pub(crate) async fn served_by(world: World) -> Served {
+    let served = Mesh::of(NodeRole::Validator, world).serve();
     let added = run(served.dir.path(), &format!("context add here {}", served.addr())).await;
     assert_eq!(added.code(), 0, "{}", added.stderr());
     served

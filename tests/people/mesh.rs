@@ -56,7 +56,10 @@ pub(crate) struct Served {
 
 impl Mesh {
     pub(crate) fn new(role: NodeRole) -> Arc<Self> {
-        let world = World::new(4);
+        Self::of(role, World::new(4))
+    }
+
+    pub(crate) fn of(role: NodeRole, world: World) -> Arc<Self> {
         let view = watch::Sender::new(Arc::new(view(&world)));
         let inside = Mutex::new(Inside { world, records: Vec::new(), blocks: Vec::new() });
         let events = broadcast::Sender::new(16);

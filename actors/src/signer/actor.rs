@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 
 use super::{
     journal,
+    keys::KeyStore,
     message::{Sign, SignError, SignedTransaction, Stop},
     metrics,
-    state::{SignerKeys, SignerState},
+    state::SignerState,
 };
 use crate::{
     failpoint,
@@ -30,7 +31,7 @@ const MAILBOX_LEN_MAX: usize = 256;
 #[derive(Clone)]
 pub struct SignerOptions {
     /// The members' keys.
-    pub keys: Arc<SignerKeys>,
+    pub keys: Arc<dyn KeyStore>,
     /// Where the key-use journal is, as [`journal::FILE`].
     pub shelf: Shelf,
     /// The node's own ledger.
@@ -54,12 +55,12 @@ pub struct SignerActor {
 /// Starts the signer under supervision.
 ///
 /// # Errors
-/// The journal cannot be opened or its chain is broken.
+/// The keys cannot be read; the journal cannot be opened or its chain is broken.
 pub fn start(watcher: &Watcher, options: SignerOptions) -> Result<Watched<SignerActor>, StartError> {
     metrics::describe();
     watcher.supervise(NAME, move |lifeline| {
         let SignerOptions { keys, shelf, feed, clock, home } = options.clone();
-        let state = SignerState::new(keys, journal::open(shelf.place(journal::FILE)?)?);
+        let state = SignerState::open(keys, journal::open(shelf.place(journal::FILE)?)?)?;
         let actor = SignerActor { state, feed, clock, unrecorded: Vec::new(), lifeline };
         Ok(home.start(move || actor))
     })

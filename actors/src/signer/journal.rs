@@ -59,6 +59,12 @@ pub enum KeyUse {
     Delegation,
     /// Speaking for itself again.
     Revocation,
+    /// Another key in the place of this one.
+    KeyReplacement,
+    /// A word for another key of a colleague.
+    Recovery,
+    /// A word against another key, or taking one for it back.
+    RecoveryStop,
 }
 
 /// One use of a key.
@@ -107,6 +113,9 @@ impl KeyUse {
             Call::AttestEmergency { .. } => Self::EmergencyAttestation,
             Call::Delegate { .. } => Self::Delegation,
             Call::Revoke { .. } => Self::Revocation,
+            Call::ReplaceKey { .. } => Self::KeyReplacement,
+            Call::SignRecovery { .. } => Self::Recovery,
+            Call::StopRecovery { .. } => Self::RecoveryStop,
         }
     }
 
@@ -123,6 +132,7 @@ impl KeyUse {
             Self::Resumption => matches!(role, Role::Executor | Role::Author),
             Self::Attestation | Self::EmergencyAttestation => role == Role::Auditor,
             Self::Equivocation | Self::EmergencyEnd => role != Role::Auditor,
+            Self::KeyReplacement | Self::Recovery | Self::RecoveryStop => role.is_personal(),
         }
     }
 
@@ -149,11 +159,14 @@ impl KeyUse {
             Self::EmergencyAttestation => "attestation of an emergency",
             Self::Delegation => "delegation",
             Self::Revocation => "revocation of a delegation",
+            Self::KeyReplacement => "replacement of a key",
+            Self::Recovery => "recovery of a key",
+            Self::RecoveryStop => "refusal of a recovery",
         }
     }
 
     /// Every purpose, in the order of its tag.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Submission,
         Self::Revision,
         Self::Cancellation,
@@ -174,6 +187,9 @@ impl KeyUse {
         Self::EmergencyAttestation,
         Self::Delegation,
         Self::Revocation,
+        Self::KeyReplacement,
+        Self::Recovery,
+        Self::RecoveryStop,
     ];
 }
 

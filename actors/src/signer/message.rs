@@ -8,6 +8,7 @@ use althing_contracts::{
     quantity::{Fence, Height, Sequence, TimeMs},
     reject::Reject,
     role::Role,
+    signature::PublicKey,
     transaction::{Call, ProposalId, TransactionId},
 };
 use tokio::sync::oneshot;
@@ -58,6 +59,19 @@ pub enum SignError {
         /// Which.
         role: Role,
     },
+    /// The node has other keys than the one that is needed.
+    #[error(
+        "this node holds no key {key} of {member} for the role {role}; put its file into the directory of keys, beside the \
+         one before"
+    )]
+    OtherKey {
+        /// Whose.
+        member: MemberId,
+        /// Which.
+        role: Role,
+        /// The key that the ledger names, or is to name.
+        key: PublicKey,
+    },
     /// The role does not fit the call.
     #[error("a key of the role {role} does not sign: {purpose}")]
     WrongRole {
@@ -90,6 +104,9 @@ pub enum SignError {
         /// Which.
         emergency: EmergencyId,
     },
+    /// The ledger would not take the claim of a key.
+    #[error("refused to sign for another key")]
+    Unclaimable(#[source] Reject),
     /// The declaration is outside its bounds.
     #[error("refused to sign the declaration")]
     Undeclarable(#[source] Reject),

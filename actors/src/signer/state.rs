@@ -1,7 +1,7 @@
 //! Owns the decision to sign: keys by member and role, one method a purpose. Refuses what this node's own copy of
 //! the ledger does not bear out, so that nobody signs what another's screen showed them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use althing_contracts::{
     canonical,
@@ -12,69 +12,38 @@ use althing_contracts::{
     plan::PlannedStep,
     proposal::Proposal,
     quantity::{Fence, Height, TimeMs},
-    role::Role,
     signature::{PublicKey, Signature},
     state::State,
     transaction::{Call, ProposalId, Transaction, TransactionBody},
 };
-use ed25519_zebra::SigningKey;
-use zeroize::Zeroize;
+use tracing::warn;
 
 use super::{
     journal::{KeyUse, KeyUseRecord},
+    keys::{KeyStore, KeyStoreError, SignerKeys, public},
     message::{Sign, SignError, SignedTransaction},
     metrics,
 };
 use crate::{
+    causes::with_causes,
     failpoint,
     journal::{Journal, JournalError},
 };
 
-/// The members' keys of this node. Wiped when dropped; neither printed nor copied.
-pub struct SignerKeys(BTreeMap<(MemberId, Role), SigningKey>);
-
 /// The signer: keys and the journal of their use.
 pub struct SignerState {
     keys: Arc<SignerKeys>,
+    store: Arc<dyn KeyStore>,
     journal: Journal<KeyUseRecord>,
 }
 
-impl SignerKeys {
-    /// Takes loaded keys over.
-    pub fn new(keys: impl IntoIterator<Item = ((MemberId, Role), SigningKey)>) -> Self {
-        Self(keys.into_iter().collect())
-    }
-
-    /// Whose keys these are.
-    pub fn holders(&self) -> impl Iterator<Item = &(MemberId, Role)> {
-        self.0.keys()
-    }
-
-    /// The public part of a key.
-    pub fn public_key(&self, member: &MemberId, role: Role) -> Option<PublicKey> {
-        let key = self.0.get(&(member.clone(), role))?;
-        Some(PublicKey::Ed25519(key.verification_key().into()))
-    }
-}
-
-impl Drop for SignerKeys {
-    fn drop(&mut self) {
-        for key in self.0.values_mut() {
-            key.zeroize();
-        }
-    }
-}
-
-impl std::fmt::Debug for SignerKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
 impl SignerState {
-    /// A signer over loaded keys and an open journal.
-    pub const fn new(keys: Arc<SignerKeys>, journal: Journal<KeyUseRecord>) -> Self {
-        Self { keys, journal }
+    /// A signer over the keys of a store and an open journal.
+    ///
+    /// # Errors
+    /// The keys cannot be read.
+    pub fn open(store: Arc<dyn KeyStore>, journal: Journal<KeyUseRecord>) -> Result<Self, KeyStoreError> {
+        Ok(Self { keys: store.load()?, store, journal })
     }
 
     /// Signs a call when its role, its purpose and this node's own ledger bear it out. Nobody may get the signature
@@ -90,9 +59,10 @@ impl SignerState {
     ) -> Result<SignedTransaction, SignError> {
         let purpose = KeyUse::of(&request.call);
         let signed = judge(&request, purpose, ledger).and_then(|()| {
+            let key = self.key_for(&request, ledger)?;
             let Sign { member, role, sequence, not_after, call, span: _ } = request;
             let body = TransactionBody { sender: member, role, sequence, not_after, call };
-            self.seal(body, purpose, ledger.network(), now)
+            self.seal(body, key, purpose, ledger.network(), now)
         });
         match &signed {
             Ok(_) => metrics::signed(purpose),
@@ -114,19 +84,52 @@ impl SignerState {
         self.journal.sync()
     }
 
+    /// The key that the ledger names, of those that the node holds. Keys that came into the store since are looked for when
+    /// it is none of these, and when the sender's next key is.
+    fn key_for(&mut self, request: &Sign, ledger: &State) -> Result<PublicKey, SignError> {
+        let Sign { member, role, call, .. } = request;
+        let named = ledger.member(member).and_then(|held| held.keys.get(role)).copied();
+        let next = match call {
+            Call::ReplaceKey { claim } => Some(claim.key),
+            _ => None,
+        };
+        let missing = |keys: &SignerKeys| {
+            let mut needed = named.into_iter().chain(next);
+            needed.find(|key| !keys.holds(member, *role, *key))
+        };
+        if missing(&self.keys).is_some() {
+            self.reload();
+        }
+        let first = self.keys.of(member, *role).first().map(public);
+        let first = first.ok_or_else(|| SignError::NoKey { member: member.clone(), role: *role })?;
+        match missing(&self.keys) {
+            Some(key) => Err(SignError::OtherKey { member: member.clone(), role: *role, key }),
+            // A sender whom the ledger does not know is refused by it, in its own words.
+            None => Ok(named.unwrap_or(first)),
+        }
+    }
+
+    /// Reads the keys again; what is held stays when they cannot be read.
+    fn reload(&mut self) {
+        match self.store.load() {
+            Ok(keys) => self.keys = keys,
+            Err(error) => warn!(error = with_causes(&error), "the keys read before stay in use"),
+        }
+    }
+
     fn seal(
         &mut self,
         body: TransactionBody,
+        key: PublicKey,
         purpose: KeyUse,
         network: Digest,
         now: TimeMs,
     ) -> Result<SignedTransaction, SignError> {
         let holder = (body.sender.clone(), body.role);
         let no_key = || SignError::NoKey { member: body.sender.clone(), role: body.role };
-        let key = self.keys.0.get(&holder).ok_or_else(no_key)?;
-        let signature = Signature::Ed25519(key.sign(body.signing_message(network).as_bytes()).to_bytes());
+        let signing = self.keys.find(&body.sender, body.role, key).ok_or_else(no_key)?;
+        let signature = Signature::Ed25519(signing.sign(body.signing_message(network).as_bytes()).to_bytes());
         failpoint::reach("signer.signed");
-        let key = PublicKey::Ed25519(key.verification_key().into());
         let body_digest = Digest::of(Purpose::Journal, &canonical::encode(&body));
         let sequence = body.sequence;
         let bytes = Transaction::V3 { body, key, signature }.encode();
@@ -178,7 +181,13 @@ fn judge(request: &Sign, purpose: KeyUse, ledger: &State) -> Result<(), SignErro
             find_emergency(ledger, *emergency).and_then(|()| check_history(ledger, *height, *block))
         }
         Call::DeclareEmergency { declaration } => declaration.check().map_err(SignError::Undeclarable),
-        Call::ReportEquivocation { .. } | Call::Delegate { .. } | Call::Revoke { .. } => Ok(()),
+        Call::ReplaceKey { claim } | Call::SignRecovery { claim } => {
+            ledger.check_claim(claim).map_err(SignError::Unclaimable)
+        }
+        Call::ReportEquivocation { .. }
+        | Call::Delegate { .. }
+        | Call::Revoke { .. }
+        | Call::StopRecovery { .. } => Ok(()),
     }
 }
 

@@ -111,7 +111,11 @@ impl ActError {
     pub const fn reject(&self) -> Option<&Reject> {
         match self {
             Self::Ledger(SubmitError::Rejected(reject))
-            | Self::Refused(SignError::Unplannable(reject) | SignError::Undeclarable(reject)) => Some(reject),
+            | Self::Refused(
+                SignError::Unplannable(reject)
+                | SignError::Undeclarable(reject)
+                | SignError::Unclaimable(reject),
+            ) => Some(reject),
             _ => None,
         }
     }

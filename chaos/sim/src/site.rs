@@ -17,13 +17,13 @@ use althing_actors::{
     },
     signer::{
         actor::{self as signer, SignerOptions},
-        state::SignerKeys,
+        keys::SignerKeys,
         submitter::{Submitter, SubmitterOptions},
     },
     watcher::{StartError, Watched, Watcher},
 };
 use althing_chaos::simulation::people::{self, Mood};
-use althing_contracts::{name::MemberId, role::Role, testing::member_key, transaction::Call};
+use althing_contracts::{name::MemberId, role::Role, testing::member_keys, transaction::Call};
 use ed25519_zebra::SigningKey;
 use rand9::{Rng as _, rngs::StdRng};
 
@@ -76,7 +76,7 @@ impl Site {
         let signer = signer::start(
             watcher,
             SignerOptions {
-                keys: Arc::new(keys(&holders)),
+                keys: Arc::new(Arc::new(keys(&holders))),
                 shelf: shelf.clone(),
                 feed: ledger.feed(),
                 clock: clock.clone(),
@@ -204,9 +204,9 @@ fn kind_of(error: &DeskError) -> String {
 }
 
 fn keys(holders: &BTreeSet<(MemberId, Role)>) -> SignerKeys {
-    let key = |(member, role): &(MemberId, Role)| {
-        let secret = SigningKey::from(member_key(member, *role).secret());
-        ((member.clone(), *role), secret)
+    let keys = |(member, role): &(MemberId, Role)| {
+        let holder = (member.clone(), *role);
+        member_keys(member, *role).map(move |key| (holder.clone(), SigningKey::from(key.secret())))
     };
-    SignerKeys::new(holders.iter().map(key))
+    SignerKeys::new(holders.iter().flat_map(keys))
 }

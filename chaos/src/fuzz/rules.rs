@@ -157,7 +157,8 @@ impl Ledger {
         let sequence = if spoken.byte() == 0 { spoken.small() } else { next + *said };
         *said += 1;
         let not_after = if spoken.byte() == 0 { TimeMs::new(spoken.number()) } else { TimeMs::MAX };
-        let key = *KEYS.get(&(sender.clone(), role))?;
+        let held = self.state.member(&sender).and_then(|held| held.keys.get(&role)).copied();
+        let key = held.or_else(|| KEYS.get(&(sender.clone(), role)).copied())?;
         let body = TransactionBody { sender, role, sequence: Sequence::new(sequence), not_after, call };
         let transaction = Transaction::V3 { body, key, signature: Signature::Ed25519([0; 64]) };
         let decoded = UnverifiedTransaction::decode(&transaction.encode(), self.state.network());
@@ -172,6 +173,9 @@ impl Ledger {
         }
         if kind == 15 && spoken.is() {
             return Some(self.voice(spoken));
+        }
+        if kind == 14 && spoken.is() {
+            return self.key(spoken);
         }
         let proposals: Vec<ProposalId> = self.state.proposals().map(|proposal| proposal.id).collect();
         if kind == 0 || proposals.is_empty() {
@@ -285,6 +289,19 @@ impl Ledger {
         Call::Delegate { track, to, expires: self.state.time().after(length) }
     }
 
+    /// Another key for somebody, by its own word or a colleague's, or a word against that.
+    fn key(&self, spoken: &mut Spoken<'_>) -> Option<Call> {
+        let org = testing::org(usize::from(spoken.byte() % 4));
+        let (name, role) =
+            spoken.one(&[("author", Role::Voter), ("author", Role::Author), ("guardian", Role::Guardian)]);
+        let holder = member(&format!("{org}/{name}"));
+        Some(match spoken.byte() % 4 {
+            0 => Call::StopRecovery { member: holder, role },
+            1 => Call::SignRecovery { claim: testing::next_claim(&self.state, &holder, role)? },
+            _ => Call::ReplaceKey { claim: testing::next_claim(&self.state, &holder, role)? },
+        })
+    }
+
     /// The end of the dormancy that there is, or of one that there is not.
     fn awakening(&self, spoken: &mut Spoken<'_>) -> ProposalDocument {
         let since = self.state.dormant_since().filter(|_| spoken.is());
@@ -351,7 +368,12 @@ const fn fitting_role(call: &Call) -> Role {
             Role::Author
         }
         Call::Review { .. } => Role::Reviewer,
-        Call::Vote { .. } | Call::Delegate { .. } | Call::Revoke { .. } => Role::Voter,
+        Call::Vote { .. }
+        | Call::Delegate { .. }
+        | Call::Revoke { .. }
+        | Call::ReplaceKey { .. }
+        | Call::SignRecovery { .. }
+        | Call::StopRecovery { .. } => Role::Voter,
         Call::Veto { .. }
         | Call::Cosign { .. }
         | Call::DeclareEmergency { .. }

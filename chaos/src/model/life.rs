@@ -195,6 +195,10 @@ impl Life {
             Event::Equivocated { .. }
             | Event::Delegated { .. }
             | Event::Revoked { .. }
+            | Event::KeyReplaced { .. }
+            | Event::RecoverySigned { .. }
+            | Event::RecoveryAgreed { .. }
+            | Event::RecoveryStopped { .. }
             | Event::EmergencyDeclared { .. }
             | Event::EmergencySigned { .. }
             | Event::EmergencyLapsed { .. }

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::target::SICK;
 
 mod emergency;
+mod keys;
 
 /// Longest time that a health gate waits, below the longest time of a stage.
 const HEALTH_WITHIN: DurationMs = DurationMs::new(3_000);
@@ -55,6 +56,9 @@ pub fn act(
     mood: Mood,
     (member, role): (&MemberId, Role),
 ) -> Option<Call> {
+    if role.is_personal() && random.random_bool(0.01) {
+        return keys::change(random, state, (member, role));
+    }
     match role {
         Role::Author => author(random, state, mood, member),
         Role::Reviewer => review(random, state, mood, member),

@@ -49,7 +49,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 59] = [
+    pub const KINDS: [&str; 63] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -109,6 +109,10 @@ impl Coverage {
         NEAR_EXECUTION,
         NEAR_EMERGENCY,
         NEAR_DELEGATION,
+        KEY_REPLACED,
+        KEY_RECOVERED,
+        RECOVERY_AGREED,
+        RECOVERY_STOPPED,
     ];
 
     /// Notes that something happened.
@@ -181,6 +185,10 @@ impl Coverage {
             Event::CooldownBegan { failures: 1, .. } => self.count(FAILED_ONCE),
             Event::CooldownBegan { .. } => self.count(FAILED_ANEW),
             Event::ExpiryNear { expiring, .. } => self.count(near(expiring)),
+            Event::KeyReplaced { recovered_by, .. } if recovered_by.is_empty() => self.count(KEY_REPLACED),
+            Event::KeyReplaced { .. } => self.count(KEY_RECOVERED),
+            Event::RecoveryAgreed { .. } => self.count(RECOVERY_AGREED),
+            Event::RecoveryStopped { .. } => self.count(RECOVERY_STOPPED),
             Event::Dormant { .. } => self.count(DORMANT),
             Event::Awake { .. } => self.count(AWAKENED),
             Event::BondSettled { lost_until: Some(_), .. } => self.count(BOND_LOST),
@@ -379,6 +387,14 @@ pub(super) const NEAR_VOTING: &str = "warnings of a vote that lacks voters";
 pub(super) const NEAR_EXECUTION: &str = "warnings of an execution that nobody begins";
 pub(super) const NEAR_EMERGENCY: &str = "warnings of an emergency's end";
 pub(super) const NEAR_DELEGATION: &str = "warnings of a voice's end";
+/// A member has another key by its own word.
+pub(super) const KEY_REPLACED: &str = "keys replaced by their holders";
+/// A member has another key by its colleagues' word.
+pub(super) const KEY_RECOVERED: &str = "keys recovered by colleagues";
+/// Enough colleagues have signed.
+pub(super) const RECOVERY_AGREED: &str = "recoveries agreed on";
+/// A holder refused, or a colleague took its word back.
+pub(super) const RECOVERY_STOPPED: &str = "recoveries stopped";
 
 /// Guardians want something held back.
 pub(super) const DECLARED: &str = "emergencies declared";

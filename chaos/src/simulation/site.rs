@@ -79,7 +79,8 @@ impl Site {
         disk: &SimDisk,
         view: Arc<LedgerView>,
     ) -> Result<Self, SiteError> {
-        let signer = SignerState::new(staff.keys(), key_uses::open((disk.clone(), KEY_USES))?);
+        let journal = key_uses::open((disk.clone(), KEY_USES))?;
+        let signer = SignerState::open(Arc::new(staff.keys()), journal).expect("keys in memory can be read");
         let members: BTreeSet<_> = staff.with(Role::Executor).cloned().collect();
         let config = ExecutorConfig {
             org: staff.org.clone(),

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use althing_actors::signer::state::SignerKeys;
+use althing_actors::signer::keys::SignerKeys;
 use althing_contracts::{
     constitution::{Constitution, Track, TrackParameters},
     genesis::{Genesis, Tier},
     name::{MemberId, OrgId},
     quantity::{DurationMs, Ratio},
     role::Role,
-    testing::{genesis, member, member_key, org, record},
+    testing::{genesis, member, member_keys, org, record},
 };
 use ed25519_zebra::SigningKey;
 
@@ -105,6 +105,8 @@ pub fn constitution() -> Constitution {
     constitution.emergency.ttl_max = DurationMs::new(4_000);
     constitution.emergency.ratify = DurationMs::new(2_500);
     constitution.delegation.activation = DurationMs::new(300);
+    constitution.recovery.signing = DurationMs::new(3_000);
+    constitution.recovery.delay = DurationMs::new(800);
     constitution.warning = DurationMs::new(600);
     constitution.resubmission.memory = DurationMs::new(15_000);
     constitution.bonds.lost_for = DurationMs::new(6_000);
@@ -156,13 +158,13 @@ pub(super) fn staff_of(plan: &FaultPlan, node: NodeIndex) -> Staff {
 }
 
 impl Staff {
-    /// The keys.
+    /// The keys: those of the beginning, and those that come in their place.
     pub(super) fn keys(&self) -> Arc<SignerKeys> {
-        let key = |(member, role): &(MemberId, Role)| {
-            let secret = SigningKey::from(member_key(member, *role).secret());
-            ((member.clone(), *role), secret)
+        let keys = |(member, role): &(MemberId, Role)| {
+            let holder = (member.clone(), *role);
+            member_keys(member, *role).map(move |key| (holder.clone(), SigningKey::from(key.secret())))
         };
-        Arc::new(SignerKeys::new(self.holders.iter().map(key)))
+        Arc::new(SignerKeys::new(self.holders.iter().flat_map(keys)))
     }
 
     /// The members that have this role here.

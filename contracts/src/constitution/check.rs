@@ -12,6 +12,7 @@ use crate::{
     delegation::DelegationRules,
     dormancy::{DormancyRules, VOTES_MAX},
     quantity::{DurationMs, Ratio},
+    recovery::RecoveryRules,
 };
 
 /// Longest period of any parameter: a timelock of years is a lock-out, not a safeguard.
@@ -49,6 +50,7 @@ impl Constitution {
         share("member_cap", self.member_cap)?;
         share("organisation_cap", self.organisation_cap)?;
         self.delegation.check()?;
+        self.recovery.check()?;
         number("open_proposals_per_author_max", self.open_proposals_per_author_max.into(), 1, 1_000)?;
         period("warning", self.warning, MILLISECOND, PERIOD_MAX)?;
         self.check_attempts()?;
@@ -178,6 +180,16 @@ impl DelegationRules {
     fn check(&self) -> Result<(), ConstitutionError> {
         period("delegation.activation", self.activation, MILLISECOND, PERIOD_MAX)?;
         period("delegation.term_max", self.term_max, self.activation.next(), TERM_MAX)
+    }
+}
+
+impl RecoveryRules {
+    /// Nobody alone gives another person a key, and who has the old one has time to refuse.
+    fn check(&self) -> Result<(), ConstitutionError> {
+        reachable("recovery.colleagues", self.colleagues)?;
+        number("recovery.at_least", self.at_least.into(), 2, 16)?;
+        period("recovery.signing", self.signing, MILLISECOND, PERIOD_MAX)?;
+        period("recovery.delay", self.delay, MILLISECOND, PERIOD_MAX)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     genesis::Tier,
     name::Name,
     quantity::{AmountMilli, BondPoints, DurationMs, Ratio},
+    recovery::RecoveryRules,
     weighing::Weighing,
 };
 
@@ -39,6 +40,7 @@ impl Constitution {
             open_proposals_per_author_max: 8,
             resubmission: resubmission(),
             dormancy: DormancyRules { votes: 3, floor: Ratio::ONE_FIFTH },
+            recovery: recovery(),
             bonds: bonds(),
             vetoes_per_guardian: 3,
             emergency: EmergencyRules::default_genesis(),
@@ -76,6 +78,8 @@ impl Constitution {
         self.emergency.divide(divisor);
         self.delegation.activation = self.delegation.activation.divided(divisor);
         self.resubmission.memory = self.resubmission.memory.divided(divisor);
+        self.recovery.signing = self.recovery.signing.divided(divisor);
+        self.recovery.delay = self.recovery.delay.divided(divisor);
         self.bonds.lost_for = self.bonds.lost_for.divided(divisor);
         self.heartbeat = self.heartbeat.divided(divisor).max(SECOND);
         // On an idle mesh a warning comes with the heartbeat.
@@ -100,6 +104,15 @@ impl TrackParameters {
         for period in [&mut self.execute_by, &mut self.lease, &mut self.stage, &mut self.audit] {
             *period = period.divided(divisor).max(machine_min);
         }
+    }
+}
+
+const fn recovery() -> RecoveryRules {
+    RecoveryRules {
+        colleagues: Threshold::MoreThan(Ratio::ONE_HALF),
+        at_least: 2,
+        signing: DurationMs::from_hours(72),
+        delay: DurationMs::from_hours(48),
     }
 }
 

@@ -43,6 +43,14 @@ pub(crate) fn is_repeat(state: &State, body: &TransactionBody) -> bool {
             body.sequence < state.next_sequence(&body.sender, body.role)
                 && !state.registry().has_delegations(&body.sender, *track)
         }
+        Call::SignRecovery { claim } => state.has_signed_recovery(&body.sender, claim),
+        // One that the sender has sent before; without anything to stop, another one is refused.
+        Call::StopRecovery { member, role } => {
+            body.sequence < state.next_sequence(&body.sender, body.role)
+                && !state.recovery(member, *role).is_some_and(|recovery| {
+                    body.sender == *member || recovery.signatures.contains_key(&body.sender)
+                })
+        }
         call => {
             let proposal = call.proposal().and_then(|id| state.proposal(id));
             proposal.is_some_and(|proposal| holds(proposal, body, state.time()))

@@ -78,7 +78,7 @@ impl Parties<'_> {
         self.check_counts()?;
         self.check_organisations()?;
         for (member, held) in &self.members {
-            self.check_member(member, *held)?;
+            self.check_member(member, held)?;
         }
         for (target, record) in &self.targets {
             self.check_target(target, record)?;
@@ -106,7 +106,7 @@ impl Parties<'_> {
         Ok(())
     }
 
-    fn check_member(&self, member: &MemberId, held: Held<'_>) -> Result<(), PartiesError> {
+    fn check_member(&self, member: &MemberId, held: &Held<'_>) -> Result<(), PartiesError> {
         if !self.organisations.contains_key(member.org_str()) {
             return Err(missing(&format!("member {member}"), member.org_str()));
         }
@@ -157,7 +157,7 @@ impl Parties<'_> {
             claim(observer.node, format!("observer {name}"))?;
         }
         for (member, held) in &self.members {
-            for (role, key) in held.keys {
+            for (role, key) in held.keys.iter().chain(held.given.iter()) {
                 claim(*key, format!("{role} {member}"))?;
             }
         }

@@ -25,7 +25,8 @@ pub(super) fn check(document: &ProposalDocument, registry: &Registry, found: &mu
             _ => {}
         }
     }
-    let holders = Parties::of_registry(registry).after(&document.acts).holders();
+    let parties = Parties::of_registry(registry).after(&document.acts);
+    let holders = parties.holders();
     let sound = amended.map_or(Ok(()), Constitution::check);
     let sound = sound.and_then(|()| amended.unwrap_or(&registry.constitution).check_reach(&holders));
     found.extend(sound.err().map(|error| format!("constitution: {error}")));

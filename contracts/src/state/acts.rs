@@ -27,7 +27,7 @@ impl Registry {
             Subject::Target(id) => act::name_of(self.targets.get(id).map(|target| &target.record)),
             Subject::Member(id) => {
                 let held = self.members.get(id).filter(|member| !member.has_left());
-                act::name_of(held.map(|member| (member.weight, &member.keys)).as_ref())
+                act::name_of(held.map(|member| (member.weight, member.decided_keys())).as_ref())
             }
             // An emergency is never another one: its name is the digest of its content.
             Subject::Emergency(id) => id.digest(),
@@ -135,8 +135,7 @@ impl Registry {
 
     fn set_member(&mut self, id: &MemberId, record: &MemberRecord) {
         let mut member = self.members.get(id).map_or_else(Member::default, |known| Member::clone(known));
-        member.weight = record.weight;
-        member.keys = record.keys.clone();
+        member.take_record(record);
         self.members.insert(id.clone(), Arc::new(member));
         self.begin_first_term(id);
     }
@@ -147,6 +146,7 @@ impl Registry {
             let member = Arc::make_mut(member);
             member.weight = Weight::ZERO;
             member.keys = BTreeMap::new();
+            member.given = BTreeMap::new();
         }
     }
 

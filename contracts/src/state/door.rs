@@ -73,6 +73,11 @@ impl State {
                 self.registry.delegate(&body.sender, (*track, to), *expires, events)
             }
             Call::Revoke { track } => self.registry.revoke(&body.sender, *track, events),
+            Call::ReplaceKey { claim } => self.replace_key((&body.sender, body.role), claim, events),
+            Call::SignRecovery { claim } => self.sign_recovery(&body.sender, claim, events),
+            Call::StopRecovery { member, role } => {
+                self.stop_recovery((&body.sender, body.role), (member.clone(), *role), events)
+            }
             call => {
                 let id = call.proposal().ok_or(Reject::NoProposal)?;
                 self.with_proposal(id, events, |cast| {
@@ -101,6 +106,7 @@ impl State {
             if let Some(ended) = self.proposals.get(&id).map(Arc::clone) {
                 self.registry.settle_attempt(&ended, from, events);
             }
+            self.drop_void_recoveries();
             self.supersede_overtaken(events);
         }
         Ok(())

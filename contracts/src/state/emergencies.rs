@@ -43,7 +43,7 @@ impl State {
     pub(crate) fn timed_proposals(&self) -> impl Iterator<Item = &Proposal> {
         self.deadlines.keys().filter_map(|(_, timer)| match timer {
             Timer::Proposal(id) => self.proposal(*id),
-            Timer::Emergency(_) => None,
+            Timer::Emergency(_) | Timer::Recovery(_) => None,
         })
     }
 

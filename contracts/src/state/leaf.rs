@@ -51,6 +51,8 @@ pub enum LeafKey {
     Warning(Expiring),
     /// What is remembered of a content that has failed; its value is the digest of the record.
     Content(ContentId),
+    /// What colleagues have said about keys that are lost.
+    Recoveries,
 }
 
 /// What the state root says about a proposal: enough for a person, and a commitment to all the rest.
@@ -166,9 +168,15 @@ pub(crate) fn ranges<'a>(members: impl ExactSizeIterator<Item = &'a MemberId>) -
 
 /// Every leaf that is not a proposal's.
 pub(crate) fn registry_keys(registry: &Registry) -> Vec<LeafKey> {
-    let fixed =
-        [LeafKey::Constitution, LeafKey::Roster, LeafKey::Members, LeafKey::Ledger, LeafKey::Mandates]
-            .into_iter();
+    let fixed = [
+        LeafKey::Constitution,
+        LeafKey::Roster,
+        LeafKey::Members,
+        LeafKey::Ledger,
+        LeafKey::Mandates,
+        LeafKey::Recoveries,
+    ]
+    .into_iter();
     let emergencies = registry.emergencies.keys().copied().map(LeafKey::Emergency);
     let targets = registry.targets.keys().cloned().map(LeafKey::Target);
     let members = registry.ranges.keys().cloned().map(LeafKey::Activity);
@@ -193,13 +201,15 @@ pub(crate) fn registry_value(registry: &Registry, key: &LeafKey) -> Option<Vec<u
         LeafKey::Mandates => Digest::of_object(Purpose::State, &registry.mandates),
         LeafKey::Warning(expiring) => Digest::of_object(Purpose::State, registry.warnings.get(expiring)?),
         LeafKey::Content(id) => Digest::of_object(Purpose::State, registry.attempts.get(id)?),
+        LeafKey::Recoveries => Digest::of_object(Purpose::State, &registry.recoveries),
     };
     Some(canonical::encode(&digest))
 }
 
 fn members_digest(registry: &Registry) -> Digest {
     let members = registry.members.iter();
-    let members: Vec<_> = members.map(|(id, member)| (id, member.weight, &member.keys)).collect();
+    let members: Vec<_> =
+        members.map(|(id, member)| (id, member.weight, &member.keys, &member.given)).collect();
     Digest::of_object(Purpose::State, &members)
 }
 

@@ -15,12 +15,13 @@ use crate::{
     genesis::{Genesis, MemberRecord, ObserverRecord, OrganisationRecord},
     name::{MemberId, Name, OrgId, TargetId},
     quantity::{EventSequence, Fence, Height, Sequence, TimeMs},
+    recovery::Recovery,
     reject::Reject,
     role::Role,
     shared_map::SharedMap,
     signature::PublicKey,
     state::{
-        Member, Target,
+        KeyPlace, Member, Target,
         attempts::Fading,
         delegations::Floor,
         expiries::Agenda,
@@ -61,6 +62,8 @@ pub struct Registry {
     pub(crate) agenda: Agenda,
     /// How much the members take part.
     pub(crate) dormancy: Dormancy,
+    /// What colleagues have said about keys that are lost.
+    pub(crate) recoveries: BTreeMap<KeyPlace, Recovery>,
     /// What has failed, as far as it is remembered.
     pub(crate) attempts: SharedMap<ContentId, Attempts>,
     #[borsh(skip)]
@@ -107,6 +110,7 @@ impl Registry {
             warnings: SharedMap::default(),
             agenda: Agenda::default(),
             dormancy: Dormancy::default(),
+            recoveries: BTreeMap::new(),
             attempts: SharedMap::default(),
             fading: Fading::default(),
             holds: Arc::default(),

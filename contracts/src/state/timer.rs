@@ -1,5 +1,5 @@
 //! Owns the beginning of a block: time moves, people are warned of what is about to expire, and everything that fell due
-//! happens in the order (deadline, emergencies first, id).
+//! happens in the order (deadline, emergencies first, then recovered keys, id).
 
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use crate::{
     lifecycle::{self, Cast, Move},
     quantity::{Height, TimeMs},
     reject::Reject,
-    state::{Applied, State},
+    state::{Applied, KeyPlace, State},
     transaction::ProposalId,
 };
 
 /// What the ledger acts on by itself. Measures end before anything else that falls due at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     Emergency(EmergencyId),
+    Recovery(KeyPlace),
     Proposal(ProposalId),
 }
 
@@ -43,6 +44,7 @@ impl State {
         for _ in 0..most {
             match self.next_due() {
                 Some((_, Timer::Emergency(id))) => lifecycle::emergency::fall_due(self, id, &mut events),
+                Some((_, Timer::Recovery(place))) => self.recover(place, &mut events),
                 Some((due, Timer::Proposal(id))) => self.fire(due, id, &mut events),
                 None => break,
             }
@@ -52,7 +54,7 @@ impl State {
 
     fn next_due(&self) -> Option<(TimeMs, Timer)> {
         let (due, ()) = self.deadlines.get_min()?;
-        (due.0 <= self.registry.time).then_some(*due)
+        (due.0 <= self.registry.time).then(|| due.clone())
     }
 
     /// A timer that the rules do not know is dropped, so that one proposal never holds the ledger up.

@@ -1,31 +1,53 @@
 //! G8: author and required reviewer are of different organisations, executor and voter keys are apart, and auditors
 //! write nothing but attestations.
 
-use super::{Found, Trail, ensure};
+use std::collections::BTreeMap;
+
+use super::{Found, Trail, ensure, ensure_at};
 use crate::{
+    act::Subject,
     event::Event,
     invariant::{Invariant, View},
+    name::MemberId,
     role::Role,
-    transaction::{Call, VerifiedTransaction},
+    signature::PublicKey,
+    transaction::Call,
 };
 
 const G8: Invariant = Invariant::Duties;
 
-/// Judges one transaction: its key is the sender's for its role, and an auditor only attests.
-pub(super) fn check_transaction(block: &View<'_>, transaction: &VerifiedTransaction) -> Result<(), Found> {
-    let body = transaction.body();
-    let violated = |finding: String| Err(Found { invariant: G8, proposal: None, message: finding });
-    let Some(member) = block.after.member(&body.sender) else {
-        return violated(format!("{} acts and is not a member", body.sender));
-    };
-    if member.keys.get(&body.role) != Some(&transaction.key()) {
-        return violated(format!("{} acts as {} with a key of another role", body.sender, body.role));
-    }
-    if (body.role == Role::Auditor) != matches!(body.call, Call::Attest { .. } | Call::AttestEmergency { .. })
-    {
-        return violated(format!("{} acts as {} on what is not its role's", body.sender, body.role));
+/// Judges the transactions of a block: each key is the sender's for its role, and an auditor only attests.
+///
+/// Back from the end of the block, where the keys are known: what replaces a key was signed with the one before.
+pub(super) fn check_transactions(block: &View<'_>) -> Result<(), Found> {
+    let mut before: BTreeMap<(&MemberId, Role), PublicKey> = BTreeMap::new();
+    for transaction in block.transactions.iter().rev() {
+        let body = transaction.body();
+        if let Call::ReplaceKey { claim } = &body.call {
+            before.insert((&claim.member, claim.role), claim.replaces);
+        }
+        let place = (&body.sender, body.role);
+        let held = || block.after.member(&body.sender)?.keys.get(&body.role).copied();
+        let expected = before.get(&place).copied().or_else(held);
+        let is_own = expected == Some(transaction.key()) || is_decided_on(block, &body.sender);
+        ensure_at(is_own, G8, || {
+            format!("{} acts as {} with a key that is not its own", body.sender, body.role)
+        })?;
+        let attests = matches!(body.call, Call::Attest { .. } | Call::AttestEmergency { .. });
+        ensure_at((body.role == Role::Auditor) == attests, G8, || {
+            format!("{} acts as {} on what is not its role's", body.sender, body.role)
+        })?;
     }
     Ok(())
+}
+
+/// Whether the block carries out a decision about a member, before which it had other keys.
+fn is_decided_on(block: &View<'_>, member: &MemberId) -> bool {
+    block.events.iter().any(|event| match event {
+        Event::Enacted { subject: Subject::Member(id), .. } => id == member,
+        Event::Enacted { subject: Subject::Organisation(org), .. } => org.as_str() == member.org_str(),
+        _ => false,
+    })
 }
 
 /// Judges one event: who looks over a change is not of its author's organisation.

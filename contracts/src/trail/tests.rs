@@ -21,6 +21,7 @@ use crate::{
 mod attempt;
 mod dormancy;
 mod expiry;
+mod keys;
 mod separation;
 mod voice;
 
@@ -45,9 +46,13 @@ impl Life {
     fn block(&mut self, later: DurationMs, calls: &[(&str, Role, Call)]) {
         let signed: Vec<Transaction> =
             calls.iter().map(|(sender, role, call)| self.world.sign(sender, *role, call.clone())).collect();
+        self.signed(later, &signed);
+    }
+
+    fn signed(&mut self, later: DurationMs, signed: &[Transaction]) {
         let transactions: Vec<_> = signed.iter().map(|signed| self.world.verify(signed)).collect();
-        let (_, Executed { state, events, outcomes, header }) = self.world.block(later, &signed);
-        assert_eq!(outcomes.len(), calls.len(), "every call takes effect");
+        let (_, Executed { state, events, outcomes, header }) = self.world.block(later, signed);
+        assert_eq!(outcomes.len(), signed.len(), "every call takes effect");
         self.seen.push(Seen { header, transactions, events, after: state });
     }
 

@@ -45,6 +45,19 @@ pub fn create(path: &Path, key: &SecretKey) -> Result<(), KeyError> {
 /// # Errors
 /// The file is missing, others can read it, it is malformed, or it holds a key for another purpose.
 pub fn load(path: &Path, expected: KeyPurpose) -> Result<SecretKey, KeyError> {
+    let key = load_any(path)?;
+    if key.purpose() == expected {
+        Ok(key)
+    } else {
+        Err(KeyError::Purpose { path: path.to_owned(), expected, found: key.purpose() })
+    }
+}
+
+/// Reads a key file whose purpose is for the caller to judge.
+///
+/// # Errors
+/// The file is missing, others can read it, or it is malformed.
+pub fn load_any(path: &Path) -> Result<SecretKey, KeyError> {
     let failed = |what, source| KeyError::Io { what, path: path.to_owned(), source };
     let file = File::open(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => KeyError::Missing { path: path.to_owned() },
@@ -58,12 +71,7 @@ pub fn load(path: &Path, expected: KeyPurpose) -> Result<SecretKey, KeyError> {
         return Err(malformed("it is longer than 4 KiB"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is not text"))?;
-    let key = text::read(text).map_err(|reason| malformed(&reason))?;
-    if key.purpose() == expected {
-        Ok(key)
-    } else {
-        Err(KeyError::Purpose { path: path.to_owned(), expected, found: key.purpose() })
-    }
+    text::read(text).map_err(|reason| malformed(&reason))
 }
 
 /// The mode is read from the open file, so that what is checked is what is read.

@@ -130,8 +130,14 @@ fn the_members_of_a_directory_are_loaded_by_file_name() {
     let (org, vera) = (OrgId::new("acme").unwrap(), MemberId::new("acme/vera").unwrap());
     create(&member_key_path(&keys, &vera, Role::Voter), &key()).unwrap();
     create(&keys.join("node.key"), &SecretKey::generate(KeyPurpose::Node).unwrap()).unwrap();
+    let next = SecretKey::generate(VOTER).unwrap();
+    create(&keys.join("vera.voter.2.key"), &next).unwrap();
+    create(&keys.join("vera.voter.2.old.key"), &SecretKey::generate(VOTER).unwrap()).unwrap();
     let loaded = load_members(&keys, &org).unwrap();
-    assert_eq!(loaded.len(), 1);
+    assert_eq!(loaded.len(), 2);
+    let (_, _, first) = &loaded[0];
+    assert_eq!(first.public(), next.public(), "in the order of the file names");
+    let loaded = &loaded[1..];
     assert_eq!((&loaded[0].0, loaded[0].1, loaded[0].2.public()), (&vera, Role::Voter, key().public()));
 }
 

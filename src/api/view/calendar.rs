@@ -17,11 +17,11 @@ pub struct DueView {
     pub at_ms: u64,
     /// What happens: `review-ends`, `voting-ends`, `confirmation-ends`, `timelock-ends`, `enactment-tried`, `begin-by`,
     /// `stage-ends`, `rollback-ends`, `resume-by`, `audit-due`, `signing-ends`, `measures-end`, `term-ends`,
-    /// `delegation-begins` or `delegation-ends`.
+    /// `delegation-begins`, `delegation-ends` or `key-recovered`.
     pub occasion: String,
-    /// To what: `proposal`, `emergency`, `guardian` or `voice`.
+    /// To what: `proposal`, `emergency`, `guardian`, `voice` or `key`.
     pub subject: String,
-    /// The id of the proposal or the emergency, or the name of the guardian or voter.
+    /// The id of the proposal or the emergency, or the name of the member.
     pub id: String,
     /// What it is about, in one line.
     pub title: String,
@@ -45,6 +45,10 @@ impl DueView {
             }
             Subject::Guardian(member) => {
                 ("guardian", member.to_string(), act::Subject::Mandate(member.clone()).to_string())
+            }
+            Subject::Key { holder, role } => {
+                part = format!("-{role}");
+                ("key", holder.to_string(), format!("{holder} gets another key as {role}"))
             }
             Subject::Voice { from, track, to } => {
                 let track = super::kebab(track);

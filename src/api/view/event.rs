@@ -9,7 +9,7 @@ use super::time::rfc3339;
 /// Prefix of every event's type, a reverse domain name as `CloudEvents` asks for.
 pub const TYPE_PREFIX: &str = "io.althing.";
 /// The names of all events, as they follow [`TYPE_PREFIX`] and are filtered by.
-pub const TYPES: [&str; 36] = [
+pub const TYPES: [&str; 40] = [
     "submitted",
     "stage-changed",
     "rules-broken",
@@ -40,6 +40,10 @@ pub const TYPES: [&str; 36] = [
     "reinstated",
     "delegated",
     "revoked",
+    "key-replaced",
+    "recovery-signed",
+    "recovery-agreed",
+    "recovery-stopped",
     "cooldown-began",
     "bond-held",
     "bond-settled",

@@ -197,6 +197,10 @@ fn detail(event: &Event) -> String {
         | Event::Equivocated { .. }
         | Event::Delegated { .. }
         | Event::Revoked { .. }
+        | Event::KeyReplaced { .. }
+        | Event::RecoverySigned { .. }
+        | Event::RecoveryAgreed { .. }
+        | Event::RecoveryStopped { .. }
         | Event::TimelockElapsed { .. } => String::new(),
     }
 }

@@ -35,7 +35,7 @@ pub(super) type Drafts = BTreeMap<String, String>;
 pub(super) fn of(inventory: &Inventory, base: &Constitution) -> Outcome<Drafts> {
     let mut drafts = Drafts::new();
     if let Some(rules) = rules(inventory, base) {
-        let text = document::parse_toml(Exit::EndedBadly, RULES, rules.clone())?;
+        let text = document::parse_toml(Exit::EndedBadly, RULES, rules.clone(), "")?;
         overlay::lay(base, &text, RULES)?;
         drafts.insert(RULES.to_owned(), rules);
     }

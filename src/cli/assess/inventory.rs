@@ -78,7 +78,7 @@ impl Listed {
 pub(super) fn read(place: &Path) -> Outcome<Inventory> {
     let mut found: BTreeMap<TargetId, (Listed, PathBuf)> = BTreeMap::new();
     for file in files(place)? {
-        let File { targets } = document::read_as(&file)?;
+        let File { targets } = document::read_as(&file, "`althing assess --help` shows an entry")?;
         for listed in targets {
             if let Some((_, first)) = found.get(&listed.name) {
                 let (name, shown) = (&listed.name, file.display());

@@ -15,7 +15,7 @@ use crate::cli::{
 /// # Errors
 /// The file cannot be read or is no TOML.
 pub(in crate::cli) fn read(file: &Path) -> Outcome<Table> {
-    document::read_as(file)
+    document::read_as(file, "`althing policy show` has every parameter")
 }
 
 /// The constitution with everything that the text says in its place.

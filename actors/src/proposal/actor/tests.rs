@@ -45,7 +45,7 @@ fn bench_with(providers: Vec<Arc<dyn Provider>>, panics: bool) -> Bench {
         ("birch/author", Role::Voter),
     ]));
     let signer = SignerOptions {
-        keys: keys.clone(),
+        keys: Arc::new(keys.clone()),
         shelf: Shelf::directory(dir.path().to_owned()),
         feed: ledger.feed(),
         clock: ledger.clone(),

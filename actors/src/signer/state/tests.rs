@@ -1,6 +1,7 @@
 use althing_contracts::{
     quantity::{Revision, Sequence},
-    testing::{World, deploy, line, member},
+    role::Role,
+    testing::{self, World, deploy, line, member},
     transaction::{AuditVerdict, Choice, StepOutcome, UnverifiedTransaction},
 };
 
@@ -25,7 +26,7 @@ fn bench() -> Bench {
         ("acme/auditor", Role::Auditor),
     ];
     let journal = journal::open(&dir.path().join("keys.journal")).unwrap();
-    let signer = SignerState::new(Arc::new(keys(&held)), journal);
+    let signer = SignerState::open(Arc::new(Arc::new(keys(&held))), journal).unwrap();
     let mut world = World::new(4);
     world.pass(althing_contracts::quantity::DurationMs::new(1));
     Bench { dir, world, signer }
@@ -199,6 +200,51 @@ fn keys_are_never_printed() {
     let held = keys(&[("acme/author", Role::Author)]);
     let printed = format!("{held:?}");
     assert!(printed.contains("acme/author"), "{printed}");
-    let (_, key) = held.0.first_key_value().unwrap();
+    let (holder, role) = held.holders().next().unwrap();
+    let key = &held.of(holder, *role)[0];
     assert!(!printed.contains(&hex::encode(key.to_bytes())));
+}
+
+/// A store into which keys come later.
+#[derive(Default)]
+struct Later(std::sync::Mutex<Option<Arc<SignerKeys>>>, Vec<(&'static str, Role)>);
+
+impl KeyStore for Later {
+    fn load(&self) -> Result<Arc<SignerKeys>, KeyStoreError> {
+        let later = self.0.lock().unwrap().clone();
+        Ok(later.unwrap_or_else(|| Arc::new(keys(&self.1))))
+    }
+}
+
+#[test]
+fn the_key_that_the_ledger_names_signs_and_is_looked_for_when_it_is_new() {
+    let mut bench = bench();
+    let author = member("acme/author");
+    let store = Arc::new(Later(std::sync::Mutex::default(), vec![("acme/author", Role::Author)]));
+    let journal = journal::open(&bench.dir.path().join("later.journal")).unwrap();
+    bench.signer = SignerState::open(store.clone(), journal).unwrap();
+    let claim = bench.world.claim("acme/author", Role::Author);
+    let replace = || Call::ReplaceKey { claim: claim.clone() };
+
+    let missing = bench.refusal("acme/author", Role::Author, replace());
+    let expected = format!("this node holds no key {} of acme/author for the role author;", claim.key);
+    assert!(missing.starts_with(&expected), "nobody locks itself out: {missing}");
+
+    let all = testing::member_keys(&author, Role::Author);
+    let all = all.map(|key| ((author.clone(), Role::Author), ed25519_zebra::SigningKey::from(key.secret())));
+    *store.0.lock().unwrap() = Some(Arc::new(SignerKeys::new(all)));
+    let signed = bench.sign("acme/author", Role::Author, replace()).unwrap();
+    take(&mut bench, &signed);
+    let refused = bench.sign("acme/author", Role::Author, replace()).unwrap_err();
+    assert!(matches!(refused, SignError::Unclaimable(_)), "{refused}");
+
+    let signed = bench.sign("acme/author", Role::Author, bench.submission()).unwrap();
+    take(&mut bench, &signed);
+    assert_eq!(bench.world.state.next_sequence(&author, Role::Author), Sequence::new(3));
+}
+
+fn take(bench: &mut Bench, signed: &SignedTransaction) {
+    let verified =
+        UnverifiedTransaction::decode(&signed.bytes, bench.world.network()).unwrap().verify().unwrap();
+    bench.world.state.apply(althing_contracts::state::Input::Transaction(&verified)).unwrap();
 }

@@ -76,7 +76,7 @@ fn bench_with(faults: Vec<(bool, SubmitError)>, clock: Option<Arc<dyn Clock>>) -
     let arbiter = Arbiter::new();
     let keys = Arc::new(keys(&[AUTHOR]));
     let options = SignerOptions {
-        keys: keys.clone(),
+        keys: Arc::new(keys.clone()),
         shelf: Shelf::directory(dir.path().to_owned()),
         feed: ledger.feed(),
         clock: clock.unwrap_or(ledger.clone()),

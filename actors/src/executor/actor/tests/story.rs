@@ -82,7 +82,7 @@ impl Mesh {
         let journals = Shelf::directory(self.dir.path().join(org));
         let ledger = Arc::new(Mortal { life: Arc::clone(&life), inner: Arc::clone(&self.ledger) });
         let signer = SignerOptions {
-            keys: Arc::clone(&keys),
+            keys: Arc::new(Arc::clone(&keys)),
             shelf: journals.clone(),
             feed: self.ledger.feed(),
             clock: self.ledger.clone(),
