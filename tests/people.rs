@@ -34,3 +34,5 @@ mod policy;
 mod rehearsal;
 #[path = "people/rendering.rs"]
 mod rendering;
+#[path = "people/several.rs"]
+mod several;

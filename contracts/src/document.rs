@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 mod check;
 
-pub use check::{DATA_CLASSES_MAX, INSTANCES_MAX, SAMPLES_MAX};
+pub use check::{AFTER_MAX, DATA_CLASSES_MAX, INSTANCES_MAX, SAMPLES_MAX};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::{
     digest::{Digest, Purpose},
     name::{Line, Name, Prose, TargetId},
     quantity::{AmountMilli, DurationMs, Ratio},
+    transaction::ProposalId,
 };
 
 /// Version of the document's text form.
@@ -55,6 +56,9 @@ pub struct ProposalDocument {
     /// Changes of the rules themselves, which the ledger carries out; all of them or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<Act>,
+    /// Proposals that are carried out before this one begins; when one of them is not, this one is superseded.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub after: BTreeSet<ProposalId>,
 }
 
 impl ProposalDocument {
@@ -72,6 +76,7 @@ impl ProposalDocument {
             rollback: None,
             stages: Vec::new(),
             acts,
+            after: BTreeSet::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
 
 mod audit;
 mod ballot;
+pub(crate) mod batch;
 pub(crate) mod emergency;
 mod enact;
 mod execution;
@@ -34,7 +35,7 @@ pub(crate) use ballot::may_vote;
 pub(crate) use execution::{are_targets_free, is_held};
 pub(crate) use gate::{judged, judged_steps};
 pub(crate) use queue::overtaken;
-pub(crate) use repeat::is_repeat;
+pub(crate) use repeat::{has_voted, is_repeat};
 pub(crate) use review::organisations as reviewing_organisations;
 pub(crate) use submission::submit;
 pub(crate) use work::orders;
@@ -55,6 +56,8 @@ pub(crate) enum Move<'a> {
     Deadline,
     /// What it was planned against, or what it was to be decided by, is another.
     Overtaken(&'static str),
+    /// Everything that it waited for is carried out.
+    Released,
     /// An emergency keeps a target on which it is being carried out.
     Stopped(&'a str),
 }
@@ -129,6 +132,7 @@ fn by_itself(cast: &mut Cast<'_>, motion: Move<'_>) -> Result<(), Reject> {
         (Voting, Move::Deadline) => ballot::close(cast),
         (Confirming, Move::Deadline) => ballot::confirm(cast),
         (Queued, Move::Deadline) => queue::fall_due(cast),
+        (Queued, Move::Released) => queue::release(cast),
         (Review | Voting | Confirming | Queued, Move::Overtaken(cause)) => queue::supersede(cast, cause),
         (Canary | Rollout(_) | Verifying, Move::Deadline) => rollback::time_out(cast),
         (Canary | Rollout(_) | Verifying, Move::Stopped(cause)) => rollback::halt(cast, cause),
@@ -199,6 +203,7 @@ pub(crate) const fn name_of(call: &Call) -> &'static str {
         Call::AttestEmergency { .. } => "attest-emergency",
         Call::Delegate { .. } => "delegate",
         Call::Revoke { .. } => "revoke",
+        Call::VoteBatch { .. } => "vote-batch",
         Call::ReplaceKey { .. } => "replace-key",
         Call::SignRecovery { .. } => "sign-recovery",
         Call::StopRecovery { .. } => "stop-recovery",
@@ -210,7 +215,9 @@ pub(crate) const fn role_of(call: &Call) -> &'static [Role] {
     match call {
         Call::Submit { .. } | Call::Revise { .. } | Call::Cancel { .. } => &[Role::Author],
         Call::Review { .. } => &[Role::Reviewer],
-        Call::Vote { .. } | Call::Delegate { .. } | Call::Revoke { .. } => &[Role::Voter],
+        Call::Vote { .. } | Call::VoteBatch { .. } | Call::Delegate { .. } | Call::Revoke { .. } => {
+            &[Role::Voter]
+        }
         Call::Veto { .. }
         | Call::Cosign { .. }
         | Call::DeclareEmergency { .. }
@@ -226,6 +233,22 @@ pub(crate) const fn role_of(call: &Call) -> &'static [Role] {
         Call::ReplaceKey { .. } | Call::SignRecovery { .. } | Call::StopRecovery { .. } => {
             &[Role::Voter, Role::Author, Role::Reviewer, Role::Guardian]
         }
+    }
+}
+
+impl Proposal {
+    /// Refuses statements about another edition or another plan.
+    pub(crate) fn check_edition(
+        &self,
+        (revision, plan_hash): (crate::quantity::Revision, crate::digest::Digest),
+    ) -> Result<(), Reject> {
+        if revision != self.revision {
+            return Err(Reject::Revision { found: revision, current: self.revision });
+        }
+        if plan_hash != self.plan_hash {
+            return Err(Reject::PlanMoved { found: plan_hash, current: self.plan_hash });
+        }
+        Ok(())
     }
 }
 
@@ -253,21 +276,6 @@ impl Cast<'_> {
         if let Some(deadline) = self.proposal.deadline {
             self.registry.warn_of(expiring, deadline);
         }
-    }
-
-    /// Refuses statements about another edition or another plan.
-    pub(crate) fn check_edition(
-        &self,
-        (revision, plan_hash): (crate::quantity::Revision, crate::digest::Digest),
-    ) -> Result<(), Reject> {
-        let proposal = &self.proposal;
-        if revision != proposal.revision {
-            return Err(Reject::Revision { found: revision, current: proposal.revision });
-        }
-        if plan_hash != proposal.plan_hash {
-            return Err(Reject::PlanMoved { found: plan_hash, current: proposal.plan_hash });
-        }
-        Ok(())
     }
 
     pub(crate) fn check_author(&self, sender: &MemberId) -> Result<(), Reject> {

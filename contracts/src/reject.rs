@@ -4,6 +4,8 @@ mod step;
 
 pub use step::StepRefusal;
 
+pub use crate::lifecycle::batch::{BATCH_MAX, BatchRefusal};
+
 use crate::{
     attempt::ContentId,
     constitution::Track,
@@ -341,6 +343,9 @@ pub enum Reject {
         /// When it fell dormant.
         since: TimeMs,
     },
+    /// The ballot on several proposals is not taken.
+    #[error("the ballot is not taken on any of the proposals: {0}")]
+    Batch(#[from] BatchRefusal),
     /// The key is not replaced, or not so.
     #[error("the key is not replaced: {0}")]
     Key(#[from] KeyRefusal),
@@ -409,6 +414,7 @@ impl Reject {
             Self::ExecutorSuspended { .. } => "executor-suspended",
             Self::Delegation { .. } => "delegation",
             Self::Dormant { .. } => "dormant",
+            Self::Batch(_) => "batch",
             Self::Key(_) => "key",
         }
     }
@@ -423,6 +429,7 @@ impl Reject {
                 why,
                 StepRefusal::Timelocked { .. }
                     | StepRefusal::NotCosigned { .. }
+                    | StepRefusal::Awaits { .. }
                     | StepRefusal::Held { .. }
                     | StepRefusal::TargetBusy { .. }
                     | StepRefusal::StageAhead

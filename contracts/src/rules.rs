@@ -11,6 +11,7 @@ mod cost;
 mod guardian;
 mod health;
 mod parties;
+mod predecessors;
 mod residency;
 mod rollback;
 mod slo;
@@ -51,6 +52,8 @@ pub enum RuleId {
     RosterOverlap,
     /// Powers of a guardian are given to somebody who holds the role.
     GuardianKnown,
+    /// What it waits for is or will be carried out.
+    PredecessorsStand,
 }
 
 /// One broken rule.
@@ -73,6 +76,7 @@ const OF_STEPS: &[(RuleId, Rule)] = &[
     (RuleId::HealthCheckPresent, health::check),
     (RuleId::RollbackPresent, rollback::check),
     (RuleId::BlastRadius, blast_radius::check),
+    (RuleId::PredecessorsStand, predecessors::check),
 ];
 /// Those for a change of the rules themselves.
 const OF_ACTS: &[(RuleId, Rule)] = &[
@@ -81,6 +85,7 @@ const OF_ACTS: &[(RuleId, Rule)] = &[
     (RuleId::RosterOverlap, parties::check_roster),
     (RuleId::ConstitutionSound, constitution::check),
     (RuleId::GuardianKnown, guardian::check),
+    (RuleId::PredecessorsStand, predecessors::check),
 ];
 /// Those of them that ask about nothing but the document.
 const STANDING: &[(RuleId, Rule)] = &[(RuleId::CostCeiling, cost::check)];

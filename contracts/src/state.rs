@@ -37,6 +37,7 @@ mod holds;
 mod keys;
 mod leaf;
 mod planning;
+mod precedence;
 mod registry;
 mod snapshot;
 #[cfg(test)]
@@ -385,6 +386,7 @@ impl State {
 
     /// Puts parts together, derives what is derived, and computes the root.
     fn assemble(mut registry: Registry, proposals: SharedMap<ProposalId, Arc<Proposal>>) -> Self {
+        proposals.values().for_each(|proposal| registry.precedence.note(proposal));
         registry.settle_floor();
         let open = proposals.iter().filter(|(_, proposal)| proposal.is_open());
         let due = proposals

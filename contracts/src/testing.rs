@@ -410,6 +410,7 @@ pub fn deploy(version: &str, stages: &[&[&str]]) -> ProposalDocument {
         rollback: Some(RollbackPlan::Previous),
         stages: stages.iter().enumerate().map(stage).collect(),
         acts: Vec::new(),
+        after: BTreeSet::new(),
     }
 }
 

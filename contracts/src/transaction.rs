@@ -10,7 +10,7 @@ mod equivocation;
 mod statement;
 
 pub use equivocation::{Equivocation, EquivocationKind};
-pub use statement::{AuditVerdict, Choice, HealthReport, ReviewVerdict, StepOutcome};
+pub use statement::{AuditVerdict, Choice, Edition, HealthReport, ReviewVerdict, StepOutcome};
 
 use crate::{
     canonical::{self, DecodeError},
@@ -271,6 +271,13 @@ pub enum Call {
         /// Which one.
         role: Role,
     },
+    /// Voter: one ballot for several proposals of the routine track, for all of them or for none.
+    VoteBatch {
+        /// Which editions.
+        editions: Vec<Edition>,
+        /// The choice.
+        choice: Choice,
+    },
 }
 
 /// A body with the key and signature of its sender. The variant is the version of the wire format.
@@ -322,6 +329,7 @@ impl Call {
             | Self::AttestEmergency { .. }
             | Self::Delegate { .. }
             | Self::Revoke { .. }
+            | Self::VoteBatch { .. }
             | Self::ReplaceKey { .. }
             | Self::SignRecovery { .. }
             | Self::StopRecovery { .. } => None,

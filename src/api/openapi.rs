@@ -40,6 +40,7 @@ use super::{
         acts::revise,
         acts::review,
         acts::vote,
+        acts::vote_batch,
         acts::cancel,
         acts::cosign,
         acts::veto,

@@ -69,6 +69,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, writes: bool) {
             resource("/v1/proposals/{id}/cosignatures").post(acts::cosign),
             resource("/v1/proposals/{id}/veto").post(acts::veto),
             resource("/v1/delegations/revoke").post(delegations::revoke),
+            resource("/v1/votes").post(acts::vote_batch),
             resource("/v1/keys/replace").post(keys::replace),
             resource("/v1/recoveries/stop").post(keys::stop),
             resource("/v1/emergencies/{id}/signatures").post(emergencies::sign),

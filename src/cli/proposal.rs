@@ -12,7 +12,7 @@ use althing_contracts::{
     document::ProposalDocument,
     name::{Line, MemberId},
     quantity::Revision,
-    transaction::ReviewVerdict,
+    transaction::{Edition, ProposalId, ReviewVerdict},
 };
 use clap::{Subcommand, ValueEnum};
 
@@ -312,7 +312,7 @@ async fn review(
 ) -> Outcome {
     let member = session.member(member)?;
     let client = session.client()?;
-    let (revision, plan_hash) = seen(&client, id, hash, session).await?;
+    let Edition { revision, plan_hash, .. } = seen(&client, id, hash, session).await?;
     let verdict = match verdict {
         Verdict::Approve => ReviewVerdict::Approve,
         Verdict::Refuse => ReviewVerdict::Refuse,
@@ -327,7 +327,7 @@ async fn review(
 async fn cosign(id: &str, hash: Option<Digest>, member: Option<MemberId>, session: &Session) -> Outcome {
     let member = session.member(member)?;
     let client = session.client()?;
-    let (revision, plan_hash) = seen(&client, id, hash, session).await?;
+    let Edition { revision, plan_hash, .. } = seen(&client, id, hash, session).await?;
     let request = CosignRequest { member, revision, plan_hash };
     let accepted: AcceptedView = client.post(&path(id, "/cosignatures"), &request).await?;
     session.print(&accepted)?;
@@ -341,7 +341,7 @@ pub(super) async fn seen(
     id: &str,
     hash: Option<Digest>,
     session: &Session,
-) -> Outcome<(Revision, Digest)> {
+) -> Outcome<Edition> {
     let shown: ProposalView = client.get(&path(id, "")).await?;
     let current = rendered(&shown)?;
     if hash.is_none() {
@@ -350,7 +350,14 @@ pub(super) async fn seen(
             "--hash HASH",
         )?;
     }
-    Ok((Revision::new(shown.summary.revision), hash.unwrap_or(current)))
+    let proposal = shown.summary.id.parse::<Digest>().map_err(|error| {
+        Failure::new(Exit::EndedBadly, format!("the node names a proposal by what is no id: {error}"))
+    })?;
+    Ok(Edition {
+        proposal: ProposalId::from_digest(proposal),
+        revision: Revision::new(shown.summary.revision),
+        plan_hash: hash.unwrap_or(current),
+    })
 }
 
 /// The plan hash, derived here from what the node shows; refuses what is not what it says.

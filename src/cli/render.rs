@@ -16,7 +16,7 @@ use super::{
     policy::Hindsight,
 };
 use crate::api::view::{
-    act::AcceptedView,
+    act::{AcceptedView, BatchView},
     backtest::{BacktestView, RulingView},
     constitution::{ChangeView, ConstitutionView},
     execution::{ExecutionView, HealthView, StepView},
@@ -154,6 +154,25 @@ impl Render for AcceptedView {
 
     fn names(&self) -> Vec<String> {
         vec![self.proposal.id.clone()]
+    }
+}
+
+impl Render for BatchView {
+    fn table(&self, now: TimeMs) -> String {
+        let repeated = if self.repeated { ", as they had been before" } else { "" };
+        let rows = self
+            .proposals
+            .iter()
+            .map(|it| [short(&it.id), it.title.clone(), stage(it), near(it.deadline_ms, now)]);
+        fields([
+            ("final at", Some(format!("height {}{repeated}", self.height))),
+            ("transaction", Some(self.transaction.clone())),
+        ]) + "\n"
+            + &table(["proposal", "title", "stage", "acts by"], rows)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.proposals.iter().map(|it| it.id.clone()).collect()
     }
 }
 

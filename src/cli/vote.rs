@@ -1,6 +1,11 @@
 //! Owns the commands about votes.
 
-use althing_contracts::{digest::Digest, name::MemberId, quantity::Revision, transaction::Choice};
+use althing_contracts::{
+    digest::Digest,
+    name::MemberId,
+    quantity::Revision,
+    transaction::{Choice, Edition},
+};
 use clap::{Subcommand, ValueEnum};
 
 use super::{
@@ -10,7 +15,7 @@ use super::{
     session::Session,
 };
 use crate::api::view::{
-    act::{AcceptedView, VoteRequest},
+    act::{AcceptedView, BatchRequest, BatchView, VoteRequest},
     explain::ExplainView,
     vote::VoteView,
 };
@@ -31,6 +36,18 @@ pub enum VoteCommand {
         /// The revision that you looked at, instead of the current one
         #[arg(long, value_name = "NUMBER")]
         revision: Option<u32>,
+        /// The voter
+        #[arg(long = "as", value_name = "ORG/NAME")]
+        member: Option<MemberId>,
+    },
+    /// Casts one ballot on several proposals of the routine track, on all of them or on none
+    #[command(before_help = "Examples:\n  althing vote batch yes 3f9ac1 77b2e0 a41d93 --as birch/vera\n")]
+    Batch {
+        /// The choice
+        choice: Ballot,
+        /// The proposals' ids, or the first 6 or more digits of each
+        #[arg(required = true)]
+        ids: Vec<String>,
         /// The voter
         #[arg(long = "as", value_name = "ORG/NAME")]
         member: Option<MemberId>,
@@ -74,12 +91,23 @@ pub(super) async fn run(command: VoteCommand, session: &Session) -> Outcome {
     match command {
         VoteCommand::Cast { id, choice, hash, revision, member } => {
             let member = session.member(member)?;
-            let (current, plan_hash) = seen(&client, &id, hash, session).await?;
+            let Edition { revision: current, plan_hash, .. } = seen(&client, &id, hash, session).await?;
             let revision = revision.map_or(current, Revision::new);
             let request = VoteRequest { member, revision, plan_hash, choice: choice.into() };
             let accepted: AcceptedView = client.post(&path(&id, "/votes"), &request).await?;
             session.print(&accepted)?;
             session.suggest(&format!("althing vote explain {}", short(&accepted.proposal.id)));
+        }
+        VoteCommand::Batch { choice, ids, member } => {
+            let member = session.member(member)?;
+            let mut editions = Vec::new();
+            for id in &ids {
+                editions.push(seen(&client, id, None, session).await?);
+            }
+            let request = BatchRequest { member, editions, choice: choice.into() };
+            let accepted: BatchView = client.post("/v1/votes", &request).await?;
+            session.print(&accepted)?;
+            session.suggest("althing proposal list");
         }
         VoteCommand::List { id } => {
             let shown: VoteView = client.get(&path(&id, "/votes")).await?;

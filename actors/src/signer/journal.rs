@@ -97,7 +97,7 @@ impl KeyUse {
             Call::Revise { .. } => Self::Revision,
             Call::Cancel { .. } => Self::Cancellation,
             Call::Review { .. } => Self::Review,
-            Call::Vote { .. } => Self::Ballot,
+            Call::Vote { .. } | Call::VoteBatch { .. } => Self::Ballot,
             Call::Veto { .. } => Self::Veto,
             Call::Claim { .. } => Self::Claim,
             Call::Receipt { .. } => Self::Receipt,

@@ -161,6 +161,9 @@ fn judge(request: &Sign, purpose: KeyUse, ledger: &State) -> Result<(), SignErro
         Call::Review { proposal, plan_hash, .. }
         | Call::Vote { proposal, plan_hash, .. }
         | Call::Cosign { proposal, plan_hash, .. } => check_plan(ledger, *proposal, *plan_hash, purpose),
+        Call::VoteBatch { editions, .. } => editions
+            .iter()
+            .try_for_each(|edition| check_plan(ledger, edition.proposal, edition.plan_hash, purpose)),
         Call::Claim { proposal, step } => check_executor(ledger, *proposal, *step, member),
         Call::Receipt { proposal, step, fence, .. } => {
             check_executor(ledger, *proposal, *step, member)?;

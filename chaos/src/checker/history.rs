@@ -223,6 +223,13 @@ impl History {
                     Ballot { voter: body.sender.clone(), revision: *revision, choice: *choice, time };
                 self.stories.entry(*proposal).or_default().ballots.push(ballot);
             }
+            Call::VoteBatch { editions, choice } => {
+                for edition in editions {
+                    let (voter, revision) = (body.sender.clone(), edition.revision);
+                    let ballot = Ballot { voter, revision, choice: *choice, time };
+                    self.stories.entry(edition.proposal).or_default().ballots.push(ballot);
+                }
+            }
             Call::Review { proposal, revision, verdict, .. } => {
                 let is_for = *verdict == althing_contracts::transaction::ReviewVerdict::Approve;
                 let review = Review { reviewer: body.sender.clone(), revision: *revision, is_for, time };

@@ -15,6 +15,7 @@ use althing_contracts::{
     invariant::{View, check_all},
     ledger::{self, BlockContext},
     name::{Line, MemberId, OrgId},
+    proposal::Proposal,
     quantity::{DurationMs, EventSequence, Fence, Height, Revision, Round, Sequence, TimeMs, Weight},
     role::Role,
     signature::{PublicKey, Signature},
@@ -23,8 +24,8 @@ use althing_contracts::{
         self, World, acts, amend, deploy, healthy, member, member_key, organisation, record, unhealthy,
     },
     transaction::{
-        AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome, Transaction, TransactionBody,
-        UnverifiedTransaction, VerifiedTransaction,
+        AuditVerdict, Call, Choice, Edition, ProposalId, ReviewVerdict, StepOutcome, Transaction,
+        TransactionBody, UnverifiedTransaction, VerifiedTransaction,
     },
     weighing::Weighing,
 };
@@ -177,6 +178,9 @@ impl Ledger {
         if kind == 14 && spoken.is() {
             return self.key(spoken);
         }
+        if kind == 13 && spoken.is() {
+            return Some(self.batch(spoken));
+        }
         let proposals: Vec<ProposalId> = self.state.proposals().map(|proposal| proposal.id).collect();
         if kind == 0 || proposals.is_empty() {
             let document = match spoken.byte() {
@@ -289,6 +293,14 @@ impl Ledger {
         Call::Delegate { track, to, expires: self.state.time().after(length) }
     }
 
+    /// One ballot for the first few proposals, which may take one or not.
+    fn batch(&self, spoken: &mut Spoken<'_>) -> Call {
+        let first = self.state.proposals().take(usize::from(spoken.byte() % 5));
+        let edition =
+            |it: &Proposal| Edition { proposal: it.id, revision: it.revision, plan_hash: it.plan_hash };
+        Call::VoteBatch { editions: first.map(edition).collect(), choice: Choice::For }
+    }
+
     /// Another key for somebody, by its own word or a colleague's, or a word against that.
     fn key(&self, spoken: &mut Spoken<'_>) -> Option<Call> {
         let org = testing::org(usize::from(spoken.byte() % 4));
@@ -369,6 +381,7 @@ const fn fitting_role(call: &Call) -> Role {
         }
         Call::Review { .. } => Role::Reviewer,
         Call::Vote { .. }
+        | Call::VoteBatch { .. }
         | Call::Delegate { .. }
         | Call::Revoke { .. }
         | Call::ReplaceKey { .. }

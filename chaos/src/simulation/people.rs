@@ -11,11 +11,12 @@ use althing_contracts::{
     name::{MemberId, OrgId},
     proposal::Proposal,
     quantity::{AmountMilli, DurationMs, Fence, Ratio, Revision, Weight},
+    reject::BATCH_MAX,
     role::Role,
     stage::Stage,
     state::State,
     testing::{acts, amend, deploy, line, member, name, node_key, record},
-    transaction::{AuditVerdict, Call, Choice, ProposalId, ReviewVerdict, StepOutcome},
+    transaction::{AuditVerdict, Call, Choice, Edition, ProposalId, ReviewVerdict, StepOutcome},
     weighing::Weighing,
 };
 use rand::{
@@ -149,7 +150,10 @@ fn author(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> 
                 (Some(again), _) => again,
                 (None, 0..6) => amendment(random, state),
                 (None, 6..14) => parties(random, state, &member.org()),
-                (None, _) => draw(random, state, &member.org()),
+                (None, _) => {
+                    let change = draw(random, state, &member.org());
+                    successor(random, state, change)
+                }
             };
             let plan_hash = state.plan(&document).ok()?.hash();
             Some(Call::Submit { document, plan_hash })
@@ -164,6 +168,17 @@ fn failed(random: &mut StdRng, state: &State) -> Option<ProposalDocument> {
         matches!(it.stage, Stage::Rejected | Stage::Defeated | Stage::Vetoed | Stage::Expired)
     })?;
     Some(ProposalDocument::clone(&failed.document)).filter(|_| failed.judges().is_none())
+}
+
+/// Now and then a change waits for another one, which is open, carried out, or was in vain.
+fn successor(random: &mut StdRng, state: &State, mut document: ProposalDocument) -> ProposalDocument {
+    let is_open = random.random_bool(0.8);
+    if random.random_bool(0.12)
+        && let Some(first) = pick(random, state, |it| it.is_open() == is_open)
+    {
+        document.after.insert(first.id);
+    }
+    document
 }
 
 /// A change: one to three stages, each on one or two targets, of which the rules or the targets may refuse some.
@@ -336,8 +351,21 @@ fn vote(random: &mut StdRng, state: &State, mood: Mood, member: &MemberId) -> Op
         75..90 => Choice::Against,
         _ => Choice::Abstain,
     };
+    if open.track == Track::Routine && random.random_bool(0.3) {
+        return Some(batch(state, member, choice));
+    }
     let (proposal, revision, plan_hash) = (open.id, open.revision, open.plan_hash);
     Some(Call::Vote { proposal, revision, plan_hash, choice })
+}
+
+/// One ballot for whatever is routine and under a vote.
+fn batch(state: &State, member: &MemberId, choice: Choice) -> Call {
+    let is_open = |it: &&Proposal| {
+        it.track == Track::Routine && it.stage == Stage::Voting && state.may_vote(it.id, member).is_ok()
+    };
+    let editions = state.proposals().filter(is_open).take(BATCH_MAX);
+    let edition = |it: &Proposal| Edition { proposal: it.id, revision: it.revision, plan_hash: it.plan_hash };
+    Call::VoteBatch { editions: editions.map(edition).collect(), choice }
 }
 
 /// Lets another voter speak for a while, or takes that back.

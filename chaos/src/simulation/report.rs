@@ -49,7 +49,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// What a set of seeds has to produce, each at least once.
-    pub const KINDS: [&str; 63] = [
+    pub const KINDS: [&str; 64] = [
         CRASH,
         OBSERVER_CRASH,
         BLACKOUT,
@@ -113,6 +113,7 @@ impl Coverage {
         KEY_RECOVERED,
         RECOVERY_AGREED,
         RECOVERY_STOPPED,
+        WAITED,
     ];
 
     /// Notes that something happened.
@@ -387,6 +388,8 @@ pub(super) const NEAR_VOTING: &str = "warnings of a vote that lacks voters";
 pub(super) const NEAR_EXECUTION: &str = "warnings of an execution that nobody begins";
 pub(super) const NEAR_EMERGENCY: &str = "warnings of an emergency's end";
 pub(super) const NEAR_DELEGATION: &str = "warnings of a voice's end";
+/// Something began that had waited for another proposal.
+pub(super) const WAITED: &str = "changes that waited for others";
 /// A member has another key by its own word.
 pub(super) const KEY_REPLACED: &str = "keys replaced by their holders";
 /// A member has another key by its colleagues' word.

@@ -15,6 +15,8 @@ use crate::{
 pub const INSTANCES_MAX: u8 = 16;
 /// Most requests of a health check to each instance.
 pub const SAMPLES_MAX: u16 = 1_000;
+/// Most proposals that one waits for.
+pub const AFTER_MAX: usize = 8;
 /// Most classes of data.
 pub const DATA_CLASSES_MAX: usize = 16;
 
@@ -30,6 +32,7 @@ impl ProposalDocument {
         if self.title.as_str().trim().is_empty() {
             return refuse("title", "is empty".to_owned());
         }
+        within("after", self.after.len(), 0, AFTER_MAX)?;
         within("data_classes", self.data_classes.len(), 0, DATA_CLASSES_MAX)?;
         if let Some(health) = &self.health {
             health.check()?;

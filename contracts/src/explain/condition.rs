@@ -42,6 +42,8 @@ pub enum Unit {
     Organisations,
     /// Members.
     Members,
+    /// Proposals.
+    Proposals,
     /// Steps of the plan.
     Steps,
     /// Targets.
@@ -130,6 +132,7 @@ impl Unit {
             Self::Weight => "weight",
             Self::Organisations => "organisations",
             Self::Members => "members",
+            Self::Proposals => "proposals",
             Self::Steps => "steps",
             Self::Targets => "targets",
             Self::Attempts => "attempts",

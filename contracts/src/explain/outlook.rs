@@ -98,6 +98,7 @@ impl Scene<'_> {
             conditions.push(Condition::fact("rules", "no hard rule refuses it", kept));
         }
         conditions.extend(self.signatures());
+        conditions.extend(self.predecessors());
         let forward = if acts.is_empty() {
             conditions.extend(self.ground());
             conditions.push(Condition::fact("claim", "an executor takes its first step", false));
@@ -111,6 +112,14 @@ impl Scene<'_> {
         let begin = Outlook { to: forward, earliest: Some(eta), latest: last, conditions };
         let expire = Outlook { to: Stage::Expired, earliest: last, latest: last, conditions: Vec::new() };
         vec![begin, expire]
+    }
+
+    fn predecessors(&self) -> Option<Condition> {
+        let document = &self.proposal.document;
+        let (all, missing) = (document.after.len(), self.registry.awaited(document).count());
+        let what = "proposals that it waits for are carried out";
+        let figures = (all.saturating_sub(missing), all);
+        (all > 0).then(|| Condition::count("predecessors", what, figures, Unit::Proposals))
     }
 
     fn signatures(&self) -> Vec<Condition> {

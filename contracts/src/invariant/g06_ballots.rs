@@ -4,15 +4,22 @@ use crate::{
     event::Event,
     invariant::{Broken, View, ensure_of},
     proposal::{Proposal, link},
-    transaction::{Call, Choice},
+    transaction::{Call, Choice, ProposalId},
 };
 
 pub(super) fn check(view: &View<'_>) -> Result<(), Broken> {
     for transaction in view.transactions {
         let body = transaction.body();
-        if let Call::Vote { proposal, choice, .. } = &body.call {
-            let kept = view.after.proposal(*proposal).and_then(|held| held.vote.ballots.get(&body.sender));
-            ensure_of(*proposal, kept == Some(choice), || format!("the ballot of {} is lost", body.sender))?;
+        let ballots: Vec<(ProposalId, Choice)> = match &body.call {
+            Call::Vote { proposal, choice, .. } => vec![(*proposal, *choice)],
+            Call::VoteBatch { editions, choice } => {
+                editions.iter().map(|it| (it.proposal, *choice)).collect()
+            }
+            _ => continue,
+        };
+        for (proposal, choice) in ballots {
+            let kept = view.after.proposal(proposal).and_then(|held| held.vote.ballots.get(&body.sender));
+            ensure_of(proposal, kept == Some(&choice), || format!("the ballot of {} is lost", body.sender))?;
         }
     }
     view.touched().into_iter().try_for_each(|proposal| check_chain(view, proposal))

@@ -100,7 +100,7 @@ pub(super) fn close(cast: &mut Cast<'_>) -> Result<(), Reject> {
 }
 
 fn check(cast: &Cast<'_>, sender: &MemberId, edition: (Revision, Digest)) -> Result<(), Reject> {
-    cast.check_edition(edition)?;
+    cast.proposal.check_edition(edition)?;
     may_vote(cast.proposal, sender).map(|_| ())
 }
 

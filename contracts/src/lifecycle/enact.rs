@@ -15,6 +15,7 @@ pub(super) fn is_due(proposal: &Proposal, registry: &Registry) -> bool {
     !proposal.document.acts.is_empty()
         && proposal.is_cosigned()
         && proposal.eta.is_some_and(|eta| eta <= registry.time)
+        && registry.awaited(&proposal.document).next().is_none()
         && registry.busy_target(&proposal.document.acts).is_none()
         && !execution::is_held(proposal, registry)
 }

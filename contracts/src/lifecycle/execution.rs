@@ -25,6 +25,7 @@ pub(super) fn start(cast: &mut Cast<'_>, sender: &MemberId, step: u16) -> Result
     }
     check_claim(cast, sender, step)?;
     queue::check_cosigned(cast.proposal, step)?;
+    check_released(cast.proposal, cast.registry, step)?;
     check_calm(cast.proposal, cast.registry, step)?;
     check_ground(cast.proposal, cast.registry, step)?;
     lock_targets(cast);
@@ -164,6 +165,14 @@ fn check_claim(cast: &Cast<'_>, sender: &MemberId, step: u16) -> Result<(), Reje
     }
     check_lease(cast.registry, progress, step, |_| false)?;
     check_hold(cast.registry.holds.on_steps(&planned.target), step)
+}
+
+/// Nothing begins before what it waits for is carried out.
+fn check_released(proposal: &Proposal, registry: &Registry, step: u16) -> Result<(), Reject> {
+    match registry.awaited(&proposal.document).next() {
+        Some(awaited) => Err(Reject::Step { step, why: StepRefusal::Awaits { awaited } }),
+        None => Ok(()),
+    }
 }
 
 /// Nothing begins on a track that an emergency halts, nor when one keeps any of its targets.

@@ -51,6 +51,11 @@ pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
         enact::enact(cast);
         return Ok(());
     }
+    if cast.registry.awaited(&cast.proposal.document).next().is_some() {
+        // The last of those that it waits for releases it.
+        cast.wait_until(last);
+        return Ok(());
+    }
     if cast.registry.busy_target(&cast.proposal.document.acts).is_some() {
         // Whoever acts on the target holds it for some leases; this comes back after each.
         cast.wait_until(last.min(now.after(cast.proposal.parameters.lease)));
@@ -64,13 +69,18 @@ pub(super) fn fall_due(cast: &mut Cast<'_>) -> Result<(), Reject> {
     Ok(())
 }
 
+/// Everything that it waited for is carried out: if its timelock is over, it may begin.
+pub(super) fn release(cast: &mut Cast<'_>) -> Result<(), Reject> {
+    if cast.proposal.eta.is_some_and(|eta| eta <= cast.registry.time) { fall_due(cast) } else { Ok(()) }
+}
+
 /// A guardian of another organisation signs what was decided.
 pub(super) fn cosign(
     cast: &mut Cast<'_>,
     sender: &MemberId,
     edition: (Revision, Digest),
 ) -> Result<(), Reject> {
-    cast.check_edition(edition)?;
+    cast.proposal.check_edition(edition)?;
     cast.check_other_organisation(sender)?;
     if cast.proposal.parameters.cosign.is_none() {
         return Err(Reject::NothingToCosign { track: cast.proposal.track });
@@ -154,6 +164,13 @@ pub(crate) fn overtaken(proposal: &Proposal, registry: &Registry) -> Option<&'st
         {
             Some("the rules of its track have changed since it was submitted")
         }
+        Stage::Review | Stage::Voting | Stage::Confirming | Stage::Queued
+            if registry.awaited_in_vain(&proposal.document).is_some() =>
+        {
+            Some("a proposal that it waits for was not carried out")
+        }
+        // Until what it waits for is carried out, nothing is as its plan finds it.
+        Stage::Queued if registry.awaited(&proposal.document).next().is_some() => None,
         Stage::Queued if registry.has_moved_under_acts(proposal) => {
             Some("what it replaces has changed since the plan was made")
         }

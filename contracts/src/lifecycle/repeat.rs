@@ -2,11 +2,12 @@
 
 use crate::{
     emergency::{EmergencyId, EmergencyStage},
-    lifecycle::execution,
+    lifecycle::{batch, execution},
+    name::MemberId,
     proposal::Proposal,
     quantity::TimeMs,
     state::State,
-    transaction::{Call, ProposalId, TransactionBody},
+    transaction::{Call, Choice, Edition, ProposalId, TransactionBody},
 };
 
 /// Whether what a transaction asks for is what the ledger already holds.
@@ -43,6 +44,7 @@ pub(crate) fn is_repeat(state: &State, body: &TransactionBody) -> bool {
             body.sequence < state.next_sequence(&body.sender, body.role)
                 && !state.registry().has_delegations(&body.sender, *track)
         }
+        Call::VoteBatch { editions, choice } => batch::is_cast(state, &body.sender, (editions, *choice)),
         Call::SignRecovery { claim } => state.has_signed_recovery(&body.sender, claim),
         // One that the sender has sent before; without anything to stop, another one is refused.
         Call::StopRecovery { member, role } => {
@@ -70,8 +72,9 @@ fn holds(proposal: &Proposal, body: &TransactionBody, now: TimeMs) -> bool {
         Call::Review { revision, plan_hash, verdict, .. } => {
             is_edition(proposal, *revision, *plan_hash) && proposal.reviews.get(sender) == Some(verdict)
         }
-        Call::Vote { revision, plan_hash, choice, .. } => {
-            is_edition(proposal, *revision, *plan_hash) && proposal.vote.ballots.get(sender) == Some(choice)
+        Call::Vote { proposal: id, revision, plan_hash, choice } => {
+            let edition = Edition { proposal: *id, revision: *revision, plan_hash: *plan_hash };
+            has_voted(proposal, sender, edition, *choice)
         }
         Call::Cancel { .. } => proposal.stage == crate::stage::Stage::Cancelled && proposal.author == *sender,
         Call::Veto { .. } => proposal.vetoed_by.as_ref() == Some(sender),
@@ -81,6 +84,12 @@ fn holds(proposal: &Proposal, body: &TransactionBody, now: TimeMs) -> bool {
         Call::Attest { verdict, .. } => proposal.attestations.get(sender) == Some(verdict),
         call => is_execution_repeat(proposal, body, call, now),
     }
+}
+
+/// Whether a voter has said just this of just this edition.
+pub(crate) fn has_voted(proposal: &Proposal, voter: &MemberId, edition: Edition, choice: Choice) -> bool {
+    is_edition(proposal, edition.revision, edition.plan_hash)
+        && proposal.vote.ballots.get(voter) == Some(&choice)
 }
 
 fn is_execution_repeat(proposal: &Proposal, body: &TransactionBody, call: &Call, now: TimeMs) -> bool {

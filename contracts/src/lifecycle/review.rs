@@ -34,7 +34,7 @@ pub(super) fn review(
     verdict: ReviewVerdict,
     reason: &Line,
 ) -> Result<(), Reject> {
-    cast.check_edition(edition)?;
+    cast.proposal.check_edition(edition)?;
     cast.check_other_organisation(sender)?;
     if cast.proposal.reviews.contains_key(sender) {
         return Err(Reject::AlreadyDone { member: sender.clone() });

@@ -32,6 +32,7 @@ pub(crate) fn orders(proposal: &Proposal, registry: &Registry) -> Vec<Order> {
 fn may_begin(proposal: &Proposal, registry: &Registry) -> bool {
     proposal.eta.is_some_and(|eta| eta <= registry.time)
         && proposal.is_cosigned()
+        && registry.awaited(&proposal.document).next().is_none()
         && execution::are_targets_free(proposal, registry)
         && !execution::is_held(proposal, registry)
 }

@@ -53,6 +53,12 @@ pub enum StepRefusal {
         /// Who.
         holder: MemberId,
     },
+    /// Another proposal is carried out first.
+    #[error("proposal {awaited} has to be carried out first")]
+    Awaits {
+        /// Which.
+        awaited: ProposalId,
+    },
     /// Another proposal acts on the target.
     #[error("proposal {by} acts on the target")]
     TargetBusy {

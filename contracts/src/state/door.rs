@@ -7,7 +7,7 @@ use crate::{
     lifecycle::{self, Cast, Move},
     name::MemberId,
     proposal::Proposal,
-    quantity::TimeMs,
+    quantity::{Revision, TimeMs},
     reject::Reject,
     role::Role,
     state::{Applied, Hold, Registry, State, timer::Timer},
@@ -73,6 +73,9 @@ impl State {
                 self.registry.delegate(&body.sender, (*track, to), *expires, events)
             }
             Call::Revoke { track } => self.registry.revoke(&body.sender, *track, events),
+            Call::VoteBatch { editions, choice } => {
+                lifecycle::batch::vote(self, &body.sender, (editions, *choice), events)
+            }
             Call::ReplaceKey { claim } => self.replace_key((&body.sender, body.role), claim, events),
             Call::SignRecovery { claim } => self.sign_recovery(&body.sender, claim, events),
             Call::StopRecovery { member, role } => {
@@ -99,21 +102,25 @@ impl State {
         let mut cast = Cast { proposal: Arc::make_mut(stored), registry: &mut self.registry, events };
         transition(&mut cast)?;
         let after = Standing::of(stored);
+        let (stored, edited) = (Arc::clone(stored), before.revision != after.revision);
         self.registry.touched.proposal(id);
         self.reindex(id, before, after);
+        if edited || before.open != after.open {
+            self.registry.precedence.note(&stored);
+        }
         if before.open && !after.open {
             lifecycle::emergency::settle(self, id, events);
-            if let Some(ended) = self.proposals.get(&id).map(Arc::clone) {
-                self.registry.settle_attempt(&ended, from, events);
-            }
+            self.registry.settle_attempt(&stored, from, events);
             self.drop_void_recoveries();
             self.supersede_overtaken(events);
+            self.release_successors(id, events);
         }
         Ok(())
     }
 
     pub(crate) fn insert(&mut self, proposal: Proposal) {
         let (id, after) = (proposal.id, Standing::of(&proposal));
+        self.registry.precedence.note(&proposal);
         self.proposals.insert(id, Arc::new(proposal));
         self.registry.touched.proposal(id);
         self.reindex(id, Standing::default(), after);
@@ -149,6 +156,18 @@ impl State {
         }
     }
 
+    /// What waited for a proposal alone that is carried out now may begin.
+    fn release_successors(&mut self, id: ProposalId, events: &mut Vec<Event>) {
+        let waits = |other: &&Proposal| {
+            other.document.after.contains(&id) && self.registry.awaited(&other.document).next().is_none()
+        };
+        let successors: Vec<ProposalId> = self.open_proposals().filter(waits).map(|it| it.id).collect();
+        for successor in successors {
+            // One that is not queued so far goes on as if it had never waited.
+            let _stays = self.with_proposal(successor, events, |cast| lifecycle::step(cast, Move::Released));
+        }
+    }
+
     /// Proposals that an author opened and that have not ended.
     pub(crate) fn open_count(&self, author: &MemberId) -> usize {
         let own = |proposal: &&Proposal| proposal.author == *author && proposal.judges().is_none();
@@ -179,11 +198,12 @@ impl Registry {
 struct Standing {
     deadline: Option<TimeMs>,
     open: bool,
+    revision: Revision,
 }
 
 impl Standing {
     fn of(proposal: &Proposal) -> Self {
-        Self { deadline: proposal.deadline, open: proposal.is_open() }
+        Self { deadline: proposal.deadline, open: proposal.is_open(), revision: proposal.revision }
     }
 }
 

@@ -11,14 +11,16 @@ use crate::{
     name::TargetId,
     plan::{Plan, PlannedStep},
     reject::Reject,
-    state::Registry,
+    state::{Registry, precedence::Outcome},
     transaction::Equivocation,
 };
 
 impl Registry {
+    /// From what is applied, and from what the proposals that the document waits for will have left.
     pub(crate) fn plan(&self, document: &ProposalDocument) -> Result<Plan, Reject> {
         document.check()?;
-        let steps = document.steps().map(|(stage, step)| self.plan_step(stage, step));
+        let before = self.outcome_before(document)?;
+        let steps = document.steps().map(|(stage, step)| self.plan_step(&before, stage, step));
         let acts = document.acts.iter().map(|act| PlannedAct { replaces: self.in_force(&act.subject()) });
         Ok(Plan {
             document: document.digest(),
@@ -27,11 +29,12 @@ impl Registry {
         })
     }
 
-    fn plan_step(&self, stage: usize, step: &StepDocument) -> Result<PlannedStep, Reject> {
+    fn plan_step(&self, before: &Outcome, stage: usize, step: &StepDocument) -> Result<PlannedStep, Reject> {
         let unknown = || Reject::UnknownTarget { target: step.target.clone() };
         let target = self.targets.get(&step.target).ok_or_else(unknown)?;
         let resource = step.action.resource();
-        let before = target.applied.get(resource).cloned();
+        let left = before.get(&(step.target.clone(), resource.clone()));
+        let before = left.cloned().unwrap_or_else(|| target.applied.get(resource).cloned());
         if before.is_none() && matches!(step.action, Action::Remove { .. }) {
             return Err(Reject::Document {
                 field: format!("stages[{stage}]"),

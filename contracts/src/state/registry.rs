@@ -28,6 +28,7 @@ use crate::{
         guardians,
         holds::Holds,
         leaf::{self, LeafKey, Ranges, Touched},
+        precedence::Precedence,
     },
     transaction::Equivocation,
 };
@@ -78,6 +79,8 @@ pub struct Registry {
     #[borsh(skip)]
     pub(crate) deciding: Arc<Roster>,
     #[borsh(skip)]
+    pub(crate) precedence: Precedence,
+    #[borsh(skip)]
     pub(crate) floor: Floor,
     #[borsh(skip)]
     pub(crate) ranges: Arc<Ranges>,
@@ -116,6 +119,7 @@ impl Registry {
             holds: Arc::default(),
             roster: Arc::default(),
             deciding: Arc::default(),
+            precedence: Precedence::default(),
             floor: Floor::default(),
             ranges: Arc::default(),
             parameters: BTreeMap::new(),

@@ -100,22 +100,22 @@ fn check_decision(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(),
 }
 
 /// A step is taken after the timelock, in a stage that executes, under the plan that was submitted.
-fn check_claim(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
-    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+fn check_claim(history: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
+    let Some((trail, proposal)) = both(history, block, id) else { return missing(id) };
     let executes = matches!(trail.stage, Some(Stage::Queued | Stage::Canary | Stage::Rollout(_)));
     ensure(executes, G3, id, || format!("a step is claimed while it is {:?}", trail.stage))?;
-    check_release(trail, proposal, block)
+    check_release((history, trail), proposal, block)
 }
 
 /// The rules are changed by what was decided about exactly this text, one version after the other.
 fn check_amendment(
-    trail: &Trail,
+    history: &Trail,
     block: &View<'_>,
     id: ProposalId,
     (version, constitution): (u32, Digest),
 ) -> Result<(), Found> {
-    let before = trail.constitution().map_or(0, |rules| rules.version);
-    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    let before = history.constitution().map_or(0, |rules| rules.version);
+    let Some((trail, proposal)) = both(history, block, id) else { return missing(id) };
     let follows = before.checked_add(1) == Some(version);
     ensure(follows, G3, id, || format!("version {version} of the constitution follows {before}"))?;
     let decided = proposal.amendment().map(Constitution::digest) == Some(constitution);
@@ -123,38 +123,45 @@ fn check_amendment(
     ensure(trail.stage == Some(Stage::Queued), G3, id, || {
         format!("the constitution is changed while it is {:?}", trail.stage)
     })?;
-    check_release(trail, proposal, block)
+    check_release((history, trail), proposal, block)
 }
 
 /// What the ledger knows of the mesh is changed by what was decided about exactly this record.
 fn check_enacted(
-    trail: &Trail,
+    history: &Trail,
     block: &View<'_>,
     id: ProposalId,
     (subject, record): (&Subject, Digest),
 ) -> Result<(), Found> {
-    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+    let Some((trail, proposal)) = both(history, block, id) else { return missing(id) };
     let mut acts = proposal.document.acts.iter();
     let decided = acts.any(|act| act.subject() == *subject && act.leaves() == record);
     ensure(decided, G3, id, || format!("{subject} is made other than was decided"))?;
     ensure(trail.stage == Some(Stage::Queued), G3, id, || {
         format!("{subject} is changed while it is {:?}", trail.stage)
     })?;
-    check_release(trail, proposal, block)
+    check_release((history, trail), proposal, block)
 }
 
 /// What the ledger carries out was decided and not carried out before.
-fn check_act(trail: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
-    let Some((trail, proposal)) = both(trail, block, id) else { return missing(id) };
+fn check_act(history: &Trail, block: &View<'_>, id: ProposalId) -> Result<(), Found> {
+    let Some((trail, proposal)) = both(history, block, id) else { return missing(id) };
     ensure(trail.stage == Some(Stage::Queued), G3, id, || {
         format!("an act is carried out while it is {:?}", trail.stage)
     })?;
-    check_release(trail, proposal, block)
+    check_release((history, trail), proposal, block)
 }
 
 /// What is carried out has waited for its timelock and its co-signers, under the plan that was voted on.
-fn check_release(trail: &ProposalTrail, proposal: &Proposal, block: &View<'_>) -> Result<(), Found> {
+fn check_release(
+    (history, trail): (&Trail, &ProposalTrail),
+    proposal: &Proposal,
+    block: &View<'_>,
+) -> Result<(), Found> {
     let id = proposal.id;
+    let is_out = |awaited: &ProposalId| history.proposals().get(awaited).is_some_and(|it| it.is_carried_out);
+    let early = proposal.document.after.iter().find(|awaited| !is_out(awaited));
+    ensure(early.is_none(), G3, id, || format!("it is carried out before {}", early.copied().unwrap_or(id)))?;
     let pinned = trail.queued_at.zip(trail.parameters.as_ref());
     let unlocked = pinned.map(|(queued, parameters)| queued.after(parameters.timelock));
     let elapsed = unlocked.is_some_and(|unlocked| block.header.time >= unlocked);

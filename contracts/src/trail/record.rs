@@ -50,6 +50,8 @@ pub struct ProposalTrail {
     pub reviewers: usize,
     /// Where it stands.
     pub stage: Option<Stage>,
+    /// Whether it was carried out.
+    pub is_carried_out: bool,
     /// Sign-offs of the current edition.
     pub reviews: BTreeMap<MemberId, ReviewVerdict>,
     /// Ballots of the current edition.
@@ -253,6 +255,7 @@ fn pinned(block: &View<'_>, proposal: ProposalId) -> Option<Arc<TrackParameters>
 impl ProposalTrail {
     fn enter(&mut self, stage: Stage, time: TimeMs) {
         self.stage = Some(stage);
+        self.is_carried_out |= stage == Stage::Executed;
         self.health.clear();
         if stage == Stage::Queued {
             self.queued_at = Some(time);

@@ -22,6 +22,7 @@ mod attempt;
 mod dormancy;
 mod expiry;
 mod keys;
+mod precedence;
 mod separation;
 mod voice;
 

@@ -2,7 +2,26 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::{name::Line, quantity::DurationMs};
+use crate::{
+    digest::Digest,
+    name::Line,
+    quantity::{DurationMs, Revision},
+    transaction::ProposalId,
+};
+
+/// One edition of a proposal, with the plan that is meant.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Edition {
+    /// Which proposal.
+    pub proposal: ProposalId,
+    /// Which revision.
+    pub revision: Revision,
+    /// Hash of its plan.
+    pub plan_hash: Digest,
+}
 
 /// A reviewer's verdict.
 #[derive(

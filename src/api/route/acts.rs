@@ -26,8 +26,8 @@ use crate::api::{
     body::parse,
     problem::Problem,
     view::act::{
-        AcceptedView, CosignRequest, ReasonRequest, ResumeRequest, ReviewRequest, ReviseRequest,
-        SubmitRequest, VoteRequest,
+        AcceptedView, BatchRequest, BatchView, CosignRequest, ReasonRequest, ResumeRequest, ReviewRequest,
+        ReviseRequest, SubmitRequest, VoteRequest,
     },
 };
 
@@ -101,6 +101,28 @@ pub(crate) async fn vote(asked: Asked) -> Answer {
         Ok((member, Role::Voter, Call::Vote { proposal: proposal.id, revision, plan_hash, choice }))
     })
     .await
+}
+
+/// Casts one ballot on several proposals of the routine track, on all of them or on none.
+#[utoipa::path(post, path = "/v1/votes", tag = "proposals", request_body = BatchRequest,
+    responses((status = 200, body = BatchView)))]
+pub(crate) async fn vote_batch(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    let backend = shared.backend.clone();
+    let work = |body: web::Bytes| async move {
+        let BatchRequest { member, editions, choice } = parse(&body)?;
+        known(&backend.view().state, &member, Role::Voter)?;
+        let named: Vec<ProposalId> = editions.iter().map(|edition| edition.proposal).collect();
+        let accepted = backend.submit(member, Role::Voter, Call::VoteBatch { editions, choice }).await?;
+        let view = view_of(backend.as_ref(), &accepted).await;
+        let proposals = named.iter().filter_map(|id| view.state.proposal(*id));
+        let shown = BatchView::new(&accepted, proposals);
+        Ok(Done::new(StatusCode::OK, view.state.height().max(accepted.height), &shown))
+    };
+    once(&shared, &request, payload, work).await
 }
 
 /// Withdraws a proposal that is not decided.

@@ -6,8 +6,9 @@ use althing_contracts::{
     document::ProposalDocument,
     event::Event,
     name::{Line, MemberId},
+    proposal::Proposal,
     quantity::Revision,
-    transaction::{Choice, ReviewVerdict},
+    transaction::{Choice, Edition, ProposalId, ReviewVerdict},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -106,6 +107,55 @@ pub struct VoteRequest {
     pub choice: Choice,
 }
 
+/// Casts one ballot on several proposals of the routine track.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRequest {
+    /// The voter.
+    #[serde(rename = "as")]
+    #[schema(value_type = String, example = "birch/vera")]
+    pub member: MemberId,
+    /// Which editions of which proposals, 1 to 32.
+    #[schema(value_type = Vec<EditionRequest>, min_items = 1, max_items = 32)]
+    pub editions: Vec<Edition>,
+    /// `for`, `against` or `abstain`.
+    #[schema(value_type = String)]
+    pub choice: Choice,
+}
+
+/// How an edition of a proposal is named.
+#[derive(ToSchema)]
+#[schema(as = Edition)]
+pub struct EditionRequest {
+    /// The proposal's whole id.
+    #[schema(value_type = String)]
+    pub proposal: ProposalId,
+    /// The revision that is voted on.
+    #[schema(value_type = u32)]
+    pub revision: Revision,
+    /// Hash of the plan that is voted on.
+    #[schema(value_type = String)]
+    pub plan_hash: Digest,
+}
+
+/// The ballots are final.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchView {
+    /// The transaction's id.
+    pub transaction: String,
+    /// The block that holds it.
+    pub height: u64,
+    /// That block's time.
+    pub time_ms: u64,
+    /// Whether all of them had been cast before.
+    pub repeated: bool,
+    /// What it caused.
+    #[schema(value_type = Vec<Object>)]
+    pub events: Vec<Event>,
+    /// Where each proposal stands after it.
+    pub proposals: Vec<ProposalSummary>,
+}
+
 /// Cancels, vetoes or aborts, with a reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -149,9 +199,23 @@ pub struct AcceptedView {
     pub findings: Vec<FindingView>,
 }
 
+impl BatchView {
+    /// Shows a final ballot on several proposals.
+    pub fn new<'a>(accepted: &Final, proposals: impl Iterator<Item = &'a Proposal>) -> Self {
+        Self {
+            transaction: accepted.id.to_string(),
+            height: accepted.height.get(),
+            time_ms: accepted.time.get(),
+            repeated: accepted.events.is_empty(),
+            events: accepted.events.clone(),
+            proposals: proposals.map(ProposalSummary::new).collect(),
+        }
+    }
+}
+
 impl AcceptedView {
     /// Shows a final transaction about a proposal.
-    pub fn new(accepted: &Final, proposal: &althing_contracts::proposal::Proposal) -> Self {
+    pub fn new(accepted: &Final, proposal: &Proposal) -> Self {
         Self {
             transaction: accepted.id.to_string(),
             height: accepted.height.get(),

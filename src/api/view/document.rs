@@ -39,6 +39,10 @@ pub struct ProposalDocument {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 8)]
     acts: Vec<Act>,
+    /// Ids of the proposals that are carried out before this one begins.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(max_items = 8)]
+    after: BTreeSet<String>,
 }
 
 /// One change of the rules.

@@ -15,6 +15,7 @@ use althing_contracts::{
     event::Event,
     name::MemberId,
     proposal::Proposal,
+    stage::Stage,
     testing::{consensus_key, org},
     transaction::ProposalId,
 };
@@ -122,6 +123,11 @@ impl Mesh {
                 if before.is_some_and(|before| before != *executor) {
                     self.coverage.count(report::TAKEN_OVER);
                 }
+            }
+            if let Event::StageChanged { proposal, to: Stage::Canary, .. } = &record.event
+                && block.state.proposal(*proposal).is_some_and(|it| !it.document.after.is_empty())
+            {
+                self.coverage.count(report::WAITED);
             }
             if let Event::Voted { proposal, voter, .. } = &record.event
                 && block.state.proposal(*proposal).is_some_and(|it| speaks_for_others(it, voter))
