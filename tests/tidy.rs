@@ -3,6 +3,8 @@
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
+#[path = "tidy/constitution.rs"]
+mod constitution;
 #[path = "tidy/failpoint.rs"]
 mod failpoint;
 #[path = "tidy/rule.rs"]

@@ -16,7 +16,7 @@ mod residency;
 mod rollback;
 mod slo;
 
-/// Which hard rule. The names are stable and appear in `docs/rules.md`.
+/// Which hard rule. The names are stable and appear in `docs/constitution.md`.
 #[derive(
     Debug,
     Clone,
@@ -54,6 +54,23 @@ pub enum RuleId {
     GuardianKnown,
     /// What it waits for is or will be carried out.
     PredecessorsStand,
+}
+
+impl RuleId {
+    /// Every rule, in the order of its tag.
+    pub const ALL: [Self; 11] = [
+        Self::DataResidency,
+        Self::CostCeiling,
+        Self::SloPresent,
+        Self::HealthCheckPresent,
+        Self::RollbackPresent,
+        Self::BlastRadius,
+        Self::ConstitutionSound,
+        Self::PartiesSound,
+        Self::RosterOverlap,
+        Self::GuardianKnown,
+        Self::PredecessorsStand,
+    ];
 }
 
 /// One broken rule.

@@ -57,8 +57,9 @@ pub fn act(
     mood: Mood,
     (member, role): (&MemberId, Role),
 ) -> Option<Call> {
-    if role.is_personal() && random.random_bool(0.01) {
-        return keys::change(random, state, (member, role));
+    let about_keys = role.is_personal().then(|| keys::change(random, state, (member, role))).flatten();
+    if about_keys.is_some() {
+        return about_keys;
     }
     match role {
         Role::Author => author(random, state, mood, member),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use althing_actors::signer::keys::SignerKeys;
 use althing_contracts::{
-    constitution::{Constitution, Track, TrackParameters},
+    constitution::{Constitution, Threshold, Track, TrackParameters},
     genesis::{Genesis, Tier},
     name::{MemberId, OrgId},
     quantity::{DurationMs, Ratio},
@@ -105,6 +105,8 @@ pub fn constitution() -> Constitution {
     constitution.emergency.ttl_max = DurationMs::new(4_000);
     constitution.emergency.ratify = DurationMs::new(2_500);
     constitution.delegation.activation = DurationMs::new(300);
+    // Two of four colleagues are enough.
+    constitution.recovery.colleagues = Threshold::AtLeast(Ratio::ONE_THIRD);
     constitution.recovery.signing = DurationMs::new(3_000);
     constitution.recovery.delay = DurationMs::new(800);
     constitution.warning = DurationMs::new(600);

@@ -22,7 +22,7 @@ use crate::{
 const SECOND: DurationMs = DurationMs::new(1_000);
 
 impl Constitution {
-    /// The parameters of `docs/rules.md`, in force when a genesis names no others.
+    /// The parameters of `docs/constitution.md`, in force when a genesis names no others.
     #[must_use]
     pub fn default_genesis() -> Self {
         Self {

@@ -128,7 +128,7 @@ struct Verdict {
 /// The file or its rules cannot be used, or a test asks for what the mesh does not have.
 pub(super) fn run(file: &Path) -> Outcome<Results> {
     let whose = file.display().to_string();
-    let suite: Suite = document::read_as(file, "docs/rules.md shows a file of tests")?;
+    let suite: Suite = document::read_as(file, "docs/constitution.md shows a file of tests")?;
     let base = Constitution::default_genesis().fitted_to(suite.given.organisations.len());
     let rules = match &suite.rules {
         Some(rules) => {

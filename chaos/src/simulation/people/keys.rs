@@ -3,19 +3,25 @@
 use althing_contracts::{name::MemberId, role::Role, state::State, testing::next_claim, transaction::Call};
 use rand::{Rng, rngs::StdRng, seq::IteratorRandom as _};
 
-/// A key of one's own, a word for one of a colleague's, or against one.
+/// A word for or against a key that colleagues say is lost; now and then a new one of those, or another key of one's own.
 pub(super) fn change(random: &mut StdRng, state: &State, (member, role): (&MemberId, Role)) -> Option<Call> {
     let of_colleagues = state.recoveries().filter(|(holder, ..)| holder.org_str() == member.org_str());
-    let open = of_colleagues.choose(random).map(|(holder, lost, _)| (holder.clone(), lost));
-    match (open, random.random_range(0..100)) {
-        (Some((holder, lost)), 0..20) => Some(Call::StopRecovery { member: holder, role: lost }),
-        (Some((holder, lost)), 20..70) if holder != *member => {
-            Some(Call::SignRecovery { claim: next_claim(state, &holder, lost)? })
+    if let Some((holder, lost, recovery)) = of_colleagues.choose(random) {
+        let is_party = *holder == *member || recovery.signatures.contains_key(member);
+        if is_party && random.random_bool(0.04) {
+            return Some(Call::StopRecovery { member: holder.clone(), role: lost });
         }
-        (_, 70..85) => {
-            let others = state.members_with(Role::Author).filter(|id| id.org_str() == member.org_str());
-            let holder = others.choose(random)?.clone();
-            Some(Call::SignRecovery { claim: next_claim(state, &holder, Role::Author)? })
+        if !is_party && recovery.agreed.is_none() && random.random_bool(0.4) {
+            return Some(Call::SignRecovery { claim: next_claim(state, holder, lost)? });
+        }
+    }
+    if random.random_bool(0.99) {
+        return None;
+    }
+    let authors = state.members_with(Role::Author).filter(|id| id.org_str() == member.org_str());
+    match authors.choose(random) {
+        Some(holder) if random.random_bool(0.4) => {
+            Some(Call::SignRecovery { claim: next_claim(state, holder, Role::Author)? })
         }
         _ => Some(Call::ReplaceKey { claim: next_claim(state, member, role)? }),
     }
