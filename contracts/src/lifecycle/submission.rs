@@ -61,7 +61,7 @@ pub(super) fn revise(
     let content = ContentId::of(document);
     cast.registry.check_cooldown(content)?;
     let plan = planned(cast.registry, document, plan_hash)?;
-    cast.registry.check_no_circle(cast.proposal.id, document)?;
+    cast.registry.check_precedence((cast.proposal.id, &cast.proposal.document), document)?;
     let bond = cast.registry.bond_for(sender, (document, content), Some(cast.proposal.id))?;
     let edited = blank(cast.proposal.id, sender, document, plan, cast.registry)?;
     cast.go(Stage::Submitted, "its author edited it");

@@ -1,6 +1,6 @@
 //! Owns the entrance of a transaction: who sends, in which role, in which order, and whether it is a repeat.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     event::Event,
@@ -90,32 +90,52 @@ impl State {
         }
     }
 
-    /// Runs one transition on a proposal and keeps the indexes in step with it.
+    /// Runs one transition on a proposal, keeps the indexes in step with it, and brings about what follows of its end.
     pub(crate) fn with_proposal(
         &mut self,
         id: ProposalId,
         events: &mut Vec<Event>,
         transition: impl FnOnce(&mut Cast<'_>) -> Result<(), Reject>,
     ) -> Result<(), Reject> {
+        let mut ended = BTreeSet::from_iter(self.run(id, events, transition)?);
+        // One generation after the other, so that a thousand that end with one another need no more stack than one.
+        while !ended.is_empty() {
+            let mut next = BTreeSet::new();
+            for (other, motion) in self.moved_by(&ended) {
+                // What is overtaken may be superseded; what is released and not queued so far goes on as if it had never waited.
+                if let Ok(Some(id)) = self.run(other, events, |cast| lifecycle::step(cast, motion)) {
+                    next.insert(id);
+                }
+            }
+            ended = next;
+        }
+        Ok(())
+    }
+
+    /// One transition alone; yields the proposal when it has ended by it.
+    fn run(
+        &mut self,
+        id: ProposalId,
+        events: &mut Vec<Event>,
+        transition: impl FnOnce(&mut Cast<'_>) -> Result<(), Reject>,
+    ) -> Result<Option<ProposalId>, Reject> {
         let stored = self.proposals.get_mut(&id).ok_or(Reject::UnknownProposal { proposal: id })?;
         let (before, from) = (Standing::of(stored), stored.stage);
         let mut cast = Cast { proposal: Arc::make_mut(stored), registry: &mut self.registry, events };
         transition(&mut cast)?;
-        let after = Standing::of(stored);
-        let (stored, edited) = (Arc::clone(stored), before.revision != after.revision);
+        let (stored, after) = (Arc::clone(stored), Standing::of(stored));
         self.registry.touched.proposal(id);
         self.reindex(id, before, after);
-        if edited || before.open != after.open {
+        if before.revision != after.revision || before.open != after.open {
             self.registry.precedence.note(&stored);
         }
-        if before.open && !after.open {
-            lifecycle::emergency::settle(self, id, events);
-            self.registry.settle_attempt(&stored, from, events);
-            self.drop_void_recoveries();
-            self.supersede_overtaken(events);
-            self.release_successors(id, events);
+        if !before.open || after.open {
+            return Ok(None);
         }
-        Ok(())
+        lifecycle::emergency::settle(self, id, events);
+        self.registry.settle_attempt(&stored, from, events);
+        self.drop_void_recoveries();
+        Ok(Some(id))
     }
 
     pub(crate) fn insert(&mut self, proposal: Proposal) {
@@ -142,30 +162,19 @@ impl State {
         }
     }
 
-    /// A change that ended may have moved what others were planned against or are decided by.
-    fn supersede_overtaken(&mut self, events: &mut Vec<Event>) {
-        let overtaken = |id: &ProposalId| {
-            let cause = self.proposal(*id).and_then(|it| lifecycle::overtaken(it, &self.registry));
-            cause.map(|cause| (*id, cause))
+    /// What the end of proposals does to others: it may have moved what they were planned against or are decided by, and what
+    /// waited for those alone may begin when they are carried out.
+    fn moved_by(&self, ended: &BTreeSet<ProposalId>) -> Vec<(ProposalId, Move<'static>)> {
+        let registry = &self.registry;
+        let motion = |proposal: &Proposal| {
+            let waited = proposal.document.after.iter().any(|id| ended.contains(id));
+            let is_free = || registry.awaited(&proposal.document).next().is_none();
+            match lifecycle::overtaken(proposal, registry) {
+                Some(cause) => Some(Move::Overtaken(cause)),
+                None => (waited && is_free()).then_some(Move::Released),
+            }
         };
-        let overtaken: Vec<_> = self.open.keys().filter_map(overtaken).collect();
-        for (id, cause) in overtaken {
-            // A proposal that is overtaken may always be superseded.
-            let superseded = |cast: &mut Cast<'_>| lifecycle::step(cast, Move::Overtaken(cause));
-            let _superseded = self.with_proposal(id, events, superseded);
-        }
-    }
-
-    /// What waited for a proposal alone that is carried out now may begin.
-    fn release_successors(&mut self, id: ProposalId, events: &mut Vec<Event>) {
-        let waits = |other: &&Proposal| {
-            other.document.after.contains(&id) && self.registry.awaited(&other.document).next().is_none()
-        };
-        let successors: Vec<ProposalId> = self.open_proposals().filter(waits).map(|it| it.id).collect();
-        for successor in successors {
-            // One that is not queued so far goes on as if it had never waited.
-            let _stays = self.with_proposal(successor, events, |cast| lifecycle::step(cast, Move::Released));
-        }
+        self.open_proposals().filter_map(|proposal| Some((proposal.id, motion(proposal)?))).collect()
     }
 
     /// Proposals that an author opened and that have not ended.

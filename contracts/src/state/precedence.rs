@@ -70,29 +70,38 @@ impl Registry {
         self.awaited(document).find(|id| !self.precedence.open.contains_key(id))
     }
 
-    /// Refuses a document that waits for its own proposal, through whatever others.
-    pub(crate) fn check_no_circle(&self, id: ProposalId, document: &ProposalDocument) -> Result<(), Reject> {
-        if self.before(document)?.iter().all(|(other, _)| *other != id) {
+    /// Refuses an edition of a proposal that would wait for itself. That nobody does so through others, and that no chain grows
+    /// behind somebody's back, follows from this: whom others wait for takes nothing more to wait for.
+    pub(crate) fn check_precedence(
+        &self,
+        (id, before): (ProposalId, &ProposalDocument),
+        document: &ProposalDocument,
+    ) -> Result<(), Reject> {
+        let mut others = self.precedence.open.values();
+        if document.after.contains(&id) {
+            return Err(refused("names the proposal itself".to_owned()));
+        }
+        if document.after.is_subset(&before.after) || !others.any(|it| it.document.after.contains(&id)) {
             return Ok(());
         }
-        Err(refused("waits for a proposal that waits for this one".to_owned()))
+        Err(refused("has more than before, while other proposals wait for this one".to_owned()))
     }
 
     /// What the proposals that a document waits for, and those before them, will have left behind.
     pub(crate) fn outcome_before(&self, document: &ProposalDocument) -> Result<Outcome, Reject> {
         let before = self.before(document)?;
-        let steps = before.iter().flat_map(|(_, pending)| &pending.plan.steps);
+        let steps = before.iter().flat_map(|pending| &pending.plan.steps);
         let place = |target: &TargetId, action: &Action| (target.clone(), action.resource().clone());
         Ok(steps.map(|step| (place(&step.target, &step.action), step.action.leaves().cloned())).collect())
     }
 
     /// The proposals that a document waits for and that have not ended, with all that they wait for: each after those.
-    fn before(&self, document: &ProposalDocument) -> Result<Vec<(ProposalId, &Pending)>, Reject> {
+    fn before(&self, document: &ProposalDocument) -> Result<Vec<&Pending>, Reject> {
         let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
         let mut stack: Vec<Visit> = document.after.iter().rev().copied().map(Visit::Enter).collect();
         while let Some(visit) = stack.pop() {
             match visit {
-                Visit::Leave(id) => found.extend(self.precedence.open.get(&id).map(|pending| (id, pending))),
+                Visit::Leave(id) => found.extend(self.precedence.open.get(&id)),
                 Visit::Enter(id) => {
                     let Some(pending) = self.precedence.open.get(&id) else { continue };
                     if !seen.insert(id) {

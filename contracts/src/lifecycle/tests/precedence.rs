@@ -7,7 +7,7 @@ use crate::{
     act::Act,
     document::{Action, ProposalDocument},
     event::Event,
-    quantity::{DurationMs, Revision},
+    quantity::DurationMs,
     reject::{Reject, StepRefusal},
     role::Role,
     rules::RuleId,
@@ -160,17 +160,49 @@ fn what_was_carried_out_is_waited_for_no_more() {
 fn nobody_waits_for_itself_through_others() {
     let mut world = World::new(4);
     let first = world.submit("acme/author", deploy("2", ONE)).unwrap();
+    let free = world.submit("delta/author", deploy("1", &[&["delta-north"]])).unwrap();
     let second = world.submit("birch/author", after(first, deploy("1", &[&["birch-north"]]))).unwrap();
-    let revise = |world: &mut World, awaited: ProposalId| {
-        let document = after(awaited, deploy("2", ONE));
+    let revise = |world: &mut World, (id, author): (ProposalId, &str), awaited: &[ProposalId]| {
+        let mut document = deploy("3", &[&[&author.replace("/author", "-north")]]);
+        document.after = awaited.iter().copied().collect();
         let plan_hash = world.state.plan(&document)?.hash();
-        let call = Call::Revise { proposal: first, replaces: Revision::new(1), document, plan_hash };
-        world.call("acme/author", Role::Author, call)
+        let replaces = world.state.proposal(id).unwrap().revision;
+        world.call(author, Role::Author, Call::Revise { proposal: id, replaces, document, plan_hash })
     };
-    for awaited in [second, first] {
-        let refused = revise(&mut world, awaited).unwrap_err().to_string();
-        assert_eq!(refused, "after waits for a proposal that waits for this one");
+    let refusal = |refused: Result<_, Reject>| refused.unwrap_err().to_string();
+    let others = "after has more than before, while other proposals wait for this one";
+    for awaited in [second, free] {
+        assert_eq!(refusal(revise(&mut world, (first, "acme/author"), &[awaited])), others);
     }
+    let itself = "after names the proposal itself";
+    for (id, author) in [(first, "acme/author"), (second, "birch/author")] {
+        assert_eq!(refusal(revise(&mut world, (id, author), &[id])), itself);
+    }
+    revise(&mut world, (second, "birch/author"), &[first, free]).expect("nobody waits for it");
+    revise(&mut world, (second, "birch/author"), &[]).expect("less is always allowed");
+    revise(&mut world, (first, "acme/author"), &[free]).expect("nobody waits for it any more");
+}
+
+/// What ends with others ends in generations; a recursion would need more stack the more there are.
+#[test]
+fn a_thousand_that_wait_in_vain_end_with_one() {
+    let work = || {
+        let mut world = World::new(4);
+        world.state.tamper_with_rules(|rules| {
+            rules.bonds.base = crate::quantity::BondPoints::ZERO;
+            rules.open_proposals_per_author_max = 1_000;
+        });
+        let first = world.submit("acme/author", deploy("2", ONE)).unwrap();
+        for number in 0..1_000_u32 {
+            let document = after(first, deploy(&format!("v-{number}"), ONE));
+            world.submit(["birch/author", "cedar/author"][usize::from(number % 2 == 0)], document).unwrap();
+        }
+        let cancel = Call::Cancel { proposal: first, reason: line("no") };
+        world.call("acme/author", Role::Author, cancel).unwrap();
+        world.state.proposals().filter(|it| it.stage == Stage::Superseded).count()
+    };
+    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(work).unwrap();
+    assert_eq!(thread.join().unwrap(), 1_000);
 }
 
 #[test]
