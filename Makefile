@@ -75,7 +75,7 @@ chaos: ## Break meshes of real daemons for about an hour, as root (FORM=short: e
 chaos-report: ## Put what these machines have measured beside their goals; writes target/chaos/report.json
 	python3 ops/ci/chaos-report.py target/chaos
 
-bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, --short, --throughput, --finality)
+bench: ## Measure the figures against etcd; writes target/bench/report.json (BENCH=--cold-build, --short, --throughput, --finality, --governance)
 	ops/ci/install-etcd.sh
 	$(CARGO) bench --locked --bench figures -- $(BENCH)
 

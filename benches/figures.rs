@@ -2,7 +2,8 @@
 //! on one disk: `make bench`. Prints a table and writes `target/bench/report.json`. A figure that could not be
 //! measured is said to be missing, and the run fails. `--cold-build` adds a build from nothing, which takes minutes;
 //! `--short` makes every figure of so little that it says only whether the measurement works; `--finality` measures
-//! only finality against etcd, `--throughput` only the limits, the flood and the catching up, for whoever works on them.
+//! only finality against etcd, `--throughput` only the limits, the flood and the catching up, for whoever works on them;
+//! `--governance` what the rules cost on a ledger with a long past.
 
 #[path = "figures/breakdown.rs"]
 mod breakdown;
@@ -12,6 +13,8 @@ mod build;
 mod demo;
 #[path = "figures/etcd.rs"]
 mod etcd;
+#[path = "figures/governance.rs"]
+mod governance;
 #[path = "figures/ledger.rs"]
 mod ledger;
 #[path = "figures/limit.rs"]
@@ -68,23 +71,25 @@ fn measure() -> Result<Report, Failure> {
     fs::create_dir_all(&folder)?;
     let work = tempfile::Builder::new().prefix("run-").tempdir_in(&folder)?;
     let mut report = Report::new(machine::facts(work.path())?);
-    if options.only_finality {
-        report.add_all(&run::EXPECTED_OF_FINALITY, |figures| {
-            run::finality_against_etcd(binary, work.path(), options.scale, figures)
-        });
-        report.write(&folder.join("report-finality.json"))?;
-        print!("{}", report.table());
-        return Ok(report);
-    }
-    let limits = limit::Limits::measure(options.scale)?;
+    let limits = match options.only {
+        Some(Part::Finality) => {
+            report.add_all(&run::EXPECTED_OF_FINALITY, |figures| {
+                run::finality_against_etcd(binary, work.path(), options.scale, figures)
+            });
+            return finished(report, &folder.join("report-finality.json"));
+        }
+        Some(Part::Governance) => {
+            report.add_all(&governance::EXPECTED, |figures| governance::measure(options.scale, figures));
+            return finished(report, &folder.join("report-governance.json"));
+        }
+        Some(Part::Throughput) | None => limit::Limits::measure(options.scale)?,
+    };
     report.figures.extend(limits.figures());
-    if options.only_throughput {
+    if options.only.is_some() {
         report.add_all(&run::EXPECTED_OF_THROUGHPUT, |figures| {
             run::throughput_alone(binary, work.path(), &limits, options.scale, figures)
         });
-        report.write(&folder.join("report-throughput.json"))?;
-        print!("{}", report.table());
-        return Ok(report);
+        return finished(report, &folder.join("report-throughput.json"));
     }
     report.add_all(&demo::EXPECTED, |figures| demo::measure(binary, &work.path().join("demo"), figures));
     report.add_all(&run::EXPECTED, |figures| {
@@ -94,7 +99,12 @@ fn measure() -> Result<Report, Failure> {
     if options.has_cold_build {
         report.add(Expected::COLD_BUILD, build::cold_build(work.path()));
     }
-    report.write(&folder.join(options.scale.report_name))?;
+    finished(report, &folder.join(options.scale.report_name))
+}
+
+/// Writes and shows what was measured.
+fn finished(report: Report, file: &Path) -> Result<Report, Failure> {
+    report.write(file)?;
     print!("{}", report.table());
     Ok(report)
 }
@@ -103,24 +113,31 @@ fn measure() -> Result<Report, Failure> {
 struct Options {
     scale: Scale,
     has_cold_build: bool,
-    only_finality: bool,
-    only_throughput: bool,
+    /// One part instead of everything.
+    only: Option<Part>,
+}
+
+/// What is measured by itself, for whoever works on it.
+enum Part {
+    Finality,
+    Throughput,
+    Governance,
 }
 
 impl Options {
     fn read(arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let mut options =
-            Self { scale: Scale::WHOLE, has_cold_build: false, only_finality: false, only_throughput: false };
+        let mut options = Self { scale: Scale::WHOLE, has_cold_build: false, only: None };
         for argument in arguments {
             match argument.as_str() {
                 "--cold-build" => options.has_cold_build = true,
-                "--finality" => options.only_finality = true,
-                "--throughput" => options.only_throughput = true,
+                "--finality" => options.only = Some(Part::Finality),
+                "--throughput" => options.only = Some(Part::Throughput),
+                "--governance" => options.only = Some(Part::Governance),
                 "--short" => options.scale = Scale::SHORT,
                 // Cargo gives it to every benchmark.
                 "--bench" => {}
                 other => {
-                    let known = "--cold-build, --finality, --short and --throughput";
+                    let known = "--cold-build, --finality, --governance, --short and --throughput";
                     return Err(format!("`{other}` is not known here; there are {known}").into());
                 }
             }

@@ -5,6 +5,7 @@ use std::{hint::black_box, time::Duration};
 
 use althing_contracts::{
     block::Block,
+    genesis::Genesis,
     ledger,
     quantity::DurationMs,
     role::Role,
@@ -34,13 +35,11 @@ pub(crate) struct BlockRates {
 
 /// Measures one block of ballots, every one of another voter.
 pub(crate) fn block_rates(time: Duration) -> Result<BlockRates, Failure> {
-    let (parent, block) = block_of_ballots()?;
+    let (world, voters) = world_of_voters(|_| ());
+    let made = block_of_ballots(world, &voters)?;
+    let executed = executed_per_cpu_second(time, &made)?;
+    let (parent, block) = made;
     let bytes = block.encode();
-    let verified = verify(&parent, &block)?;
-    let executed = rounds_per_cpu_second(time, || {
-        black_box(ledger::execute(&parent.state, block.header(), &verified)?);
-        Ok(())
-    })?;
     let checked_and_executed = rounds_per_cpu_second(time, || {
         let block = Block::decode(&bytes)?;
         let verified = verify(&parent, &block)?;
@@ -50,8 +49,8 @@ pub(crate) fn block_rates(time: Duration) -> Result<BlockRates, Failure> {
     Ok(BlockRates { executed, checked_and_executed })
 }
 
-/// A world that votes, and the next block with a ballot of each voter.
-fn block_of_ballots() -> Result<(World, Block), Failure> {
+/// A world with so many voters that their ballots fill a block, and their names.
+pub(crate) fn world_of_voters(change: impl FnOnce(&mut Genesis)) -> (World, Vec<String>) {
     let mut genesis = genesis(ORGANISATIONS);
     let orgs: Vec<_> = genesis.organisations.keys().cloned().collect();
     let voters: Vec<String> =
@@ -60,24 +59,45 @@ fn block_of_ballots() -> Result<(World, Block), Failure> {
         let id = member(voter);
         genesis.members.insert(id.clone(), record(&id, 1, &[Role::Voter]));
     }
-    let target = genesis.targets.keys().next().ok_or("the genesis has no target")?.to_string();
-    let mut world = World::with(genesis);
+    change(&mut genesis);
+    (World::with(genesis), voters)
+}
+
+/// A world that votes, and the next block with a ballot of each voter.
+pub(crate) fn block_of_ballots(mut world: World, voters: &[String]) -> Result<(World, Block), Failure> {
+    let target = world.genesis.targets.keys().next().ok_or("the genesis has no target")?.to_string();
     world.pass(LATER);
-    let proposal = world.submit(&format!("{}/author", orgs[0]), deploy("2", &[&[target.as_str()]]))?;
+    let proposal = world.submit("acme/author", deploy("2", &[&[target.as_str()]]))?;
     if world.state.proposal(proposal).is_some_and(|proposal| proposal.stage == Stage::Review) {
-        world.review(&format!("{}/author", orgs[1]), proposal, ReviewVerdict::Approve)?;
+        world.review("birch/author", proposal, ReviewVerdict::Approve)?;
     }
     world.ask(&voters[0], Role::Voter, world.vote_call(proposal, Choice::For))?;
     let ballot = |voter: &String| world.sign(voter, Role::Voter, world.vote_call(proposal, Choice::For));
     let ballots: Vec<Transaction> = voters.iter().map(ballot).collect();
+    next_block(world, &ballots)
+}
+
+/// A world and its next block, in which every one of the transactions takes effect.
+pub(crate) fn next_block(mut world: World, transactions: &[Transaction]) -> Result<(World, Block), Failure> {
     let parent = world.clone();
-    let (block, executed) = world.block(LATER, &ballots);
-    if executed.outcomes.len() != ballots.len() {
-        return Err(
-            format!("only {} of {} ballots took effect", executed.outcomes.len(), ballots.len()).into()
-        );
+    let (block, executed) = world.block(LATER, transactions);
+    let (found, wanted) = (executed.outcomes.len(), transactions.len());
+    if found != wanted {
+        return Err(format!("only {found} of {wanted} transactions took effect").into());
     }
     Ok((parent, block))
+}
+
+/// Such blocks executed per CPU-second, without their signatures.
+pub(crate) fn executed_per_cpu_second(
+    time: Duration,
+    (parent, block): &(World, Block),
+) -> Result<f64, Failure> {
+    let verified = verify(parent, block)?;
+    rounds_per_cpu_second(time, || {
+        black_box(ledger::execute(&parent.state, block.header(), &verified)?);
+        Ok(())
+    })
 }
 
 fn verify(parent: &World, block: &Block) -> Result<Vec<VerifiedTransaction>, Failure> {

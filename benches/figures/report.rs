@@ -63,6 +63,12 @@ impl Expected {
     pub(crate) const FINALITY_OVER_ETCD: Self = Self::new("finality_over_etcd_p50", "", Aim::AtMost(3.0));
     pub(crate) const BALLOTS: Self = Self::new("ballots_over_verify_limit", "", Aim::AtLeast(0.5));
     pub(crate) const CATCH_UP: Self = Self::new("catchup_over_limit", "", Aim::AtLeast(0.4));
+    pub(crate) const BALLOT_AFTER_MANY: Self = Self::new("ballot_after_many", "", Aim::AtMost(1.3));
+    pub(crate) const SUBMISSION_AFTER_MANY: Self = Self::new("submission_after_many", "", Aim::AtMost(1.3));
+    pub(crate) const DELEGATED_BALLOTS: Self = Self::new("delegated_ballots_per_second", "", Aim::None);
+    pub(crate) const RULES: Self = Self::new("hard_rules_us_p95", "us", Aim::AtMost(200.0));
+    pub(crate) const STATE_OF_ENDED: Self = Self::new("state_bytes_per_ended_proposal", "B", Aim::None);
+    pub(crate) const REPLAYED: Self = Self::new("replayed_per_second", "", Aim::None);
     pub(crate) const BINARY: Self = Self::new("binary_mib", "MiB", Aim::None);
     pub(crate) const COLD_BUILD: Self = Self::new("cold_build_seconds", "s", Aim::None);
 

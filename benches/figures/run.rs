@@ -29,6 +29,8 @@ pub(crate) struct Scale {
     flood: Duration,
     /// Voters of the first organisation.
     voters: usize,
+    /// Proposals of a long past.
+    pub(crate) proposals: usize,
     /// Where the report goes.
     pub(crate) report_name: &'static str,
 }
@@ -42,6 +44,7 @@ impl Scale {
         writes_per_turn: 60,
         flood: Duration::from_secs(20),
         voters: 990,
+        proposals: 1_000_000,
         report_name: "report.json",
     };
     /// Just enough to see that every figure comes out.
@@ -52,6 +55,7 @@ impl Scale {
         writes_per_turn: 10,
         flood: Duration::from_secs(2),
         voters: 50,
+        proposals: 10_000,
         report_name: "report-short.json",
     };
 }

@@ -226,8 +226,13 @@ impl History {
             Call::VoteBatch { editions, choice } => {
                 for edition in editions {
                     let (voter, revision) = (body.sender.clone(), edition.revision);
-                    let ballot = Ballot { voter, revision, choice: *choice, time };
-                    self.stories.entry(edition.proposal).or_default().ballots.push(ballot);
+                    let ballots = &mut self.stories.entry(edition.proposal).or_default().ballots;
+                    // What the voter has said before of one of them it says again, and it counts once.
+                    let same =
+                        |it: &Ballot| (&it.voter, it.revision, it.choice) == (&voter, revision, *choice);
+                    if !ballots.iter().any(same) {
+                        ballots.push(Ballot { voter, revision, choice: *choice, time });
+                    }
                 }
             }
             Call::Review { proposal, revision, verdict, .. } => {

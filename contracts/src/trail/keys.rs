@@ -12,6 +12,7 @@ use crate::{
     recovery::{Recovery, RecoverySignature},
     role::Role,
     signature::PublicKey,
+    state::Member,
     transaction::{Call, VerifiedTransaction},
 };
 
@@ -66,9 +67,18 @@ impl Words {
         let (time, rules) = (block.header.time, trail.constitution().map(|rules| rules.recovery));
         let said = self.said.get(&(member.clone(), role)).cloned().unwrap_or_default();
         let said = Recovery { signatures: said, ..Recovery::of(key) };
-        let needed = block.after.colleagues_needed(member);
-        let holds = rules.zip(needed).is_some_and(|(rules, needed)| {
-            said.signers(key, rules, time).count() >= needed && due == time.after(rules.delay)
+        let is_colleague = |(id, held): &(&MemberId, &Member)| {
+            *id != member
+                && id.org_str() == member.org_str()
+                && held.keys.keys().any(|role| !matches!(role, Role::Executor | Role::Auditor))
+        };
+        let figure = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let colleagues = figure(block.after.members().filter(is_colleague).count());
+        let holds = rules.is_some_and(|rules| {
+            let signed = figure(said.signers(key, rules, time).count());
+            rules.colleagues.is_passed_by(signed, colleagues)
+                && signed >= rules.at_least.into()
+                && due == time.after(rules.delay)
         });
         ensure_at(holds, G8, || format!("a key of {member} is recovered by too few, or without its delay"))
     }
