@@ -401,7 +401,7 @@ pub enum Event {
         member: MemberId,
         /// Which one.
         role: Role,
-        /// Who stopped it; nobody when the new key has come to be another's.
+        /// Who stopped it; nobody when the new key has come to be another's, or too few of those who signed are still there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<MemberId>,
     },

@@ -119,7 +119,7 @@ impl Recovery {
         Self { replaces, signatures: BTreeMap::new(), agreed: None }
     }
 
-    /// Who has signed this key and is still heard at this time.
+    /// Who has signed this key so recently that it is heard at this time; whether they are still colleagues the ledger knows.
     pub fn signers(
         &self,
         key: PublicKey,

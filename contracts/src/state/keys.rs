@@ -64,9 +64,11 @@ impl State {
         claim: &KeyClaim,
         events: &mut Vec<Event>,
     ) -> Result<(), Reject> {
-        check_colleague(sender, &claim.member)?;
-        self.registry.check_claim(claim)?;
         let org = claim.member.org();
+        if !self.registry.is_colleague(sender, &claim.member) {
+            return Err(KeyRefusal::NotAColleague { org }.into());
+        }
+        self.registry.check_claim(claim)?;
         let too_few = || KeyRefusal::TooFew { org, colleagues: self.registry.colleagues(&claim.member) };
         let needed = self.colleagues_needed(&claim.member).ok_or_else(too_few)?;
         let (place, key) = ((claim.member.clone(), claim.role), claim.key);
@@ -79,7 +81,8 @@ impl State {
         recovery.signatures.insert(sender.clone(), RecoverySignature { key, at: time });
         let (member, role) = place.clone();
         events.push(Event::RecoverySigned { member: member.clone(), role, key, signer: sender.clone() });
-        if recovery.signers(key, rules, time).count() >= needed {
+        let signers = recovery.signers(key, rules, time);
+        if self.registry.colleagues_among(signers, &member) >= needed {
             let due = time.after(rules.delay);
             recovery.agreed = Some(Agreement { key, due });
             events.push(Event::RecoveryAgreed { member, role, key, due });
@@ -109,18 +112,24 @@ impl State {
         Ok(())
     }
 
-    /// The delay of a recovery is over: the key is another, unless somebody has come to have it since.
+    /// The delay of a recovery is over: the key is another, unless somebody has come to have it since, or too few of those who
+    /// signed are still there.
     pub(super) fn recover(&mut self, place: KeyPlace, events: &mut Vec<Event>) {
         let Some(recovery) = self.registry.recoveries.get(&place).cloned() else { return };
         let Some(Agreement { key, .. }) = recovery.agreed else { return };
-        if self.registry.has_key(key) {
-            let (member, role) = place.clone();
+        let (member, role) = place.clone();
+        let signers = recovery.signatures.iter().filter(|(_, signature)| signature.key == key);
+        let signers = signers.map(|(signer, _)| signer);
+        // Whoever has left since is heard no more.
+        let still = self.registry.colleagues_among(signers.clone(), &member);
+        let is_enough = self.colleagues_needed(&member).is_some_and(|needed| still >= needed);
+        if !is_enough || self.registry.has_key(key) {
             self.keep_recovery(place, None);
             events.push(Event::RecoveryStopped { member, role, by: None });
             return;
         }
-        let signers = recovery.signatures.into_iter().filter(|(_, signature)| signature.key == key);
-        self.put_key(place, key, signers.map(|(signer, _)| signer).collect(), events);
+        let signers = signers.cloned().collect();
+        self.put_key(place, key, signers, events);
     }
 
     /// Drops what colleagues have said about keys that are not their members' any more.
@@ -184,9 +193,17 @@ impl State {
 impl Registry {
     /// People of the member's organisation beside itself.
     fn colleagues(&self, member: &MemberId) -> usize {
-        let (member, org) = (member, member.org_str());
-        let others = self.members.iter().filter(|(id, _)| *id != member && id.org_str() == org);
-        others.filter(|(_, held)| held.keys.keys().any(|role| role.is_personal())).count()
+        self.colleagues_among(self.members.keys(), member)
+    }
+
+    fn colleagues_among<'a>(&self, ids: impl Iterator<Item = &'a MemberId>, member: &MemberId) -> usize {
+        ids.filter(|id| self.is_colleague(id, member)).count()
+    }
+
+    /// Whether somebody is another person of the member's organisation.
+    fn is_colleague(&self, id: &MemberId, member: &MemberId) -> bool {
+        let is_person = |held: &Arc<Member>| held.keys.keys().any(|role| role.is_personal());
+        id != member && id.org_str() == member.org_str() && self.members.get(id).is_some_and(is_person)
     }
 
     /// Refuses a claim of a key that is not to be had so, by its cheapest test first.
@@ -249,13 +266,6 @@ impl Member {
         self.keys.extend(kept);
         self.given = replaced;
     }
-}
-
-fn check_colleague(sender: &MemberId, member: &MemberId) -> Result<(), KeyRefusal> {
-    if sender != member && sender.org_str() == member.org_str() {
-        return Ok(());
-    }
-    Err(KeyRefusal::NotAColleague { org: member.org() })
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use crate::{
     recovery::{Recovery, RecoverySignature},
     role::Role,
     signature::PublicKey,
-    state::Member,
     transaction::{Call, VerifiedTransaction},
 };
 
@@ -67,15 +66,15 @@ impl Words {
         let (time, rules) = (block.header.time, trail.constitution().map(|rules| rules.recovery));
         let said = self.said.get(&(member.clone(), role)).cloned().unwrap_or_default();
         let said = Recovery { signatures: said, ..Recovery::of(key) };
-        let is_colleague = |(id, held): &(&MemberId, &Member)| {
-            *id != member
-                && id.org_str() == member.org_str()
-                && held.keys.keys().any(|role| !matches!(role, Role::Executor | Role::Auditor))
+        let is_colleague = |id: &&MemberId| {
+            let keys = block.after.member(id).into_iter().flat_map(|held| held.keys.keys());
+            let is_person = |role: &Role| !matches!(role, Role::Executor | Role::Auditor);
+            *id != member && id.org_str() == member.org_str() && keys.into_iter().any(is_person)
         };
         let figure = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let colleagues = figure(block.after.members().filter(is_colleague).count());
+        let colleagues = figure(block.after.members().map(|(id, _)| id).filter(is_colleague).count());
         let holds = rules.is_some_and(|rules| {
-            let signed = figure(said.signers(key, rules, time).count());
+            let signed = figure(said.signers(key, rules, time).filter(is_colleague).count());
             rules.colleagues.is_passed_by(signed, colleagues)
                 && signed >= rules.at_least.into()
                 && due == time.after(rules.delay)

@@ -207,6 +207,28 @@ fn a_key_that_has_come_to_be_anothers_is_not_given() {
     assert_eq!(key(&world), claim.replaces);
 }
 
+fn leave(world: &mut World, who: &str) {
+    world.state.tamper_with_members(|members| {
+        Arc::make_mut(members.get_mut(&member(who)).unwrap()).keys.clear();
+    });
+}
+
+#[test]
+fn whoever_has_left_is_heard_no_more() {
+    let mut world = world();
+    let claim = world.claim("acme/author", Role::Author);
+    sign(&mut world, ANN, &claim).unwrap();
+    leave(&mut world, "acme/ann");
+    sign(&mut world, BOB, &claim).unwrap();
+    assert_eq!(world.state.recovery(&claim.member, claim.role).unwrap().agreed, None);
+    sign(&mut world, GUARDIAN, &claim).unwrap();
+    assert!(world.state.recovery(&claim.member, claim.role).unwrap().agreed.is_some());
+    leave(&mut world, "acme/bob");
+    let (holder, role) = (claim.member, claim.role);
+    assert_eq!(world.pass_to_deadline(), [Event::RecoveryStopped { member: holder, role, by: None }]);
+    assert_eq!((key(&world), world.state.recoveries().count()), (claim.replaces, 0));
+}
+
 #[test]
 fn what_was_said_about_a_key_goes_with_it() {
     let (mut world, claim) = agreed();
