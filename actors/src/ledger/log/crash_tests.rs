@@ -307,3 +307,21 @@ fn a_full_disk_stops_the_log_and_loses_nothing_synced() {
     assert_eq!(payloads(&log), [payload(0, 300)]);
     assert_eq!(recovery.torn_tail, None, "what was written of it is cut at once");
 }
+
+/// A first start whose sync failed leaves a mark that only the kernel holds, and readers see it.
+#[test]
+fn a_mark_that_was_never_synced_is_made_again() {
+    for seed in 0..32 {
+        for failed in 1..=4 {
+            let disk = SimDisk::new();
+            disk.set_faults(Faults { fail_sync: Some(failed), ..Faults::default() });
+            let _interrupted = open(&disk);
+            let disk = disk.kill();
+            let mut log = open(&disk).unwrap().0;
+            log.append(RecordKind::Block, b"kept").unwrap();
+            log.sync().unwrap();
+            let opened = open(&disk.crash(seed)).unwrap_or_else(|error| panic!("{failed} {seed}: {error}"));
+            assert_eq!(payloads(&opened.0), [b"kept"], "{failed} {seed}");
+        }
+    }
+}

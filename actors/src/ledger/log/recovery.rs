@@ -113,8 +113,9 @@ impl<D: Disk> Log<D> {
     /// Records that are durable by the mark; makes the mark of a log without segments.
     fn take_mark(disk: &mut D, is_new: bool) -> Result<u64, LogError> {
         match mark::read(disk)? {
+            // What a start left whose sync failed is read from the kernel and may never have reached the disk.
+            Some(0) | None if is_new => mark::start(disk).map(|()| 0),
             Some(records) => Ok(records),
-            None if is_new => mark::start(disk).map(|()| 0),
             None => Err(LogError::DamagedMark),
         }
     }
