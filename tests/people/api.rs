@@ -126,7 +126,7 @@ async fn wrong_fields_are_named_by_their_path() {
             json!({"healht": 1}),
             "document.healht",
             "document.healht: unknown field `healht`, expected one of `schema`, `title`, `reason`, `cost`, `slo`, \
-             `data_classes`, `health`, `rollback`, `stages`, `acts` at line 1 column",
+             `data_classes`, `health`, `rollback`, `stages`, `acts`, `after` at line 1 column",
         ),
         (
             json!({"title": 5}),
