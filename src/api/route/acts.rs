@@ -114,13 +114,12 @@ pub(crate) async fn vote_batch(
     let backend = shared.backend.clone();
     let work = |body: web::Bytes| async move {
         let BatchRequest { member, editions, choice } = parse(&body)?;
-        known(&backend.view().state, &member, Role::Voter)?;
         let named: Vec<ProposalId> = editions.iter().map(|edition| edition.proposal).collect();
-        let accepted = backend.submit(member, Role::Voter, Call::VoteBatch { editions, choice }).await?;
-        let view = view_of(backend.as_ref(), &accepted).await;
-        let proposals = named.iter().filter_map(|id| view.state.proposal(*id));
-        let shown = BatchView::new(&accepted, proposals);
-        Ok(Done::new(StatusCode::OK, view.state.height().max(accepted.height), &shown))
+        let call = Call::VoteBatch { editions, choice };
+        made(backend.as_ref(), (member, Role::Voter), call, StatusCode::OK, |accepted, state| {
+            Ok(BatchView::new(accepted, named.iter().filter_map(|id| state.proposal(*id))))
+        })
+        .await
     };
     once(&shared, &request, payload, work).await
 }
@@ -200,19 +199,15 @@ where
 }
 
 async fn carry_out(backend: Arc<dyn Backend>, act: Act, status: StatusCode) -> Reply {
-    let member = act.member.clone();
-    known(&backend.view().state, &member, act.role)?;
-    failpoint::reach("api.submit");
-    let accepted = backend.submit(act.member, act.role, act.call).await?;
-    failpoint::reach("api.final");
-    let view = view_of(backend.as_ref(), &accepted).await;
-    let proposal = subject(&view.state, &member, &act.subject, &accepted)?;
-    let shown = AcceptedView::new(&accepted, proposal);
-    Ok(Done::new(status, view.state.height().max(accepted.height), &shown))
+    let Act { member, role, call, subject: about } = act;
+    made(backend.as_ref(), (member.clone(), role), call, status, |accepted, state| {
+        Ok(AcceptedView::new(accepted, subject(state, &member, &about, accepted)?))
+    })
+    .await
 }
 
 /// Tells a stranger from a member whose key is elsewhere, before any key is looked for.
-pub(super) fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Problem> {
+fn known(state: &State, member: &MemberId, role: Role) -> Result<(), Problem> {
     match state.member(member) {
         None => Err(Reject::NotAMember { member: member.clone() }.into()),
         Some(record) if !record.keys.contains_key(&role) => {
@@ -222,8 +217,25 @@ pub(super) fn known(state: &State, member: &MemberId, role: Role) -> Result<(), 
     }
 }
 
+/// Has a member make a call, and answers with what the ledger shows once it is final.
+pub(super) async fn made<V: serde::Serialize>(
+    backend: &dyn Backend,
+    (member, role): (MemberId, Role),
+    call: Call,
+    status: StatusCode,
+    show: impl FnOnce(&Final, &State) -> Result<V, Problem>,
+) -> Reply {
+    known(&backend.view().state, &member, role)?;
+    failpoint::reach("api.submit");
+    let accepted = backend.submit(member, role, call).await?;
+    failpoint::reach("api.final");
+    let view = view_of(backend, &accepted).await;
+    let shown = show(&accepted, &view.state)?;
+    Ok(Done::new(status, view.state.height().max(accepted.height), &shown))
+}
+
 /// The node's view once it includes the block of a final answer, or its newest one when that takes too long.
-pub(super) async fn view_of(backend: &dyn Backend, accepted: &Final) -> Arc<LedgerView> {
+async fn view_of(backend: &dyn Backend, accepted: &Final) -> Arc<LedgerView> {
     let mut follower = backend.feed().view;
     let shown = follower.wait_for(|view| view.state.height() >= accepted.height);
     match tokio::time::timeout(VIEW_LAG_MAX, shown).await {

@@ -7,8 +7,8 @@ use althing_contracts::{name::MemberId, role::Role, transaction::Call};
 
 use super::{
     Answer, Shared,
-    acts::{known, view_of},
-    once::{Done, Reply, once},
+    acts::made,
+    once::{Reply, once},
 };
 use crate::api::{
     backend::Backend,
@@ -66,9 +66,9 @@ pub(crate) async fn revoke(shared: web::Data<Shared>, request: HttpRequest, payl
 }
 
 async fn carry_out(backend: Arc<dyn Backend>, member: MemberId, call: Call) -> Reply {
-    known(&backend.view().state, &member, Role::Voter)?;
-    let accepted = backend.submit(member.clone(), Role::Voter, call).await?;
-    let view = view_of(backend.as_ref(), &accepted).await;
-    let shown = DelegatedView::new(&accepted, &view.state, &member);
-    Ok(Done::new(StatusCode::OK, view.state.height().max(accepted.height), &shown))
+    let voter = member.clone();
+    made(backend.as_ref(), (member, Role::Voter), call, StatusCode::OK, |accepted, state| {
+        Ok(DelegatedView::new(accepted, state, &voter))
+    })
+    .await
 }

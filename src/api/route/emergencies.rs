@@ -12,9 +12,9 @@ use althing_contracts::{
 
 use super::{
     Answer, Shared,
-    acts::{known, not_shown, view_of},
+    acts::{made, not_shown},
     find_emergency,
-    once::{Done, Reply, once},
+    once::{Reply, once},
 };
 use crate::api::{
     backend::Backend,
@@ -113,10 +113,9 @@ async fn carry_out(
     id: EmergencyId,
     status: StatusCode,
 ) -> Reply {
-    known(&backend.view().state, &member, role)?;
-    let accepted = backend.submit(member, role, call).await?;
-    let view = view_of(backend.as_ref(), &accepted).await;
-    let emergency = view.state.emergency(id).ok_or_else(|| not_shown(&accepted))?;
-    let shown = EmergencyAcceptedView::new(&accepted, EmergencyView::new(&view.state, emergency));
-    Ok(Done::new(status, view.state.height().max(accepted.height), &shown))
+    made(backend.as_ref(), (member, role), call, status, |accepted, state| {
+        let emergency = state.emergency(id).ok_or_else(|| not_shown(accepted))?;
+        Ok(EmergencyAcceptedView::new(accepted, EmergencyView::new(state, emergency)))
+    })
+    .await
 }

@@ -7,8 +7,8 @@ use althing_contracts::{name::MemberId, role::Role, state::State, transaction::C
 
 use super::{
     Answer, Shared,
-    acts::{known, view_of},
-    once::{Done, Reply, once},
+    acts::made,
+    once::{Reply, once},
 };
 use crate::api::{
     backend::Backend,
@@ -116,9 +116,8 @@ async fn carry_out(
     place: (MemberId, Role),
     call: Call,
 ) -> Reply {
-    known(&backend.view().state, &sender, role)?;
-    let accepted = backend.submit(sender, role, call).await?;
-    let view = view_of(backend.as_ref(), &accepted).await;
-    let shown = KeyAcceptedView::new(&accepted, &view.state, (&place.0, place.1));
-    Ok(Done::new(StatusCode::OK, view.state.height().max(accepted.height), &shown))
+    made(backend.as_ref(), (sender, role), call, StatusCode::OK, |accepted, state| {
+        Ok(KeyAcceptedView::new(accepted, state, (&place.0, place.1)))
+    })
+    .await
 }
