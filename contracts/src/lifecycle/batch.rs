@@ -57,8 +57,8 @@ pub(crate) fn vote(
     (editions, choice): (&[Edition], Choice),
     events: &mut Vec<Event>,
 ) -> Result<(), Reject> {
-    let mut missing = check(state, sender, (editions, choice))?;
-    missing.try_for_each(|edition| {
+    let missing = check(state, sender, (editions, choice))?;
+    missing.into_iter().try_for_each(|edition| {
         state.with_proposal(edition.proposal, events, |cast: &mut Cast<'_>| {
             ballot::vote(cast, sender, (edition.revision, edition.plan_hash), choice)
         })
@@ -78,7 +78,7 @@ fn check<'a>(
     state: &State,
     sender: &MemberId,
     (editions, choice): (&'a [Edition], Choice),
-) -> Result<std::vec::IntoIter<&'a Edition>, Reject> {
+) -> Result<Vec<&'a Edition>, Reject> {
     if !(1..=BATCH_MAX).contains(&editions.len()) {
         return Err(BatchRefusal::Size { found: editions.len() }.into());
     }
@@ -99,7 +99,7 @@ fn check<'a>(
         check_one(proposal, sender, *edition).map_err(refused)?;
         missing.push(edition);
     }
-    Ok(missing.into_iter())
+    Ok(missing)
 }
 
 /// Only while the vote runs: a ballot in the time for confirmation may end one proposal, and others with it.
